@@ -1,0 +1,97 @@
+"""How entry points speak to a person: one line for what they can mend, a traceback for a bug."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
+
+from rnc_lightning.errors import UserError
+
+_FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
+Returned = TypeVar("Returned")
+
+
+def task(function: Callable[[Any], Returned]) -> Callable[[Any], Returned]:
+    """Make a job of Hydra end in one line where the user can mend its failure.
+
+    In a sweep the error is left to Hydra, which runs the other jobs first.
+    """
+
+    @wraps(function)
+    def job(cfg: Any) -> Returned:
+        try:
+            return function(cfg)
+        except UserError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN or _FULL_ERROR:
+                raise
+            _say(f"error: {one_line(error)}")
+            sys.exit(1)
+
+    return job
+
+
+def run_cli(main: Callable[[], Any]) -> None:
+    """Call a Hydra main; end with one line on standard error and exit code 1 where the user can mend it.
+
+    With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing several lines of its own
+    run_plain(main)
+
+
+def run_plain(main: Callable[[], Any]) -> None:
+    """Call an entry point that is no Hydra main, with the same manners."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        _say("stopped; the same command goes on from the last finished epoch")
+        sys.exit(130)
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if _FULL_ERROR:
+            raise
+        _say(f"error: {one_line(error)}")
+        sys.exit(1)
+
+
+def one_line(error: BaseException) -> str:
+    """What is wrong, in one line, with the nearest existing key or option where there is one."""
+    if isinstance(error, UserError):
+        return " ".join(str(error).split())
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OmegaConfBaseException):
+        cause = cause.__cause__ or cause.__context__
+    if cause is not None and cause.parent_node is not None and cause.key is not None:
+        return f"{_full_key(cause)}: no such key{_nearest(str(cause.key), _keys(cause.parent_node), cause)}"
+    message = " ".join(lines)
+    return message or type(error).__name__
+
+
+def _full_key(error: OmegaConfBaseException) -> str:
+    return str(error.full_key or error.key)
+
+
+def _keys(node: Any) -> list[str]:
+    try:
+        return [str(key) for key in node]
+    except (TypeError, OmegaConfBaseException):
+        return []
+
+
+def _nearest(key: str, known: list[str], error: OmegaConfBaseException) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    parent = _full_key(error).rpartition(".")[0]
+    if near:
+        return f"; did you mean {parent + '.' if parent else ''}{near[0]}?"
+    return f"; known here: {', '.join(known)}" if known else ""
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

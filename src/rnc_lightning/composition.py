@@ -1,0 +1,218 @@
+"""From a composed configuration to checked, built parts. Only entry points use this."""
+
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnc_lightning.errors import UserError
+from rnc_lightning.run_directory import VOLATILE
+
+if TYPE_CHECKING:  # heavy, and not needed before the configuration has been looked at
+    from lightning import Callback, Trainer
+    from lightning.pytorch.loggers import Logger
+
+    from rnc_lightning.data.datamodule import RegressionDataModule
+    from rnc_lightning.stages import Stage
+    from rnc_lightning.stages.fit import StagePlan
+    from rnc_lightning.targets import TargetSpec
+
+ROOT_KEYS = {
+    "callbacks", "data", "dataset", "encoder", "head", "input", "logger", "method", "objective", "optimized_metric",
+    "paths", "print_config", "recipe", "scheme", "seed", "stages", "target", "trainer",
+}  # fmt: skip
+STAGE_KEYS = {
+    "module", "epochs", "batch_size", "views", "drop_last", "checkpoint", "monitor", "optimizer", "schedule",
+}  # fmt: skip
+
+
+def config_directory() -> Path:
+    """The configuration groups: inside the package when installed from a wheel, else the repository's `conf/`."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain containers with every interpolation resolved.
+
+    Raises:
+        UserError: Where a value is missing or an interpolation leads nowhere.
+    """
+    try:
+        container = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = f"{error.full_key}: " if error.full_key else ""
+        raise UserError(f"{key}{str(error).splitlines()[0]}") from error
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def check_keys(config: Mapping[str, Any]) -> None:
+    """Refuse keys that nothing would read, at the top and in the stages.
+
+    Raises:
+        UserError: With the nearest key that exists.
+    """
+    _known(config, ROOT_KEYS, "")
+    if not config.get("stages"):
+        raise UserError("stages: there is none to run; choose a scheme, such as scheme=linear_probe")
+    for name, stage in config["stages"].items():
+        _known(stage, STAGE_KEYS, f"stages.{name}.")
+        needs = "objective"
+        if needs in stage["module"] and not config.get(needs):
+            raise UserError(
+                f"stages.{name} needs an {needs}, and method={config['method']} has none; add one, such as {needs}=rnc"
+            )
+    if isinstance(config["seed"], bool) or not isinstance(config["seed"], int) or config["seed"] < 0:
+        raise UserError(f"seed: must be a whole number from 0 up, got {config['seed']}")
+
+
+def run_name(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """`<experiment>/<overrides, sorted, with the seed>`: the same command gives the same name.
+
+    Overrides that change no result are left out. A name too long for a file system ends in a hash.
+    """
+    values = dict(_split_override(override) for override in overrides)
+    experiment = values.pop("experiment", None)
+    if experiment is None:
+        experiment = f"{config['dataset']}_{config['method']}"
+        values.pop("data", None)
+        values.pop("method", None)
+    values["seed"] = str(config["seed"])
+    kept = {key: value for key, value in values.items() if not _volatile(key)}
+    name = re.sub(r"[^\w.=,+\-\[\]]", "_", ",".join(f"{key}={kept[key]}" for key in sorted(kept)))
+    exact = ",".join(f"{key}={kept[key]}" for key in sorted(kept))
+    if name != exact or len(name) > 120:
+        name = f"{name[:120]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
+    return f"{experiment}/{name}"
+
+
+def run_path(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
+    """Where this run lies: `paths.run_dir`, or its name within `paths.output_dir`."""
+    paths = config["paths"]
+    return Path(paths["run_dir"] or Path(paths["output_dir"]) / run_name(config, overrides))
+
+
+class Parts:
+    """Builds what a run is made of, turning every complaint of a constructor into one line with its key.
+
+    Args:
+        cfg: The composed configuration.
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = cfg
+
+    def target(self) -> "TargetSpec":
+        """What is regressed."""
+        from rnc_lightning.targets import TargetSpec
+
+        with _blaming("target"):
+            return TargetSpec(**_container(self.cfg.target))
+
+    def data(self) -> "RegressionDataModule":
+        """The data set, read."""
+        with _blaming("data"):
+            datamodule: RegressionDataModule = instantiate(self.cfg.data, _convert_="all")
+            datamodule.setup()
+        return datamodule
+
+    def plan(self, name: str) -> "StagePlan":
+        """Length and batches of a stage."""
+        from rnc_lightning.stages.fit import StagePlan
+
+        stage = _container(self.cfg.stages[name])
+        with _blaming(f"stages.{name}"):
+            return StagePlan(**{f.name: stage[f.name] for f in fields(StagePlan) if f.name in stage})
+
+    def stage(self, name: str, target: "TargetSpec") -> "Stage":
+        """A stage with fresh weights, drawn from (seed, stage)."""
+        import torch
+
+        from rnc_lightning.seeding import derive_seed, seed_all
+
+        stage = self.cfg.stages[name]
+        seed_all(derive_seed(self.cfg.seed, name, "weights"))
+        with _blaming("encoder"):
+            encoder = instantiate(self.cfg.encoder, _convert_="all")
+        with _blaming(f"stages.{name}.module"):
+            make = instantiate(stage.module, _convert_="all")
+        with _blaming(f"stages.{name}.optimizer"):
+            optimizer = instantiate(stage.optimizer, _convert_="all")
+            optimizer([torch.nn.Parameter(torch.zeros(1))])  # a bad learning rate is told now, not after stage one
+        with _blaming(f"stages.{name}.schedule"):
+            schedule = instantiate(stage.schedule, _convert_="all")
+            schedule(optimizer([torch.nn.Parameter(torch.zeros(1))]), epochs=stage.epochs)
+        with _blaming(f"stages.{name}"):
+            module: Stage = make(
+                encoder=encoder, target=target, optimizer=optimizer, schedule=schedule, epochs=stage.epochs
+            )
+        return module
+
+    def trainer(self) -> "Callable[..., Trainer]":
+        """Makes a Trainer; what belongs to a stage is added to it."""
+        with _blaming("trainer"):
+            factory: Callable[..., Trainer] = instantiate(self.cfg.trainer, _partial_=True, _convert_="all")
+            factory(logger=False, enable_checkpointing=False)
+        return factory
+
+    def callbacks(self) -> "list[Callback]":
+        """Optional callbacks, those set to null left out."""
+        with _blaming("callbacks"):
+            return [instantiate(c, _convert_="all") for c in self.cfg.callbacks.values() if c]
+
+    def loggers(self, **context: Any) -> "list[Logger]":
+        """Loggers for one stage."""
+        with _blaming("logger"):
+            return [instantiate(c, _convert_="all")(**context) for c in self.cfg.logger.values() if c]
+
+
+@contextmanager
+def _blaming(key: str) -> Iterator[None]:
+    """Show what a constructor says of its arguments as one line that begins with the configuration key."""
+    try:
+        yield
+    except UserError:
+        raise
+    except HydraException as error:
+        cause = error.__cause__ or error
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        where = re.search(r"full_key: (\S+)", lines[-1]) if lines else None
+        if isinstance(cause, UserError):
+            raise cause from None
+        reason = str(cause).splitlines()[0] if cause is not error else " ".join(lines)
+        raise UserError(f"{key}{'.' + where.group(1) if where else ''}: {reason}") from error
+    except (ValueError, TypeError, OmegaConfBaseException, ImportError) as error:
+        raise UserError(f"{key}: {str(error).splitlines()[0]}") from error
+
+
+def _known(config: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    for key in config:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+            raise UserError(f"{prefix}{key}: no such key; {hint}")
+
+
+def _split_override(override: str) -> tuple[str, str]:
+    key, _, value = override.partition("=")
+    return key.lstrip("+~"), value
+
+
+def _volatile(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in VOLATILE) or key.startswith("hydra")
+
+
+def _container(cfg: Any) -> dict[str, Any]:
+    found = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}

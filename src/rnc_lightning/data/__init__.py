@@ -1,0 +1,1 @@
+"""Data sets: readers, splits, views, and one LightningDataModule each."""

@@ -1,0 +1,91 @@
+"""Image transforms, from torchvision v2. Each factory is one `_target_` in a data set's YAML."""
+
+from torch import Tensor, float32
+from torchvision.transforms import v2
+
+from rnc_lightning.data.views import Transform
+
+_NORMAL = 0.5  # mean and standard deviation of every channel, as in the official code
+
+
+def augmented_image(
+    size: int = 224,
+    min_scale: float = 0.2,
+    flip: float = 0.5,
+    jitter: float = 0.8,
+    brightness: float = 0.4,
+    contrast: float = 0.4,
+    saturation: float = 0.4,
+    hue: float = 0.1,
+    grayscale: float = 0.2,
+) -> Transform:
+    """The official training transform: crop, flip, colour jitter, grey, normalise (paper.md, section 1.7).
+
+    Args:
+        size: Side of the output in pixels.
+        min_scale: Smallest share of the area that a crop keeps; crops have torchvision's default aspect ratios.
+        flip: Probability of a horizontal flip; 0 where a flip changes the target.
+        jitter: Probability of the colour jitter.
+        brightness: Strength of the jitter in brightness.
+        contrast: Strength of the jitter in contrast.
+        saturation: Strength of the jitter in saturation.
+        hue: Strength of the jitter in hue, of a full turn.
+        grayscale: Probability of dropping the colours.
+
+    Returns:
+        A function from an RGB Pillow image or uint8 tensor to a float tensor (3, size, size) in [-1, 1].
+    """
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(size, scale=(min_scale, 1.0)),
+            v2.RandomHorizontalFlip(flip),
+            v2.RandomApply([v2.ColorJitter(brightness, contrast, saturation, hue)], p=jitter),
+            v2.RandomGrayscale(grayscale),
+            *_to_normalised(),
+        ]
+    )
+
+
+def centred_image(size: int = 224, resize: int = 256) -> Transform:
+    """The official evaluation transform: shorter side to `resize`, central square of `size`, normalise."""
+    return v2.Compose([v2.Resize(resize), v2.CenterCrop(size), *_to_normalised()])
+
+
+def augmented_digit(
+    size: int = 32,
+    min_scale: float = 0.6,
+    brightness: float = 0.3,
+    contrast: float = 0.3,
+    noise: float = 0.05,
+) -> Transform:
+    """Crop, brightness, contrast, noise: nothing that turns, mirrors or squeezes, so that an angle stays true.
+
+    Args:
+        size: Side of the output in pixels.
+        min_scale: Smallest share of the area that a crop keeps; crops are square.
+        brightness: Strength of the jitter in brightness.
+        contrast: Strength of the jitter in contrast.
+        noise: Standard deviation of additive Gaussian noise, of the pixel range.
+    """
+    return v2.Compose(
+        [
+            v2.ToDtype(float32, scale=True),
+            v2.RandomResizedCrop(size, scale=(min_scale, 1.0), ratio=(1.0, 1.0), antialias=False),
+            v2.ColorJitter(brightness, contrast),
+            v2.GaussianNoise(sigma=noise),
+            _normalise_grey,
+        ]
+    )
+
+
+def plain_digit() -> Transform:
+    """Pixels in [-1, 1], nothing random."""
+    return v2.Compose([v2.ToDtype(float32, scale=True), _normalise_grey])
+
+
+def _normalise_grey(image: Tensor) -> Tensor:
+    return (image - _NORMAL) / _NORMAL
+
+
+def _to_normalised() -> list[v2.Transform]:
+    return [v2.ToImage(), v2.ToDtype(float32, scale=True), v2.Normalize([_NORMAL] * 3, [_NORMAL] * 3)]

@@ -1,0 +1,96 @@
+"""L1 against Rank-N-Contrast on rotated digits, from one command: `python -m rnc_lightning.demo` (or `make demo`).
+
+Trains `digits_l1` and `digits_rnc` with their default settings and seed 0, or reuses those runs, and prints one table.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from rich.console import Console
+from rich.table import Table
+
+from rnc_lightning.cli import run_plain
+from rnc_lightning.composition import config_directory, plain, run_path
+from rnc_lightning.run_directory import RunDirectory
+from rnc_lightning.train import run
+
+EXPERIMENTS = {"L1, end to end": "digits_l1", "RnC, linear probe": "digits_rnc"}
+
+
+def demo(output_dir: Path, overrides: list[str]) -> None:
+    """Train what is missing, print the table, draw the two maps side by side."""
+    console = Console()
+    directories: dict[str, Path] = {}
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        for title, experiment in EXPERIMENTS.items():
+            console.rule(f"{title}: python -m rnc_lightning.train +experiment={experiment} {' '.join(overrides)}")
+            words = [f"+experiment={experiment}", *overrides]
+            cfg = compose("train", [*words, f"paths.output_dir={output_dir}", "print_config=false"])
+            run(cfg, words)
+            directories[title] = run_path(plain(cfg), words)
+    results = {title: _result(path) for title, path in directories.items()}
+    console.rule("rotated digits: real images, a made target (the angle they were turned by)")
+    console.print(comparison_table(results))
+    picture = output_dir / "digits_comparison.png"
+    draw_maps(directories, results, picture)
+    console.print(f"the two feature spaces side by side: {picture}", soft_wrap=True)
+    for title, path in directories.items():
+        console.print(f"plots of {title}: {path / 'plots'}", soft_wrap=True)
+
+
+def comparison_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Test error, R2, feature ordinality, epochs and training time of each method, the constant predictor first."""
+    table = Table()
+    for column in ("method", "test MAE (degrees)", "R2", "Spearman", "Kendall", "epochs", "training"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    constant = next(iter(results.values()))["constant"]
+    table.add_row("constant (median)", f"{constant['mae']:.2f}", f"{constant['r2']:.3f}", "-", "-", "-", "-")
+    for title, result in results.items():
+        test, stages = result["test"], result["stages"].values()
+        epochs = " + ".join(str(stage["epochs"]) for stage in stages)
+        seconds = sum(stage["seconds"] for stage in stages)
+        numbers = (
+            f"{test['mae']:.2f}",
+            f"{test['r2']:.3f}",
+            f"{test['spearman']:.3f}",
+            f"{test['kendall']:.3f}",
+        )
+        table.add_row(title, *numbers, epochs, f"{seconds:.0f} s")
+    return table
+
+
+def draw_maps(directories: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """The test features of each run as a map coloured by the angle, side by side."""
+    import numpy as np
+
+    from rnc_lightning.analysis.projection import save_projection_comparison
+
+    panels, subtitles = {}, {}
+    for title, directory in directories.items():
+        with np.load(directory / "features.npz") as kept:
+            panels[title] = (kept["features"], kept["targets"])
+        subtitles[title] = f"test MAE {results[title]['test']['mae']:.1f} degrees"
+    save_projection_comparison(panels, path, "angle (degrees)", subtitles)
+
+
+def _result(directory: Path) -> dict[str, Any]:
+    result = RunDirectory(directory).finished()
+    assert result is not None, f"{directory} has just been finished"
+    return result
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m rnc_lightning.demo", description=__doc__)
+    parser.add_argument("--output-dir", type=Path, default=Path(os.environ.get("RNC_RUNS", "runs")))
+    parser.add_argument("overrides", nargs="*", help="further words for both runs, such as seed=1")
+    arguments = parser.parse_args()
+    run_plain(lambda: demo(arguments.output_dir, arguments.overrides))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The test of a finished regressor, and the files that show it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from lightning import Trainer
+
+from rnc_lightning.data.datamodule import RegressionDataModule
+from rnc_lightning.files import write_text, write_whole
+from rnc_lightning.results import finite
+from rnc_lightning.stages import Predictions, Regress
+from rnc_lightning.targets import TargetSpec
+
+
+def evaluate_regressor(
+    module: Regress, datamodule: RegressionDataModule, trainer: Trainer
+) -> tuple[dict[str, float | None], Predictions]:
+    """Test metrics (without their `test/`), and the predictions they were computed from."""
+    metrics = trainer.test(module, datamodule=datamodule, verbose=False)[0]
+    return finite({name.removeprefix("test/"): value for name, value in metrics.items()}), module.predictions()
+
+
+def write_predictions(
+    predictions: Predictions, datamodule: RegressionDataModule, target: TargetSpec, directory: Path
+) -> None:
+    """Write `predictions.csv` (a row a test sample) and `features.npz` (features, targets)."""
+    names = datamodule.splits["test"].names
+    table = pd.DataFrame({"index": predictions.index.numpy(), "name": [names[i] for i in predictions.index.tolist()]})
+    for d, name in enumerate(target.names):
+        table[f"{name}_target"] = predictions.target[:, d].numpy()
+        table[f"{name}_prediction"] = predictions.prediction[:, d].numpy()
+    write_text(directory / "predictions.csv", table.to_csv(index=False))
+
+    def write(path: Path) -> None:
+        np.savez_compressed(path, features=predictions.features.numpy(), targets=predictions.target.numpy())
+
+    write_whole(directory / "features.npz", write)
+
+
+def write_plots(
+    predictions: Predictions, target: TargetSpec, stages: dict[str, Path], directory: Path, mae: float | None
+) -> list[Path]:
+    """Draw projections, predictions and each stage's curves into `directory`.
+
+    Args:
+        predictions: Of the test set.
+        target: Names and units for the axes.
+        stages: Directory of each stage, with its `metrics.csv`.
+        directory: Where the plots go.
+        mae: Test error for the title.
+    """
+    from rnc_lightning.analysis.curves import save_curves
+    from rnc_lightning.analysis.projection import save_projections
+    from rnc_lightning.analysis.scatter import save_prediction_scatter
+
+    truth = predictions.target.numpy()
+    paths = list(save_projections(predictions.features.numpy(), truth, directory, target.names, target.units))
+    scatter = directory / "predictions.png"
+    save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae)
+    paths.append(scatter)
+    for name, stage in stages.items():
+        curves = directory / f"curves_{name}.png"
+        save_curves(pd.read_csv(stage / "metrics.csv"), curves, name)
+        paths.append(curves)
+    return paths

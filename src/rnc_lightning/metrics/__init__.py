@@ -1,0 +1,16 @@
+"""Metrics of predictions and of features, as functions and as `torchmetrics.Metric` classes."""
+
+from rnc_lightning.metrics.angular_error import AngularError, angular_error
+from rnc_lightning.metrics.feature_ordinality import FeatureOrdinality, feature_ordinality
+from rnc_lightning.metrics.geometric_mean_error import GeometricMeanError, geometric_mean_error
+from rnc_lightning.metrics.regression import regression_metrics
+
+__all__ = [
+    "AngularError",
+    "FeatureOrdinality",
+    "GeometricMeanError",
+    "angular_error",
+    "feature_ordinality",
+    "geometric_mean_error",
+    "regression_metrics",
+]

@@ -1,0 +1,234 @@
+"""The Rank-N-Contrast loss and its closed-form gradient, a block of anchors at a time.
+
+With energies z_ij = -s_ij, T_ij = sum_{k in S_ij} exp(-z_ik) and n rows,
+
+    L = 1/(n(n-1)) sum_i sum_{j != i} (log T_ij + z_ij)
+    dL/ds_im = 1/(n(n-1)) (exp(-z_im) H_im - 1),    H_im = sum_{j : m in S_ij} 1 / T_ij
+
+Both sums run over label positions (see `_rnc_ranks`), T from far to near and H from near to far.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from rnc_lightning.objectives._rnc_ranks import LabelRanks, RankTable
+from rnc_lightning.objectives._rnc_similarity import PrecisionExhaustedError, Similarity
+
+_FULL_BYTES = 1 << 28  # the weights of all pairs are kept up to this size; it saves a matrix product
+_BLOCK_BYTES = 1 << 26  # what a block of anchors may take beside them
+# Ranges of energies in which exp(-z), shifted to its middle, and sums of n of its inverses keep full precision.
+_NARROWEST = 0.02  # a range of energies below which E H - 1 may cancel in float32
+_LINEAR_RANGE = {torch.float32: 80.0, torch.float64: 1200.0}
+# Relative errors allowed for a distance: in float32, in float64 on float32 features, in float64.
+_TOLERANCES = (7.5e-6, 1e-7, 1e-11)
+
+
+class RnCFunction(torch.autograd.Function):
+    """The loss of features (n, F), whose gradient is found in the forward pass while a block is at hand."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        features: Tensor,
+        ranks: LabelRanks,
+        kind: type[Similarity],
+        temperature: float,
+        chunk_size: int | None,
+        with_gradient: bool,
+    ) -> Tensor:
+        """Compute the loss, and keep dL/dfeatures, nothing else."""
+        narrow = features.dtype != torch.float64
+        dtype = torch.float32 if narrow else torch.float64
+        task = (ranks, kind, temperature, chunk_size, with_gradient)
+        with torch.autocast(features.device.type, enabled=False), _full_precision():
+            try:
+                loss, gradient = _evaluate(features.to(dtype), *task, _TOLERANCES[0 if narrow else 2])
+            except PrecisionExhaustedError:
+                loss, gradient = _evaluate(features.double(), *task, _TOLERANCES[1])
+        if gradient is not None:
+            ctx.save_for_backward(gradient.to(features.dtype))
+        return loss.to(dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the gradient that forward found."""
+        (gradient,) = ctx.saved_tensors
+        return (gradient * grad_outputs[0].to(gradient.dtype), None, None, None, None, None)
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Matrix products in true float32, whatever `torch.set_float32_matmul_precision` says."""
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
+    before = [backend.fp32_precision for backend in backends]
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        yield
+    finally:
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
+
+
+def _evaluate(
+    features: Tensor,
+    ranks: LabelRanks,
+    kind: type[Similarity],
+    temperature: float,
+    chunk_size: int | None,
+    with_gradient: bool,
+    tolerance: float,
+) -> tuple[Tensor, Tensor | None]:
+    """Loss (float64 scalar) and gradient (n, F) for features (n, F) given sample by sample."""
+    n, views, batch = len(features), ranks.views, ranks.batch
+    rows = _row_order(ranks)
+    similarity = kind(features if rows is None else features.index_select(0, rows), batch, temperature, tolerance)
+    step, whole = _plan(n, views, batch, features.element_size(), chunk_size)
+    whole = whole and with_gradient
+    loss = torch.zeros((), dtype=torch.float64, device=features.device)
+    weights = features.new_empty(views, batch if whole else step, n)
+    scratch = torch.empty_like(weights) if step == batch else features.new_empty(views, step, n)
+    total = None if whole or not with_gradient else torch.zeros_like(features)
+    for start in range(0, batch, step):
+        stop = min(start + step, batch)
+        block = weights[:, start:stop] if whole else weights[:, : stop - start]
+        loss += anchor_block(similarity, ranks, start, stop, block, scratch[:, : stop - start], with_gradient)
+        if total is not None:
+            similarity.add_gradient(block, start, stop, total)
+    scale = 1 / (n * (n - 1))
+    if not with_gradient:
+        return loss * scale, None
+    if total is None:
+        del scratch
+        total = similarity.gradient(weights.view(n, n))
+    gradient = similarity.finish(total).mul_(scale)
+    return loss * scale, gradient if rows is None else gradient.index_select(0, rows.argsort())
+
+
+def _row_order(ranks: LabelRanks) -> Tensor | None:
+    """Rows, sample by sample, in the view-major order of the ordered samples."""
+    if ranks.sample_order is None and ranks.views == 1:
+        return None
+    order = ranks.sample_order
+    if order is None:
+        order = torch.arange(ranks.batch, device=ranks.device)
+    views = torch.arange(ranks.views, device=order.device)
+    return (order * ranks.views + views[:, None]).view(-1)
+
+
+def _plan(n: int, views: int, batch: int, size: int, chunk_size: int | None) -> tuple[int, bool]:
+    """Samples per block of anchors, and whether the weights of all pairs are kept until the end."""
+    if chunk_size is not None:
+        step = min(batch, max(1, chunk_size // views))
+        return step, step == batch
+    # In a row: two (n,) of its own, about five per view and position, five tables of 8 bytes shared by the views.
+    row_bytes = n * size * (2 + 5 / views) + 40 * batch / views
+    step = min(batch, max(1, int(_BLOCK_BYTES / row_bytes / views)))
+    return step, n * n * size <= _FULL_BYTES
+
+
+def anchor_block(
+    similarity: Similarity,
+    ranks: LabelRanks,
+    start: int,
+    stop: int,
+    energies: Tensor,
+    scratch: Tensor,
+    with_gradient: bool,
+) -> Tensor:
+    """Sum of the loss over the anchors of some samples, all rows as candidates.
+
+    Args:
+        similarity: The features.
+        ranks: The labels.
+        start: First sample, in the order of `ranks`.
+        stop: Sample after the last.
+        energies: Space (views, stop - start, n); holds the weights for `similarity` on return.
+        scratch: Space of the same shape.
+        with_gradient: Whether weights are wanted.
+
+    Returns:
+        Sum over anchors and candidates of log T + z, float64 scalar.
+
+    Raises:
+        PrecisionExhaustedError: If this must be done in float64.
+    """
+    views, anchors, n = energies.shape
+    similarity.energies(start, stop, energies)
+    similarity.set_diagonal(energies, start, stop, 0.0)
+    total = energies.sum(-1).sum(dtype=torch.float64)
+    low, high = similarity.low, similarity.high
+    limit = _LINEAR_RANGE[energies.dtype]
+    if high - low > limit:
+        high = float(energies.amax())
+    similarity.set_diagonal(energies, start, stop, float("inf"))
+    table = ranks.table(start, stop)
+    if energies.dtype == torch.float32 and (high - low > limit or 0 < high - low < _NARROWEST):
+        raise PrecisionExhaustedError
+    if high - low > limit:
+        torch.neg(energies, out=scratch)
+        total += _log_terms(ranks, table, scratch, with_gradient)
+    else:
+        shift = (low + high) / 2
+        torch.sub(shift, energies, out=scratch).exp_()
+        total += _linear_terms(ranks, table, scratch, with_gradient)
+        total -= shift * views * anchors * (n - 1)
+    if with_gradient:
+        similarity.weigh(scratch, energies, start, stop)
+    return total
+
+
+def _linear_terms(ranks: LabelRanks, table: RankTable, exps: Tensor, with_gradient: bool) -> Tensor:
+    """Sum of log T; the exponentials (views, b, n) become dL/ds, but for the factor 1/(n(n-1))."""
+    views, anchors, _ = exps.shape
+    by_view = exps.view(views, anchors, views, ranks.batch)
+    mass = by_view[:, :, 0] if views == 1 else by_view.sum(2)
+    if ranks.membership is not None:
+        membership = ranks.membership.to(exps.dtype)
+        mass = (mass.reshape(-1, ranks.batch) @ membership).view(views, anchors, -1)
+    heads = mass.gather(-1, table.order.expand(views, -1, -1)).cumsum_(-1)
+    heads = heads.flip(-1) if table.last is None else heads.gather(-1, table.last.expand(views, -1, -1))
+    loss = (heads.log() * table.near_to_far).sum(-1).sum(dtype=torch.float64)
+    if not with_gradient:
+        return loss
+    inverse = torch.div(table.near_to_far, heads, out=heads).cumsum_(-1)
+    inverse = inverse.gather(-1, table.back.expand(views, -1, -1))
+    if ranks.membership is not None:
+        inverse = (inverse.view(-1, ranks.positions) @ membership.t()).view(views, anchors, ranks.batch)
+    torch.addcmul(exps.new_tensor(-1.0), by_view, inverse.unsqueeze(2), out=by_view)
+    return loss
+
+
+def _log_terms(ranks: LabelRanks, table: RankTable, logits: Tensor, with_gradient: bool) -> Tensor:
+    """The same from the logits -z themselves, in logarithms throughout, where exp(-z) has too wide a range."""
+    views, anchors, _ = logits.shape
+    by_view = logits.view(views, anchors, views, ranks.batch)
+    mass = by_view.logsumexp(2)
+    if ranks.membership is not None:
+        mass = _log_sum_by_group(mass, ranks.index, ranks.membership)
+    heads = mass.gather(-1, table.order.expand(views, -1, -1)).logcumsumexp(-1)
+    heads = heads.flip(-1) if table.last is None else heads.gather(-1, table.last.expand(views, -1, -1))
+    loss = (heads * table.near_to_far).sum(dtype=torch.float64)
+    if not with_gradient:
+        return loss
+    inverse = (table.near_to_far.to(heads.dtype).log() - heads).logcumsumexp(-1)
+    inverse = inverse.gather(-1, table.back.expand(views, -1, -1))
+    if ranks.membership is not None:
+        inverse = inverse.index_select(-1, ranks.index)
+    by_view.add_(inverse.unsqueeze(2)).exp_().sub_(1.0)
+    return loss
+
+
+def _log_sum_by_group(logits: Tensor, index: Tensor, membership: Tensor) -> Tensor:
+    """Log of the sum of exponentials over the samples (last dim) of each group."""
+    at = index.expand_as(logits)
+    top = logits.new_full((*logits.shape[:-1], membership.shape[1]), -torch.inf)
+    top.scatter_reduce_(-1, at, logits, "amax").clamp_min_(torch.finfo(logits.dtype).min)
+    sums = (logits - top.gather(-1, at)).exp_() @ membership.to(logits.dtype)
+    return sums.log_().add_(top)

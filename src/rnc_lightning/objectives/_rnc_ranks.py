@@ -1,0 +1,221 @@
+"""The label side of the Rank-N-Contrast loss: who stands in S_ij, found without a look at the features.
+
+Candidates are seen as *positions*. A position is a distinct label, where labels repeat so often that summing over
+them first is cheaper, else a sample. Views of a sample always share one position. For each anchor the positions are
+put in order from the farthest to the nearest label; then every S_ij is a head of that order, every sum over S_ij is a
+cumulative sum, and every sum over {j : m in S_ij} is a cumulative sum from the other end.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnc_lightning.distances import (
+    TargetDistance,
+    angular_degrees_distance,
+    angular_distance,
+    l1_distance,
+    l2_distance,
+)
+
+# Grouping costs two matrix products with a (batch, positions) indicator, sorting every row about five passes; they
+# break even near this many distinct labels.
+_MOST_GROUPS = 320
+# numpy's stable sort merges the two runs of |y - y_i| over sorted y five times faster than one thread of torch.sort.
+_NUMPY_SORT_THREADS = 4
+_FLOOR_BLOCK = 1 << 20  # label pairs ranked at a time for the floor
+_BUILT_IN = (l1_distance, l2_distance, angular_distance, angular_degrees_distance)
+
+
+@dataclass(frozen=True)
+class RankTable:
+    """For some anchors (g of them) the order of the P positions by label distance.
+
+    Attributes:
+        order: Positions from far to near (g, P), int64.
+        near_to_far: The number of candidates at each place of the *reversed* order (g, P), the anchor left out.
+        last: For each place of the reversed order, the last place of the head that is its S (g, P), int64. None
+            where no two positions tie, for then it is the place itself.
+        back: For each position m, the place in the reversed order up to which {j : m in S_ij} goes (g, P), int64.
+    """
+
+    order: Tensor
+    near_to_far: Tensor
+    last: Tensor | None
+    back: Tensor
+
+    def rows(self, index: Tensor) -> "RankTable":
+        """The table of the anchors with these rows."""
+        return RankTable(
+            self.order.index_select(0, index),
+            self.near_to_far.index_select(0, index),
+            None if self.last is None else self.last.index_select(0, index),
+            self.back.index_select(0, index),
+        )
+
+    def to(self, device: torch.device) -> "RankTable":
+        """The same table on another device."""
+        last = None if self.last is None else self.last.to(device)
+        return RankTable(self.order.to(device), self.near_to_far.to(device), last, self.back.to(device))
+
+
+def rank_table(distance: Tensor, own: Tensor, sizes: Tensor, tolerance: float) -> RankTable:
+    """Order the positions around each anchor.
+
+    Args:
+        distance: Label distances (g, P) float64, from each anchor to each position.
+        own: The anchor's own position (g,) int64.
+        sizes: Number of rows at each position (P,).
+        tolerance: m is in S_ij where d_im >= d_ij - tolerance.
+    """
+    positions = distance.shape[1]
+    order, farness = _far_to_near(distance)
+    backwards = torch.arange(positions - 1, -1, -1, device=distance.device).expand_as(order)
+    back = torch.empty_like(order).scatter_(1, order, backwards)
+    own_place = back.gather(1, own[:, None])
+    near_to_far = sizes.index_select(0, order.flip(1).view(-1)).view_as(order)
+    near_to_far.scatter_add_(1, own_place, near_to_far.new_full((1, 1), -1.0).expand_as(own_place))
+    if farness.device.type == "cpu":
+        gaps = (farness[:, :-1] - tolerance) - farness[:, 1:]
+        if not gaps.numel() or float(gaps.amin()) > 0:
+            return RankTable(order, near_to_far, None, back)
+    # nearness ascends along the reversed order; one that is not below (own distance - tolerance) belongs to S
+    nearness = farness.flip(1)
+    last = positions - 1 - torch.searchsorted(nearness, nearness - tolerance)
+    # `last` falls along the reversed order; m is in S_ij where j's place there is not beyond this count
+    place = positions - 1 - back
+    reached = torch.searchsorted(last.flip(1), place)  # places (far to near) whose head ends before m
+    return RankTable(order, near_to_far, last, positions - 1 - reached)
+
+
+def _far_to_near(distance: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices and values of each row in falling order."""
+    if distance.device.type == "cpu" and torch.get_num_threads() <= _NUMPY_SORT_THREADS:
+        order = torch.from_numpy(np.argsort(-distance.detach().numpy(), axis=1, kind="stable"))
+        return order, distance.gather(1, order)
+    farness, order = distance.sort(dim=1, descending=True)
+    return order, farness
+
+
+@dataclass(frozen=True)
+class DistinctLabels:
+    """The distinct targets of a batch.
+
+    Attributes:
+        values: Distinct targets (U, D).
+        index: Which of them each sample has (B,), samples in the order of `sample_order`.
+        counts: Samples with each (U,).
+        sample_order: The samples sorted by their target (B,), None where they stand as they were given.
+    """
+
+    values: Tensor
+    index: Tensor
+    counts: Tensor
+    sample_order: Tensor | None
+
+
+def distinct_labels(targets: Tensor, distance: TargetDistance) -> DistinctLabels:
+    """Find the distinct rows of targets (B, D); a scalar target is sorted by value, which makes for quick ranking."""
+    if targets.shape[1] == 1 and distance in (l1_distance, l2_distance):
+        targets, order = targets[:, 0].sort()
+        values, index, counts = torch.unique_consecutive(targets, return_inverse=True, return_counts=True)
+        return DistinctLabels(values[:, None], index, counts, order)
+    values, index, counts = torch.unique(targets, dim=0, return_inverse=True, return_counts=True)
+    return DistinctLabels(values, index, counts, None)
+
+
+class LabelRanks:
+    """All that the loss needs to know of a batch's targets.
+
+    Args:
+        targets: Finite targets (B, D) float64, on the CPU.
+        views: Rows per sample.
+        distance: The label distance.
+        tolerance: Distances that differ by no more than this tie.
+        device: Where the tables are used.
+
+    Attributes:
+        batch: Number of samples B.
+        views: Rows per sample V.
+        positions: Number of positions P.
+        sample_order: How samples are put in order (B,), None to leave them as they are.
+        membership: Indicator (B, P) float32 of each (ordered) sample's position, None where positions are samples.
+        index: The distinct label of each (ordered) sample (B,); its position where there is a membership.
+    """
+
+    def __init__(
+        self, targets: Tensor, views: int, distance: TargetDistance, tolerance: float, device: torch.device
+    ) -> None:
+        self.batch, self.views, self.device = len(targets), views, device
+        self._distance, self._tolerance = distance, tolerance
+        labels = distinct_labels(targets, distance)
+        self._labels = labels.values.to(device)
+        self.index = labels.index.to(device)
+        self.sample_order = None if labels.sample_order is None else labels.sample_order.to(device)
+        self.positions = self.batch
+        self.membership: Tensor | None = None
+        self._table: RankTable | None = None
+        distinct = len(labels.values)
+        if distinct <= min(_MOST_GROUPS, self.batch // 2):
+            self.positions = distinct
+            between = label_distances(distance, labels.values, labels.values)
+            sizes = (labels.counts * views).float()
+            self._table = rank_table(between, torch.arange(distinct), sizes, tolerance).to(device)
+            members = torch.zeros(self.batch, distinct, device=device)
+            self.membership = members.scatter_(1, self.index[:, None], 1.0)
+
+    def table(self, start: int, stop: int) -> RankTable:
+        """The table of the (ordered) samples from `start` to `stop`."""
+        anchors = self.index[start:stop]
+        if self._table is not None:
+            return self._table.rows(anchors)
+        # Distinct labels alone are measured, so that samples with equal labels get equal distances.
+        distance = label_distances(self._distance, self._labels[anchors], self._labels)
+        if len(self._labels) < self.batch or self.sample_order is None:
+            distance = distance.index_select(1, self.index)
+        own = torch.arange(start, stop, device=self.device)
+        sizes = torch.full((self.batch,), float(self.views), device=self.device)
+        return rank_table(distance, own, sizes, self._tolerance)
+
+
+def least_loss(targets: Tensor, views: int, distance: TargetDistance, tolerance: float) -> Tensor:
+    """The floor L* for finite targets (B, D) float64 on the CPU, B * views >= 2; float64 scalar."""
+    labels = distinct_labels(targets, distance)
+    sizes = (labels.counts * views).double()
+    total = sizes.new_zeros(())
+    step = max(1, _FLOOR_BLOCK // len(sizes))
+    for first in range(0, len(sizes), step):
+        anchors = torch.arange(first, min(first + step, len(sizes)))
+        between = label_distances(distance, labels.values[anchors], labels.values)
+        table = rank_table(between, anchors, sizes, tolerance)
+        candidates = table.near_to_far.flip(1)
+        group = candidates
+        if table.last is not None:
+            # candidates with one and the same S_ij tie
+            last = table.last.flip(1)
+            begin = torch.searchsorted(last, last)
+            within = candidates.cumsum(1)
+            group = within.gather(1, last) - within.gather(1, begin) + candidates.gather(1, begin)
+        total += torch.xlogy(candidates, group).sum(1) @ sizes[anchors]
+    rows = len(targets) * views
+    return total / (rows * (rows - 1))
+
+
+def label_distances(distance: TargetDistance, a: Tensor, b: Tensor) -> Tensor:
+    """Measure and check label distances (m, n), float64.
+
+    Raises:
+        ValueError: If a callable returns another shape or something that is no number.
+    """
+    measured = distance(a, b)
+    if not isinstance(measured, Tensor) or measured.shape != (len(a), len(b)):
+        got = tuple(measured.shape) if isinstance(measured, Tensor) else type(measured).__name__
+        raise ValueError(
+            f"target_distance must return distances of shape (m, n) = {(len(a), len(b))} for targets "
+            f"(m, D) and (n, D), got {got}"
+        )
+    if distance not in _BUILT_IN and not bool(measured.isfinite().all()):
+        raise ValueError("target_distance returned NaN or infinite distances; every distance must be finite")
+    return measured.double()

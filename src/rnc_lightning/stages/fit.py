@@ -1,0 +1,158 @@
+"""One fit: train a stage from where it stands, and leave what the next one needs."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+
+from rnc_lightning.data.datamodule import RegressionDataModule
+from rnc_lightning.encoders.handoff import save_encoder
+from rnc_lightning.files import write_text
+from rnc_lightning.seeding import derive_seed
+from rnc_lightning.stages.base import Stage
+from rnc_lightning.stages.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """How long a stage runs, on what batches, and which of its weights count.
+
+    Attributes:
+        epochs: Passes over the training set.
+        batch_size: Samples a batch.
+        views: Views a sample; None for one without a view axis.
+        drop_last: Whether an incomplete last batch is left out.
+        checkpoint: `last`, or `best` by `monitor` (the lowest value).
+        monitor: Name of the metric that `best` goes by.
+    """
+
+    epochs: int
+    batch_size: int
+    views: int | None = None
+    drop_last: bool = False
+    checkpoint: Literal["last", "best"] = "last"
+    monitor: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "views"):
+            value = getattr(self, name)
+            if name == "views" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1 up, got {value}")
+        if self.checkpoint not in ("last", "best"):
+            raise ValueError(f"checkpoint must be last or best, got {self.checkpoint}")
+        if self.checkpoint == "best" and not self.monitor:
+            raise ValueError("checkpoint: best needs a monitor, such as val/mae")
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """What a finished stage leaves behind, as `stage.json`."""
+
+    epochs: int
+    seconds: float
+    chosen_epoch: int
+    checkpoint: str  # file name within the stage's directory
+    metrics: dict[str, float]  # of the chosen epoch
+
+    @classmethod
+    def read(cls, directory: Path) -> "StageSummary | None":
+        """The summary in a stage's directory, or None where the stage is not finished."""
+        path = directory / "stage.json"
+        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+    def write(self, directory: Path) -> None:
+        """Mark the stage as finished."""
+        write_text(directory / "stage.json", json.dumps(asdict(self), indent=1))
+
+
+def fit_stage(
+    module: Stage,
+    datamodule: RegressionDataModule,
+    plan: StagePlan,
+    directory: Path,
+    *,
+    seed: int,
+    make_trainer: Callable[..., Trainer],
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
+) -> StageSummary:
+    """Train a stage, from its last checkpoint where there is one, and export its encoder.
+
+    Args:
+        module: The stage; afterwards it holds the chosen weights.
+        datamodule: Where batches come from.
+        plan: Length, batches and choice of weights.
+        directory: The stage's own directory.
+        seed: Seed of the run and the stage.
+        make_trainer: Makes the Trainer from `max_epochs`, `callbacks`, `logger` and `default_root_dir`.
+        callbacks: Callbacks beside those that every stage has.
+        loggers: Loggers beside the history in `metrics.csv`.
+
+    Raises:
+        NonFiniteLossError: Where the loss became NaN or infinite.
+    """
+    datamodule.for_stage(
+        seed=derive_seed(seed, "data"),
+        batch_size=plan.batch_size,
+        views=plan.views,
+        drop_last=plan.drop_last,
+    )
+    history = EpochHistory(directory / "metrics.csv")
+    trainer = make_trainer(
+        max_epochs=plan.epochs,
+        callbacks=[
+            EpochSeed(seed),
+            NonFiniteLossGuard(directory / "non_finite_loss.json"),
+            history,
+            *callbacks,
+            *_checkpoints(directory, plan),
+        ],
+        logger=list(loggers) or False,
+        default_root_dir=directory,
+    )
+    last = directory / "last.ckpt"
+    trainer.fit(module, datamodule=datamodule, ckpt_path=last if last.is_file() else None)
+
+    chosen = directory / f"{plan.checkpoint}.ckpt"
+    load_weights(module, chosen)
+    epoch = int(torch.load(chosen, map_location="cpu", weights_only=True)["epoch"]) + 1
+    row = history.rows[epoch - 1]
+    summary = StageSummary(
+        epochs=plan.epochs,
+        seconds=history.seconds,
+        chosen_epoch=epoch,
+        checkpoint=chosen.name,
+        metrics={name: value for name, value in row.items() if name.startswith(("train/", "val/"))},
+    )
+    save_encoder(module.encoder, directory / "encoder.safetensors", {"stage": directory.name, "epoch": epoch})
+    summary.write(directory)
+    return summary
+
+
+def load_weights(module: Stage, checkpoint: Path) -> None:
+    """Put the weights of a Lightning checkpoint into a stage, without executing anything in the file."""
+    module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+
+
+def _checkpoints(directory: Path, plan: StagePlan) -> list[ModelCheckpoint]:
+    """One file for the best epoch, where asked for, and one for the last, which is written after it.
+
+    `last` then knows of `best`, and a stop between the two repeats an epoch at worst.
+    """
+    keep: dict[str, Any] = {
+        "dirpath": directory,
+        "save_on_train_epoch_end": True,
+        "enable_version_counter": False,
+    }
+    last = ModelCheckpoint(filename="last", **keep)
+    if plan.checkpoint == "last":
+        return [last]
+    return [ModelCheckpoint(filename="best", monitor=plan.monitor, mode="min", **keep), last]

@@ -1,0 +1,55 @@
+"""Shared by all tests: few threads, nothing of the user's environment, and configurations at tiny size."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"  # also for the processes that tests start
+os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true", COLUMNS="200")
+for variable in ("RNC_DATA", "RNC_RUNS", "HYDRA_FULL_ERROR", "WANDB_API_KEY"):
+    os.environ.pop(variable, None)
+
+import torch  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules that make data
+torch.set_num_threads(1)
+
+TINY_DIGITS = (
+    "data.digits=[3]",
+    "data.size=16",
+    "data.eval_angles=1",
+    "data.batch_size=32",
+    "encoder.width=4",
+    "encoder.stages=2",
+    "callbacks.progress_bar=null",
+    "callbacks.model_summary=null",
+    "print_config=false",
+)
+
+
+@pytest.fixture
+def compose_config() -> Iterator[Callable[..., DictConfig]]:
+    """Composes the configuration from the command line's words."""
+    from hydra import compose, initialize_config_dir
+
+    from rnc_lightning.composition import config_directory
+
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        yield lambda *words: compose("train", list(words))
+
+
+@pytest.fixture
+def tiny_digits() -> list[str]:
+    """Words that make digits small enough for a test."""
+    return list(TINY_DIGITS)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test in an empty folder, so that none leaves files in the checkout."""
+    monkeypatch.chdir(tmp_path)

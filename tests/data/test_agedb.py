@@ -1,0 +1,152 @@
+from pathlib import Path
+
+import made_agedb
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rnc_lightning.data.agedb import AgeDBDataModule
+from rnc_lightning.data.transforms import augmented_image, centred_image
+from rnc_lightning.errors import UserError
+
+
+def _module(root: Path) -> AgeDBDataModule:
+    return AgeDBDataModule(
+        root=str(root), train_transform=augmented_image(32), eval_transform=centred_image(32, 40), batch_size=4
+    )
+
+
+def _read(root: Path) -> AgeDBDataModule:
+    module = _module(root)
+    module.setup()
+    return module
+
+
+def _edit(root: Path, old: str, new: str) -> None:
+    table = root / "agedb.csv"
+    text = table.read_text(encoding="utf-8")
+    assert old in text
+    table.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_official_layout(tmp_path: Path) -> None:
+    paths = made_agedb.write(tmp_path)
+    module = _read(tmp_path)
+    assert module.counts == {"train": 16, "val": 4, "test": 4}
+    assert module.splits["val"].targets[:, 0].tolist() == [13.0, 37.0, 61.0, 85.0]  # rows 2, 8, 14, 20
+    assert list(module.splits["val"].names) == [paths[i] for i in (2, 8, 14, 20)]
+    for split in module.splits.values():
+        for i, age in enumerate(split.targets[:, 0].tolist()):
+            assert np.asarray(split.inputs[i]).mean() == pytest.approx(2 * age, abs=4)  # the made brightness
+    batch = next(iter(module.test_dataloader()))
+    assert batch["x"].shape == (4, 3, 32, 32)
+
+
+def test_names_of_another_code_page_are_found(tmp_path: Path) -> None:
+    paths = made_agedb.write(tmp_path)
+    assert not (tmp_path / paths[2]).exists()
+    assert not (tmp_path / paths[5]).exists()
+    files = {path.name for split in _read(tmp_path).splits.values() for path in split.inputs.paths}  # type: ignore[attr-defined]
+    assert "2_Mylène_13_m.jpg" in files
+    assert "5_Montalb#n_25_f.jpg" in files
+    assert len(files) == made_agedb.ROWS
+
+
+def test_a_byte_order_mark_and_crlf_do_no_harm(tmp_path: Path) -> None:
+    made_agedb.write(tmp_path)
+    table = tmp_path / "agedb.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes().replace(b"\n", b"\r\n"))
+    assert _read(tmp_path).counts == {"train": 16, "val": 4, "test": 4}
+
+
+def test_nothing_there_says_what_to_get_and_where_to_put_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        _read(tmp_path)
+    for word in (str(tmp_path / "agedb.csv"), "ibug.doc.ic.ac.uk", "RNC_DATA", "paths.data_dir"):
+        assert word in str(raised.value)
+
+
+def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
+    made_agedb.write(tmp_path)
+    for number in (0, 7):
+        next((tmp_path / "AgeDB").glob(f"{number}_*")).unlink()
+    with pytest.raises(UserError, match=r"2 of 24 images .* are missing: AgeDB/0_.*, AgeDB/7_"):
+        _read(tmp_path)
+    for file in (tmp_path / "AgeDB").iterdir():
+        file.unlink()
+    (tmp_path / "AgeDB").rmdir()
+    with pytest.raises(UserError, match="no folder"):
+        _read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("age,path", "years,path", "no column age"),
+        ("\n5,", "\nfive,", r"age that is not a number, in lines 2$"),
+        ("_f.jpg,train\n", "_f.jpg,trane\n", "split other than"),
+        ("AgeDB/3_MadePerson_17_f.jpg", "AgeDB/1_MadePerson_9_f.jpg", r"more than once, in lines 3, 5$"),
+        ("AgeDB/0_", "../AgeDB/0_", "lead out of"),
+        (",val\n", ",train\n", "no row with split val"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    made_agedb.write(tmp_path)
+    _edit(tmp_path, old, new)
+    with pytest.raises(UserError, match=message):
+        _read(tmp_path)
+
+
+def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
+    made_agedb.write(tmp_path)
+    file = next((tmp_path / "AgeDB").glob("4_*"))
+    file.write_bytes(file.read_bytes()[:100])
+    split = _read(tmp_path).splits["test"]
+    with pytest.raises(UserError, match="4_MadePerson"):
+        split.inputs[0]
+
+
+def test_the_fingerprint_sees_a_changed_image(tmp_path: Path) -> None:
+    made_agedb.write(tmp_path)
+    before = _read(tmp_path).fingerprint
+    assert _read(tmp_path).fingerprint == before
+    file = next((tmp_path / "AgeDB").glob("4_*"))
+    Image.new("RGB", (8, 8)).save(file)
+    assert _read(tmp_path).fingerprint != before
+
+
+def test_evaluation_transform_is_resize_and_centre_crop() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    small = image.resize((341, 256), Image.Resampling.BILINEAR)  # shorter side to 256
+    left, top = round((341 - 224) / 2), round((256 - 224) / 2)
+    expected = np.asarray(small.crop((left, top, left + 224, top + 224)), np.float32) / 127.5 - 1
+    torch.testing.assert_close(centred_image()(image), torch.from_numpy(expected).permute(2, 0, 1), atol=1e-6, rtol=0)
+
+
+def test_training_transform_has_the_official_parts_in_order() -> None:
+    """Names and numbers of the official pipeline, read off the transform itself."""
+    crop, flip, jitter, grey, *_rest, normalise = augmented_image().transforms  # type: ignore[attr-defined]
+    assert (crop.size, tuple(crop.scale), tuple(crop.ratio)) == ((224, 224), (0.2, 1.0), (3 / 4, 4 / 3))
+    assert flip.p == 0.5
+    assert jitter.p == 0.8
+    inner = jitter.transforms[0]
+    assert (inner.brightness, inner.contrast, inner.saturation) == ((0.6, 1.4),) * 3
+    assert inner.hue == (-0.1, 0.1)
+    assert grey.p == 0.2
+    assert (list(normalise.mean), list(normalise.std)) == ([0.5] * 3, [0.5] * 3)
+
+
+def test_training_transform_draws_at_the_official_rates() -> None:
+    torch.manual_seed(0)
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, :32] = (200, 40, 40)  # left red, right dark
+    image[:, 32:] = (40, 40, 90)
+    plain = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+    draw = augmented_image(16, min_scale=0.9, **plain)
+    views = torch.stack([draw(Image.fromarray(image)) for _ in range(600)])
+    flipped = (views[:, 0, :, 0] < views[:, 0, :, -1]).float().mean().item()
+    grey = (views[:, 0] == views[:, 1]).flatten(1).all(dim=1).float().mean().item()
+    assert flipped == pytest.approx(0.5, abs=0.07)
+    assert grey == pytest.approx(0.2, abs=0.06)

@@ -1,0 +1,76 @@
+"""What a person sees on the command line, above all when something is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def _call(*words: str, module: str = "rnc_lightning.train") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", module, *words], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["data.batchsize=3"], ["data.batchsize", "data.batch_size"]),
+        (["+experiment=digits_rnc", "reciep.pretrain.lr=1"], ["reciep", "recipe"]),
+        (["+seeed=1"], ["seeed", "seed"]),
+        (["+stages.regress.epoch=1"], ["stages.regress.epoch", "stages.regress.epochs"]),
+        (["+experiment=digit_rnc"], ["digit_rnc", "digits_rnc"]),
+        (["encoder=resnt18"], ["resnt18", "resnet18"]),
+        (["data.batch_size=-8"], ["batch_size", "-8"]),
+        (["recipe.pretrain.epochs=0"], ["epochs", "0"]),
+        (["recipe.pretrain.lr=-1"], ["optimizer", "-1"]),
+        (["objective.temperature=0"], ["objective", "temperature"]),
+        (["encoder=timm", "encoder.name=resnt18"], ["encoder", "resnt18", "resnet18"]),
+        (["encoder=timm"], ["encoder.name"]),
+        (["seed=-1"], ["seed"]),
+        (["data=agedb", "paths.data_dir=nowhere"], ["nowhere/agedb.csv", "RNC_DATA"]),
+        (["method=l1", "scheme=linear_probe"], ["objective"]),
+        (["+data.colour=3"], ["data", "colour"]),
+        (["trainer.accelerator=abacus"], ["trainer", "abacus"]),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_leaves_no_run(words: list[str], expected: list[str], tmp_path: Path) -> None:
+    called = _call(*words, "print_config=false")
+    assert called.returncode != 0
+    lines = [line for line in called.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, called.stderr
+    assert lines[0].startswith("error: ")
+    for word in expected:
+        assert word in lines[0]
+    assert not called.stdout.strip()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_help_says_how_and_lists_the_choices() -> None:
+    called = _call("--help")
+    assert called.returncode == 0
+    for word in ("+experiment=digits_rnc", "agedb", "method: l1, rnc", "--cfg job"):
+        assert word in called.stdout
+
+
+def test_nothing_heavy_is_imported_for_help_and_for_reading_a_configuration() -> None:
+    heavy = ("torch", "lightning", "timm", "pandas")
+    code = f"import sys, rnc_lightning.train; print([m for m in {heavy} if m in sys.modules])"
+    called = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert called.stdout.strip() == "[]"
+
+
+def test_the_last_word_is_the_command_lines() -> None:
+    words = ["+experiment=digits_l1", "method=rnc", "scheme=fine_tune", "objective.temperature=0.5", "--cfg", "job"]
+    called = _call(*words, "--resolve")
+    for line in ("method: rnc", "scheme: fine_tune", "temperature: 0.5"):
+        assert line in called.stdout
+
+
+def test_a_sweep_is_one_run_a_job(tiny_digits: list[str], tmp_path: Path) -> None:
+    words = ["-m", "+experiment=digits_l1", *tiny_digits, "recipe.end_to_end.epochs=1", "seed=0,1"]
+    called = _call(*words)
+    assert called.returncode == 0, called.stderr
+    results = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("result.json")]
+    assert sorted(result["seed"] for result in results) == [0, 1]
+    assert results[0]["test"]["mae"] != results[1]["test"]["mae"]
