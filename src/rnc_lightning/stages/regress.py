@@ -44,7 +44,7 @@ class Regress(Stage):
         metrics = regression_metrics(len(self.target), self.target.angular_unit)
         self.val_metrics = metrics.clone(prefix="val/")
         self.test_metrics = metrics.clone(prefix="test/")
-        self.test_ordinality = FeatureOrdinality()
+        self.test_ordinality = FeatureOrdinality(target_distance=self.target.distance)
         self._predictions: list[tuple[Tensor, ...]] = []
 
     def train(self, mode: bool = True) -> Self:

@@ -1,0 +1,72 @@
+"""Every experiment file composes, stays small, and runs one batch of each stage."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import made_agedb
+import pytest
+import yaml
+from omegaconf import DictConfig
+
+from rnc_lightning.composition import Parts, config_directory
+from rnc_lightning.train import run
+
+EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment").glob("*.yaml"))
+# What makes an experiment small; it changes nothing that the experiment file decides.
+SMALL = {
+    "digits": ["data.size=16", "data.eval_angles=1"],
+    "agedb": ["data.train_transform.size=64", "data.eval_transform.size=64", "data.eval_transform.resize=72"],
+}
+
+
+def test_there_are_experiments() -> None:
+    assert {"digits_rnc", "digits_l1", "agedb_rnc", "agedb_l1"} <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_one_batch_of_each_stage(experiment: str, compose_config: Callable[..., DictConfig], tmp_path: Path) -> None:
+    made_agedb.write(tmp_path / "data", size=80)
+    dataset = experiment.rsplit("_", 1)[0]
+    words = [f"+experiment={experiment}", "+debug=one_batch", *SMALL[dataset], "data.num_workers=0"]
+    cfg = compose_config(*words, "data.batch_size=4", "paths.run_dir=run", "paths.data_dir=data", "print_config=false")
+    run(cfg, words)
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert result["status"] == "finished"
+    assert result["experiment"] == experiment
+    assert all(stage["epochs"] == 1 for stage in result["stages"].values())
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_is_a_few_lines_of_choices(experiment: str) -> None:
+    text = (config_directory() / "experiment" / f"{experiment}.yaml").read_text()
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(lines) <= 20
+    assert "python -m rnc_lightning.train" in text  # says how it is run
+    assert yaml.safe_load(text)["defaults"]
+
+
+def test_agedb_has_the_official_recipe(compose_config: Callable[..., DictConfig]) -> None:
+    """paper.md, section 1.6, read off what is really built."""
+    expected = {
+        ("agedb_rnc", "pretrain"): (400, 256, 2, True, "last", 0.5, 1e-4, 0.1),
+        ("agedb_rnc", "regress"): (100, 64, None, False, "best", 0.05, 0.0, 0.2),
+        ("agedb_l1", "regress"): (400, 256, None, False, "best", 0.2, 1e-4, 0.1),
+    }
+    for (experiment, stage), numbers in expected.items():
+        parts = Parts(compose_config(f"+experiment={experiment}"))
+        plan = parts.plan(stage)
+        module = parts.stage(stage, parts.target())
+        configured = module.configure_optimizers()
+        group = configured["optimizer"].param_groups[0]
+        schedule = configured["lr_scheduler"]["scheduler"]
+        lr = group["initial_lr"]
+        final = schedule.lr_lambdas[0](plan.epochs - 1)
+        found = (plan.epochs, plan.batch_size, plan.views, plan.drop_last, plan.checkpoint, lr, group["weight_decay"])
+        assert found == numbers[:-1]
+        assert final == pytest.approx(numbers[-1] ** 3)
+        assert group["momentum"] == 0.9
+        assert not group["nesterov"]
+        assert module.encoder.num_features == 512
+        frozen = not any(p.requires_grad for p in module.encoder.parameters())
+        assert frozen is ((experiment, stage) == ("agedb_rnc", "regress"))
