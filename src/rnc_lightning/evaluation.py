@@ -61,6 +61,7 @@ def write_plots(
     paths.append(scatter)
     for name, stage in stages.items():
         curves = directory / f"curves_{name}.png"
-        save_curves(pd.read_csv(stage / "metrics.csv"), curves, name)
+        history = pd.read_csv(stage / "metrics.csv").drop(columns=["step", "seconds"])
+        save_curves(history, curves, name)
         paths.append(curves)
     return paths

@@ -2,8 +2,9 @@
 
 Candidates are seen as *positions*. A position is a distinct label, where labels repeat so often that summing over
 them first is cheaper, else a sample. Views of a sample always share one position. For each anchor the positions are
-put in order from the farthest to the nearest label; then every S_ij is a head of that order, every sum over S_ij is a
-cumulative sum, and every sum over {j : m in S_ij} is a cumulative sum from the other end.
+put in order by label distance; then every S_ij is the far end of that order from some place on, and a sum over S_ij is
+a cumulative sum from the far end. Candidates whose S_ij start at one place tie. Counted at that place, they make the
+sum over {j : m in S_ij}, which the gradient needs, a cumulative sum from the near end.
 """
 
 from dataclasses import dataclass
@@ -34,69 +35,70 @@ class RankTable:
     """For some anchors (g of them) the order of the P positions by label distance.
 
     Attributes:
-        order: Positions from far to near (g, P), int64.
-        near_to_far: The number of candidates at each place of the *reversed* order (g, P), the anchor left out.
-        last: For each place of the reversed order, the last place of the head that is its S (g, P), int64. None
-            where no two positions tie, for then it is the place itself.
-        back: For each position m, the place in the reversed order up to which {j : m in S_ij} goes (g, P), int64.
+        order: Positions from far to near (g, P), int64; the anchor's own comes last.
+        place: For each position its place from near to far (g, P), int64.
+        starts: For each place from near to far, how many candidates have an S_ij that starts there (g, P).
     """
 
     order: Tensor
-    near_to_far: Tensor
-    last: Tensor | None
-    back: Tensor
+    place: Tensor
+    starts: Tensor
 
     def rows(self, index: Tensor) -> "RankTable":
         """The table of the anchors with these rows."""
-        return RankTable(
-            self.order.index_select(0, index),
-            self.near_to_far.index_select(0, index),
-            None if self.last is None else self.last.index_select(0, index),
-            self.back.index_select(0, index),
-        )
+        return RankTable(*(part.index_select(0, index) for part in (self.order, self.place, self.starts)))
 
     def to(self, device: torch.device) -> "RankTable":
         """The same table on another device."""
-        last = None if self.last is None else self.last.to(device)
-        return RankTable(self.order.to(device), self.near_to_far.to(device), last, self.back.to(device))
+        return RankTable(self.order.to(device), self.place.to(device), self.starts.to(device))
 
 
 def rank_table(distance: Tensor, own: Tensor, sizes: Tensor, tolerance: float) -> RankTable:
     """Order the positions around each anchor.
 
     Args:
-        distance: Label distances (g, P) float64, from each anchor to each position.
-        own: The anchor's own position (g,) int64.
+        distance: Label distances (g, P) float64, from each anchor to each position; overwritten.
+        own: The anchor's own position (g, 1) int64.
         sizes: Number of rows at each position (P,).
         tolerance: m is in S_ij where d_im >= d_ij - tolerance.
     """
-    positions = distance.shape[1]
-    order, farness = _far_to_near(distance)
-    backwards = torch.arange(positions - 1, -1, -1, device=distance.device).expand_as(order)
-    back = torch.empty_like(order).scatter_(1, order, backwards)
-    own_place = back.gather(1, own[:, None])
-    near_to_far = sizes.index_select(0, order.flip(1).view(-1)).view_as(order)
-    near_to_far.scatter_add_(1, own_place, near_to_far.new_full((1, 1), -1.0).expand_as(own_place))
-    if farness.device.type == "cpu":
-        gaps = (farness[:, :-1] - tolerance) - farness[:, 1:]
-        if not gaps.numel() or float(gaps.amin()) > 0:
-            return RankTable(order, near_to_far, None, back)
-    # nearness ascends along the reversed order; one that is not below (own distance - tolerance) belongs to S
-    nearness = farness.flip(1)
-    last = positions - 1 - torch.searchsorted(nearness, nearness - tolerance)
-    # `last` falls along the reversed order; m is in S_ij where j's place there is not beyond this count
-    place = positions - 1 - back
-    reached = torch.searchsorted(last.flip(1), place)  # places (far to near) whose head ends before m
-    return RankTable(order, near_to_far, last, positions - 1 - reached)
+    distance.scatter_(1, own, -1.0)  # before whatever lies at distance 0, for it has no mass of its own
+    outward, nearness = _near_to_far(distance)
+    nearness[:, 0] = 0.0
+    places = torch.arange(distance.shape[1], device=distance.device).expand_as(outward)
+    place = torch.empty_like(outward).scatter_(1, outward, places)
+    starts = sizes.index_select(0, outward.view(-1)).view_as(outward)
+    starts[:, 0] -= 1.0  # the anchor is no candidate of its own
+    if _has_ties(nearness, tolerance):
+        starts = torch.zeros_like(starts).scatter_add_(1, _first_place(nearness, tolerance), starts)
+    return RankTable(outward.flip(1), place, starts)
 
 
-def _far_to_near(distance: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices and values of each row in falling order."""
+def _near_to_far(distance: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices and values of each row in rising order."""
     if distance.device.type == "cpu" and torch.get_num_threads() <= _NUMPY_SORT_THREADS:
-        order = torch.from_numpy(np.argsort(-distance.detach().numpy(), axis=1, kind="stable"))
-        return order, distance.gather(1, order)
-    farness, order = distance.sort(dim=1, descending=True)
-    return order, farness
+        outward = torch.from_numpy(np.argsort(distance.numpy(), axis=1, kind="stable"))
+        return outward, distance.gather(1, outward)
+    nearness, outward = distance.sort(dim=1)
+    return outward, nearness
+
+
+def _has_ties(nearness: Tensor, tolerance: float) -> bool:
+    if nearness.device.type != "cpu":
+        return True  # not worth a synchronisation
+    if nearness.shape[1] == 1:
+        return False
+    return not float(((nearness[:, 1:] - tolerance) - nearness[:, :-1]).amin()) > 0
+
+
+def _first_place(nearness: Tensor, tolerance: float) -> Tensor:
+    """For each place the first one whose distance is not below its own - tolerance, from distances (g, P) that rise."""
+    if tolerance > 0:
+        return torch.searchsorted(nearness, nearness - tolerance)
+    places = torch.arange(nearness.shape[1], dtype=torch.int32, device=nearness.device)
+    first = torch.zeros_like(nearness, dtype=torch.int32)
+    torch.mul(nearness[:, 1:] != nearness[:, :-1], places[1:], out=first[:, 1:])
+    return first.cummax(1).values.long()
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class LabelRanks:
             self.positions = distinct
             between = label_distances(distance, labels.values, labels.values)
             sizes = (labels.counts * views).float()
-            self._table = rank_table(between, torch.arange(distinct), sizes, tolerance).to(device)
+            self._table = rank_table(between, torch.arange(distinct)[:, None], sizes, tolerance).to(device)
             members = torch.zeros(self.batch, distinct, device=device)
             self.membership = members.scatter_(1, self.index[:, None], 1.0)
 
@@ -175,7 +177,7 @@ class LabelRanks:
         distance = label_distances(self._distance, self._labels[anchors], self._labels)
         if len(self._labels) < self.batch or self.sample_order is None:
             distance = distance.index_select(1, self.index)
-        own = torch.arange(start, stop, device=self.device)
+        own = torch.arange(start, stop, device=self.device)[:, None]
         sizes = torch.full((self.batch,), float(self.views), device=self.device)
         return rank_table(distance, own, sizes, self._tolerance)
 
@@ -189,16 +191,8 @@ def least_loss(targets: Tensor, views: int, distance: TargetDistance, tolerance:
     for first in range(0, len(sizes), step):
         anchors = torch.arange(first, min(first + step, len(sizes)))
         between = label_distances(distance, labels.values[anchors], labels.values)
-        table = rank_table(between, anchors, sizes, tolerance)
-        candidates = table.near_to_far.flip(1)
-        group = candidates
-        if table.last is not None:
-            # candidates with one and the same S_ij tie
-            last = table.last.flip(1)
-            begin = torch.searchsorted(last, last)
-            within = candidates.cumsum(1)
-            group = within.gather(1, last) - within.gather(1, begin) + candidates.gather(1, begin)
-        total += torch.xlogy(candidates, group).sum(1) @ sizes[anchors]
+        starts = rank_table(between, anchors[:, None], sizes, tolerance).starts
+        total += torch.xlogy(starts, starts).sum(1) @ sizes[anchors]
     rows = len(targets) * views
     return total / (rows * (rows - 1))
 
@@ -218,4 +212,4 @@ def label_distances(distance: TargetDistance, a: Tensor, b: Tensor) -> Tensor:
         )
     if distance not in _BUILT_IN and not bool(measured.isfinite().all()):
         raise ValueError("target_distance returned NaN or infinite distances; every distance must be finite")
-    return measured.double()
+    return measured.to(torch.float64, copy=distance not in _BUILT_IN)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 _PAIR_BLOCK = 1 << 22  # numbers in a block of pairwise differences, 16 MiB in float32
+_STRIP = 512  # rows of w + w^T at a time
+_TILE = 256  # rows and columns of a transpose that stays in a core's cache
 _MOST_NEAR = 1 / 32  # share of pairs above which float64 is cheaper than to measure each of them anew
 _SHORTEST = 1e-12  # a feature no longer than this has no direction
 
@@ -89,14 +91,12 @@ class _Springs(Similarity):
     def gradient(self, weights: Tensor) -> Tensor:
         points, n = self.points, len(self.points)
         total = torch.zeros_like(points)
-        block = n if n <= 1024 else 512
-        for start in range(0, n, block):
-            stop = min(start + block, n)
-            # A strip of the upper half of w + w^T serves its rows and, transposed, the rows below it.
-            strip = weights[start:stop, start:] + weights[start:, start:stop].t()
+        for start in range(0, n, _STRIP):
+            stop = min(start + _STRIP, n)
+            strip = _upper_strip(weights, start, stop)
             total[start:stop].addmm_(strip, points[start:], alpha=-1)
             total[start:stop].addcmul_(strip.sum(1, keepdim=True), points[start:stop])
-            if stop < n:
+            if stop < n:  # the same weights, transposed, for the rows below
                 below = strip[:, stop - start :]
                 total[stop:].addmm_(below.t(), points[start:stop], alpha=-1)
                 total[stop:].addcmul_(below.sum(0)[:, None], points[stop:])
@@ -108,6 +108,17 @@ class _Springs(Similarity):
             total[anchors].addcmul_(part.sum(1, keepdim=True), self.points[anchors])
             total.addmm_(part.t(), self.points[anchors], alpha=-1)
             total.addcmul_(part.sum(0)[:, None], self.points)
+
+
+def _upper_strip(weights: Tensor, start: int, stop: int) -> Tensor:
+    """Rows `start` to `stop` of w + w^T, from column `start` on."""
+    strip = weights[start:stop, start:].clone()
+    for low in range(0, stop - start, _TILE):
+        part = strip[low : low + _TILE]
+        for left in range(0, strip.shape[1], _TILE):
+            across = weights[start + left : start + left + _TILE, start + low : start + low + len(part)]
+            part[:, left : left + _TILE] += across.t()
+    return strip
 
 
 class NegativeL2(_Springs):
@@ -128,10 +139,7 @@ class NegativeL2(_Springs):
         self._left[:, width], self._left[:, width + 1] = right[:, width + 1], right[:, width]
         # It errs by about 1.3 eps (|y|^2 + |y'|^2) (measured), so below this share of that sum it is too coarse.
         self._cancels = 0.65 * torch.finfo(features.dtype).eps / tolerance
-        self._largest = float(self._squares.amax())
-        if features.dtype == torch.float32 and self._largest > 0 and not 1e-25 < self._largest < 1e30:
-            raise PrecisionExhaustedError
-        self.high = 2 * self._largest**0.5
+        self._largest = self._squares.amax()
         self._near: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._near_total: Tensor | None = None
 
@@ -139,7 +147,11 @@ class NegativeL2(_Springs):
         self._products(start, stop, out, alpha=-2)
         self.set_diagonal(out, start, stop, float("inf"))
         self._near = None
-        if float(out.amin()) <= 2 * self._cancels * self._largest:
+        largest, least = torch.stack((self._largest, out.amin())).tolist()  # the one synchronisation on a GPU
+        if out.dtype == torch.float32 and largest > 0 and not 1e-25 < largest < 1e30:
+            raise PrecisionExhaustedError
+        self.high = 2 * largest**0.5
+        if least <= 2 * self._cancels * largest:
             self._find_near(start, stop, out)
             out.clamp_min_(torch.finfo(out.dtype).tiny)
         out.sqrt_()
