@@ -62,7 +62,7 @@ def make_batch(n: int, views: int, width: int, kind: str, device: torch.device) 
 
 def one_step(loss: Callable[[Tensor, Tensor], Tensor], features: Tensor, targets: Tensor) -> None:
     leaf = features.detach().requires_grad_()
-    loss(leaf, targets).backward()
+    loss(leaf, targets).backward()  # type: ignore[no-untyped-call]
     if leaf.is_cuda:
         torch.cuda.synchronize()
 

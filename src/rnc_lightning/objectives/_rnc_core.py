@@ -100,16 +100,21 @@ def _evaluate(
     """Loss (float64 scalar) and gradient (n, F) for features (n, F) given sample by sample."""
     n, views, batch = len(features), ranks.views, ranks.batch
     rows = _row_order(ranks)
-    similarity = kind(features if rows is None else features.index_select(0, rows), batch, temperature, tolerance)
+    similarity = kind(features, rows, batch, temperature, tolerance)
     step, whole = _plan(n, views, batch, features.element_size(), chunk_size)
     whole = whole and with_gradient
     loss = torch.zeros((), dtype=torch.float64, device=features.device)
     weights = features.new_empty(views, batch if whole else step, n)
     scratch = torch.empty_like(weights) if step == batch else features.new_empty(views, step, n)
     total = None if whole or not with_gradient else torch.zeros_like(features)
+    square = weights.shape[1] == batch
+    if square:
+        similarity.compare_all(weights.view(n, n))
     for start in range(0, batch, step):
         stop = min(start + step, batch)
-        block = weights[:, start:stop] if whole else weights[:, : stop - start]
+        block = weights[:, start:stop] if square else weights[:, : stop - start]
+        if not square:
+            similarity.compare_block(start, stop, block)
         loss += anchor_block(similarity, ranks, start, stop, block, scratch[:, : stop - start], with_gradient)
         if total is not None:
             similarity.add_gradient(block, start, stop, total)
@@ -161,7 +166,7 @@ def anchor_block(
         ranks: The labels.
         start: First sample, in the order of `ranks`.
         stop: Sample after the last.
-        energies: Space (views, stop - start, n); holds the weights for `similarity` on return.
+        energies: The compared pairs (views, stop - start, n); holds the weights for `similarity` on return.
         scratch: Space of the same shape.
         with_gradient: Whether weights are wanted.
 

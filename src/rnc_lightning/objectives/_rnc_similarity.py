@@ -26,7 +26,8 @@ class Similarity(ABC):
     """Rows of features, ready to be compared.
 
     Args:
-        features: Features (n, F) in the dtype to compute in, view-major.
+        features: Features (n, F) in the dtype to compute in.
+        rows: Which of them stands where in view-major order (n,), None if they stand so already.
         batch: Number of samples.
         temperature: The temperature tau.
         tolerance: Relative error that a distance may have.
@@ -34,13 +35,20 @@ class Similarity(ABC):
     Attributes:
         low: A lower bound of the energies.
         high: An upper bound of the energies off the diagonal, or infinity.
+        points: What is compared (n, F), view-major.
     """
 
     low: float = 0.0
     high: float = float("inf")
 
-    def __init__(self, features: Tensor, batch: int, temperature: float, tolerance: float) -> None:
-        self.features, self.batch, self.temperature = features, batch, temperature
+    points: Tensor
+
+    def __init__(self, features: Tensor, rows: Tensor | None, batch: int, temperature: float, tolerance: float) -> None:
+        self.features, self.rows, self.batch, self.temperature = features, rows, batch, temperature
+
+    def ordered(self) -> Tensor:
+        """A copy of the features in view-major order."""
+        return self.features.clone() if self.rows is None else self.features.index_select(0, self.rows)
 
     def blocks(self, start: int, stop: int, matrix: Tensor) -> list[tuple[Tensor, slice]]:
         """Contiguous parts (rows, n) of a matrix (views, stop - start, n) with the rows that are their anchors."""
@@ -55,8 +63,27 @@ class Similarity(ABC):
             part[:, anchors].fill_diagonal_(value)
 
     @abstractmethod
-    def energies(self, start: int, stop: int, out: Tensor) -> None:
-        """Write energies of these anchors against all rows into `out` (views, b, n), infinity on the diagonal."""
+    def compare(self, anchors: slice, candidates: slice, out: Tensor) -> None:
+        """Write into `out` what `energies` makes energies of: one symmetric number for each pair of rows."""
+
+    def compare_all(self, out: Tensor) -> None:
+        """The same for all pairs (n, n), with half the work."""
+        n = len(out)
+        tile = _TILE if out.device.type == "cpu" else n  # a GPU would rather have one large product
+        for start in range(0, n, tile):
+            stop = min(start + tile, n)
+            self.compare(slice(start, stop), slice(start, n), out[start:stop, start:])
+            for left in range(stop, n, tile):
+                out[left : left + tile, start:stop] = out[start:stop, left : left + tile].t()
+
+    def compare_block(self, start: int, stop: int, out: Tensor) -> None:
+        """The same for the anchors of some samples against all rows (views, stop - start, n)."""
+        for part, anchors in self.blocks(start, stop, out):
+            self.compare(anchors, slice(0, len(self.features)), part)
+
+    def energies(self, start: int, stop: int, compared: Tensor) -> None:
+        """Turn compared pairs (views, stop - start, n) into energies, with infinity on the diagonal."""
+        self.set_diagonal(compared, start, stop, float("inf"))
 
     def weigh(self, coefficients: Tensor, energies: Tensor, start: int, stop: int) -> None:
         """Write over the energies (views, b, n) the weights that dL/ds gives; dL/ds is undefined on the diagonal."""
@@ -79,20 +106,20 @@ class Similarity(ABC):
 class _Springs(Similarity):
     """Pairs pull like springs: with symmetric weights w, row i gets sum_j w_ij (y_i - y_j)."""
 
-    points: Tensor
-    _left: Tensor
-    _right: Tensor
+    _factor: float
+    _offset: Tensor
 
-    def _products(self, start: int, stop: int, out: Tensor, alpha: float = 1.0) -> None:
-        """Write alpha * left @ right for these anchors into `out` (views, b, n)."""
-        for rows, anchors in self.blocks(start, stop, out):
-            torch.addmm(rows[:1], self._left[anchors], self._right, beta=0, alpha=alpha, out=rows)
+    def compare(self, anchors: slice, candidates: slice, out: Tensor) -> None:
+        right = self.points[candidates].t()
+        torch.addmm(self._offset[candidates], self.points[anchors], right, alpha=self._factor, out=out)
+        out += self._offset[anchors, None]
 
     def gradient(self, weights: Tensor) -> Tensor:
         points, n = self.points, len(self.points)
         total = torch.zeros_like(points)
-        for start in range(0, n, _STRIP):
-            stop = min(start + _STRIP, n)
+        height = _STRIP if weights.device.type == "cpu" else n
+        for start in range(0, n, height):
+            stop = min(start + height, n)
             strip = _upper_strip(weights, start, stop)
             total[start:stop].addmm_(strip, points[start:], alpha=-1)
             total[start:stop].addcmul_(strip.sum(1, keepdim=True), points[start:stop])
@@ -111,56 +138,56 @@ class _Springs(Similarity):
 
 
 def _upper_strip(weights: Tensor, start: int, stop: int) -> Tensor:
-    """Rows `start` to `stop` of w + w^T, from column `start` on."""
-    strip = weights[start:stop, start:].clone()
+    """Rows `start` to `stop` of w + w^T, from column `start` on; written over w on the CPU."""
+    if weights.device.type != "cpu":
+        return weights[start:stop, start:] + weights[start:, start:stop].t()
+    strip = weights[start:stop, start:]
     for low in range(0, stop - start, _TILE):
         part = strip[low : low + _TILE]
-        for left in range(0, strip.shape[1], _TILE):
+        corner = part[:, low : low + _TILE]
+        corner += corner.t().clone()
+        for left in range(low + _TILE, strip.shape[1], _TILE):
             across = weights[start + left : start + left + _TILE, start + low : start + low + len(part)]
             part[:, left : left + _TILE] += across.t()
+            if left < stop - start:
+                across.copy_(part[:, left : left + _TILE].t())
     return strip
 
 
 class NegativeL2(_Springs):
     """-||v_i - v_j||, by a matrix product, and anew from the difference where that would cancel."""
 
-    def __init__(self, features: Tensor, batch: int, temperature: float, tolerance: float) -> None:
-        super().__init__(features, batch, temperature, tolerance)
-        # A mean in float64 turns equal features into zeros.
-        mean = (features.sum(0, dtype=torch.float64) / len(features)).to(features.dtype)
-        # |y - y'|^2 in one product: -2 [y, -|y|^2 / 2, 1] . [y', 1, -|y'|^2 / 2]
-        width = features.shape[1]
-        right = features.new_empty(len(features), width + 2)
-        self.points = torch.sub(features, mean, out=right[:, :width]).mul_(1 / temperature)
-        self._squares = self.points.square().sum(1)
-        right[:, width].fill_(1.0)
-        torch.mul(self._squares, -0.5, out=right[:, width + 1])
-        self._left, self._right = right.clone(), right.t()
-        self._left[:, width], self._left[:, width + 1] = right[:, width + 1], right[:, width]
+    _factor = -2.0  # |y - y'|^2 = |y|^2 + |y'|^2 - 2 y . y'
+
+    def __init__(self, features: Tensor, rows: Tensor | None, batch: int, temperature: float, tolerance: float) -> None:
+        super().__init__(features, rows, batch, temperature, tolerance)
+        # The clamp turns equal features into zeros, whatever the rounding of their mean.
+        mean = features.mean(0).clamp_(features.amin(0), features.amax(0))
+        self.points = self.ordered().sub_(mean).mul_(1 / temperature)
+        self._offset = torch.linalg.vector_norm(self.points, dim=1).square_()
         # It errs by about 1.3 eps (|y|^2 + |y'|^2) (measured), so below this share of that sum it is too coarse.
         self._cancels = 0.65 * torch.finfo(features.dtype).eps / tolerance
-        self._largest = self._squares.amax()
+        self._largest = self._offset.amax()
         self._near: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._near_total: Tensor | None = None
 
-    def energies(self, start: int, stop: int, out: Tensor) -> None:
-        self._products(start, stop, out, alpha=-2)
-        self.set_diagonal(out, start, stop, float("inf"))
+    def energies(self, start: int, stop: int, compared: Tensor) -> None:
+        super().energies(start, stop, compared)
         self._near = None
-        largest, least = torch.stack((self._largest, out.amin())).tolist()  # the one synchronisation on a GPU
-        if out.dtype == torch.float32 and largest > 0 and not 1e-25 < largest < 1e30:
+        largest, least = torch.stack((self._largest, compared.amin())).tolist()  # the one synchronisation on a GPU
+        if compared.dtype == torch.float32 and largest > 0 and not 1e-25 < largest < 1e30:
             raise PrecisionExhaustedError
         self.high = 2 * largest**0.5
         if least <= 2 * self._cancels * largest:
-            self._find_near(start, stop, out)
-            out.clamp_min_(torch.finfo(out.dtype).tiny)
-        out.sqrt_()
+            self._find_near(start, stop, compared)
+            compared.clamp_min_(torch.finfo(compared.dtype).tiny)
+        compared.sqrt_()
         if self._near is not None:
-            *where, distance = self._near
-            out[tuple(where)] = distance / self.temperature
+            view, sample, candidate, distance = self._near
+            compared[view, sample, candidate] = distance / self.temperature
 
     def _find_near(self, start: int, stop: int, squared: Tensor) -> None:
-        limit = self._cancels * self._squares
+        limit = self._cancels * self._offset
         of_anchor = limit.view(-1, self.batch)[:, start:stop, None]
         view, sample, candidate = (squared < of_anchor + limit).nonzero(as_tuple=True)
         if squared.dtype == torch.float32 and len(view) > max(_MOST_NEAR * squared.numel(), len(self.features)):
@@ -176,6 +203,8 @@ class NegativeL2(_Springs):
         return [slice(first, first + step) for first in range(0, pairs, step)]
 
     def _difference(self, anchor: Tensor, candidate: Tensor) -> Tensor:
+        if self.rows is not None:
+            anchor, candidate = self.rows[anchor], self.rows[candidate]
         return self.features.index_select(0, anchor) - self.features.index_select(0, candidate)
 
     def weigh(self, coefficients: Tensor, energies: Tensor, start: int, stop: int) -> None:
@@ -204,30 +233,23 @@ class NegativeL2(_Springs):
 class Cosine(_Springs):
     """v_i . v_j / (|v_i| |v_j|); a zero feature has similarity 0 to all rows, and gradient 0."""
 
-    def __init__(self, features: Tensor, batch: int, temperature: float, tolerance: float) -> None:
-        super().__init__(features, batch, temperature, tolerance)
-        wide = features.double()
+    def __init__(self, features: Tensor, rows: Tensor | None, batch: int, temperature: float, tolerance: float) -> None:
+        super().__init__(features, rows, batch, temperature, tolerance)
+        wide = self.ordered().double()
         length = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
         empty = length <= _SHORTEST
         unit = (wide / length).masked_fill_(empty, 0.0)
+        self._unit = unit.to(features.dtype)
         self._inverse_length = length.reciprocal().masked_fill_(empty, 0.0).to(features.dtype)
-        # Centred, so that directions that nearly agree keep their differences: u . u' = a . a' + r + r' + |m|^2
+        # Centred, so that directions that nearly agree keep their differences: u . u' = a . a' + r + r'
         mean = unit.mean(0)
         wide = unit - mean
-        along = (wide @ mean)[:, None]
-        self._unit, self.points = unit.to(features.dtype), wide.to(features.dtype)
-        ones = torch.ones_like(self.points[:, :1])
-        scale = -1 / temperature
-        first = ((along + mean @ mean) * scale).to(features.dtype)
-        self._left = torch.cat((self.points * scale, first, ones * scale), dim=1)
-        self._right = torch.cat((self.points, ones, along.to(features.dtype)), dim=1).t()
+        self.points = wide.to(features.dtype)
+        self._factor = -1 / temperature
+        self._offset = (wide @ mean + mean @ mean / 2).mul_(self._factor).to(features.dtype)
         # Without zeros among them u . u' = 1 - |a - a'|^2 / 2
         apart = float(torch.where(empty.any(), 2.0, 2 * wide.square().sum(1).amax()))
         self.low, self.high = -1 / temperature, (apart - 1) / temperature
-
-    def energies(self, start: int, stop: int, out: Tensor) -> None:
-        self._products(start, stop, out)
-        self.set_diagonal(out, start, stop, float("inf"))
 
     def finish(self, total: Tensor) -> Tensor:
         total = super().finish(total)
@@ -238,18 +260,21 @@ class Cosine(_Springs):
 class NegativeL1(Similarity):
     """-sum |v_i - v_j|, with sign(0) = 0 in the gradient."""
 
-    def energies(self, start: int, stop: int, out: Tensor) -> None:
-        for part, anchors in self.blocks(start, stop, out):
-            torch.div(torch.cdist(self.features[anchors], self.features, p=1), self.temperature, out=part)
-        self.set_diagonal(out, start, stop, float("inf"))
+    def __init__(self, features: Tensor, rows: Tensor | None, batch: int, temperature: float, tolerance: float) -> None:
+        super().__init__(features, rows, batch, temperature, tolerance)
+        self.points = self.ordered()
+
+    def compare(self, anchors: slice, candidates: slice, out: Tensor) -> None:
+        distances = torch.cdist(self.points[anchors], self.points[candidates], p=1)
+        torch.div(distances, self.temperature, out=out)
 
     def gradient(self, weights: Tensor) -> Tensor:
-        return self._signs(weights + weights.t(), self.features, self.features)
+        return self._signs(weights + weights.t(), self.points, self.points)
 
     def add_gradient(self, weights: Tensor, start: int, stop: int, total: Tensor) -> None:
         for part, anchors in self.blocks(start, stop, weights):
-            total[anchors] += self._signs(part, self.features[anchors], self.features)
-            total += self._signs(part.t(), self.features, self.features[anchors])
+            total[anchors] += self._signs(part, self.points[anchors], self.points)
+            total += self._signs(part.t(), self.points, self.points[anchors])
 
     def _signs(self, weights: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """Rows i of sum_j w_ij sign(a_i - b_j). On CUDA the kernel holds all differences, so it goes by blocks."""
