@@ -31,7 +31,7 @@ ROOT_KEYS = {
     "paths", "print_config", "recipe", "scheme", "seed", "stages", "target", "trainer",
 }  # fmt: skip
 STAGE_KEYS = {
-    "module", "epochs", "batch_size", "views", "drop_last", "checkpoint", "monitor", "optimizer", "schedule",
+    "module", "epochs", "batch_size", "views", "drop_last", "augment", "checkpoint", "monitor", "optimizer", "schedule",
 }  # fmt: skip
 
 

@@ -38,6 +38,12 @@ def test_batches_are_dicts_with_and_without_views() -> None:
     assert _epoch(module.for_stage(seed=0, batch_size=10), 0)[0]["x"].shape == (10, 1, 16, 16)
 
 
+def test_without_augmentation_training_samples_look_as_in_evaluation() -> None:
+    module = _module().for_stage(seed=0, batch_size=10, augment=False)
+    batch = _epoch(module, 0)[0]
+    torch.testing.assert_close(batch["x"], module.splits["train"].inputs[batch["index"]].float() / 127.5 - 1)
+
+
 def test_an_epoch_takes_every_sample_once_and_the_next_in_another_order() -> None:
     module = _module().for_stage(seed=0, batch_size=10)
     first, second = (torch.cat([b["index"] for b in _epoch(module, e)]).tolist() for e in (0, 1))

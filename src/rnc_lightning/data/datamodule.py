@@ -62,7 +62,13 @@ class RegressionDataModule(LightningDataModule):
         return b""
 
     def for_stage(
-        self, *, seed: int, batch_size: int, views: int | None = None, drop_last: bool = False
+        self,
+        *,
+        seed: int,
+        batch_size: int,
+        views: int | None = None,
+        drop_last: bool = False,
+        augment: bool = True,
     ) -> "RegressionDataModule":
         """Set what changes from stage to stage.
 
@@ -71,11 +77,13 @@ class RegressionDataModule(LightningDataModule):
             batch_size: Samples a training batch.
             views: Views a training sample, None for one without a view axis.
             drop_last: Whether an incomplete last training batch is left out.
+            augment: Whether training samples are augmented; else they look as in evaluation.
         """
         _positive("batch_size", batch_size)
         if views is not None:
             _positive("views", views)
         self.seed, self.batch_size, self.views, self.drop_last = seed, batch_size, views, drop_last
+        self.augment = augment
         return self
 
     def setup(self, stage: str | None = None) -> None:
@@ -101,7 +109,8 @@ class RegressionDataModule(LightningDataModule):
                 f"batch_size: {self.batch_size} is more than the {len(split)} training samples, "
                 "and an incomplete batch is left out: no batch would remain"
             )
-        dataset = ViewsDataset(split, self.train_transform, self.views)
+        transform = self.train_transform if self.augment else self.eval_transform
+        dataset = ViewsDataset(split, transform, self.views)
         sampler = SeededSampler(len(split), self.seed)
         return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=self.drop_last)
 

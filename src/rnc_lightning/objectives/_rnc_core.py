@@ -19,7 +19,7 @@ from rnc_lightning.objectives._rnc_ranks import LabelRanks, RankTable
 from rnc_lightning.objectives._rnc_similarity import PrecisionExhaustedError, Similarity
 
 _FULL_BYTES = 1 << 28  # the weights of all pairs are kept up to this size; it saves a matrix product
-_BLOCK_BYTES = 1 << 25  # what a block of anchors may take beside them
+_BLOCK_BYTES = 1 << 27  # what a block of anchors may take beside them
 # Ranges of energies in which exp(-z), shifted to its middle, and sums of n of its inverses keep full precision.
 _NARROWEST = 0.1  # a range of energies below which E H - 1 may cancel in float32
 _LINEAR_RANGE = {torch.float32: 64.0, torch.float64: 1200.0}

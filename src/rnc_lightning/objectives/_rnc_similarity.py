@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 _PAIR_BLOCK = 1 << 22  # numbers in a block of pairwise differences, 16 MiB in float32
-_STRIP = 512  # rows of w + w^T at a time
-_TILE = 256  # rows and columns of a transpose that stays in a core's cache
+_STRIP = 256  # columns of a transpose at a time, so that the rows read for it stay in a core's cache
 _MOST_NEAR = 1 / 32  # share of pairs above which float64 is cheaper than to measure each of them anew
 _SHORTEST = 1e-12  # a feature no longer than this has no direction
 
@@ -69,12 +68,11 @@ class Similarity(ABC):
     def compare_all(self, out: Tensor) -> None:
         """The same for all pairs (n, n), with half the work."""
         n = len(out)
-        tile = _TILE if out.device.type == "cpu" else n  # a GPU would rather have one large product
-        for start in range(0, n, tile):
-            stop = min(start + tile, n)
+        width = _width(out)
+        for start in range(0, n, width):
+            stop = min(start + width, n)
             self.compare(slice(start, stop), slice(start, n), out[start:stop, start:])
-            for left in range(stop, n, tile):
-                out[left : left + tile, start:stop] = out[start:stop, left : left + tile].t()
+            out[stop:, start:stop] = out[start:stop, stop:].t()
 
     def compare_block(self, start: int, stop: int, out: Tensor) -> None:
         """The same for the anchors of some samples against all rows (views, stop - start, n)."""
@@ -116,18 +114,20 @@ class _Springs(Similarity):
 
     def gradient(self, weights: Tensor) -> Tensor:
         points, n = self.points, len(self.points)
-        total = torch.zeros_like(points)
-        height = _STRIP if weights.device.type == "cpu" else n
-        for start in range(0, n, height):
-            stop = min(start + height, n)
-            strip = _upper_strip(weights, start, stop)
-            total[start:stop].addmm_(strip, points[start:], alpha=-1)
-            total[start:stop].addcmul_(strip.sum(1, keepdim=True), points[start:stop])
-            if stop < n:  # the same weights, transposed, for the rows below
-                below = strip[:, stop - start :]
-                total[stop:].addmm_(below.t(), points[start:stop], alpha=-1)
-                total[stop:].addcmul_(below.sum(0)[:, None], points[stop:])
-        return total
+        total, sums = torch.zeros_like(points), points.new_zeros(n, 1)
+        width = 2 * _width(weights)
+        _add_transpose_below(weights)
+        for start in range(0, n, width):
+            stop = min(start + width, n)
+            # Columns of w + w^T from the diagonal down serve their rows and, transposed, the columns themselves.
+            strip = weights[start:, start:stop]
+            total[start:].addmm_(strip, points[start:stop], alpha=-1)
+            sums[start:] += strip.sum(1, keepdim=True)
+            if stop < n:
+                below = strip[stop - start :]
+                total[start:stop].addmm_(below.t(), points[stop:], alpha=-1)
+                sums[start:stop] += below.sum(0)[:, None]
+        return total.addcmul_(sums, points)
 
     def add_gradient(self, weights: Tensor, start: int, stop: int, total: Tensor) -> None:
         for part, anchors in self.blocks(start, stop, weights):
@@ -137,21 +137,24 @@ class _Springs(Similarity):
             total.addcmul_(part.sum(0)[:, None], self.points)
 
 
-def _upper_strip(weights: Tensor, start: int, stop: int) -> Tensor:
-    """Rows `start` to `stop` of w + w^T, from column `start` on; written over w on the CPU."""
-    if weights.device.type != "cpu":
-        return weights[start:stop, start:] + weights[start:, start:stop].t()
-    strip = weights[start:stop, start:]
-    for low in range(0, stop - start, _TILE):
-        part = strip[low : low + _TILE]
-        corner = part[:, low : low + _TILE]
-        corner += corner.t().clone()
-        for left in range(low + _TILE, strip.shape[1], _TILE):
-            across = weights[start + left : start + left + _TILE, start + low : start + low + len(part)]
-            part[:, left : left + _TILE] += across.t()
-            if left < stop - start:
-                across.copy_(part[:, left : left + _TILE].t())
-    return strip
+def _width(matrix: Tensor) -> int:
+    """Columns to transpose at a time: on a CPU what its caches hold, on a GPU all of them."""
+    return _STRIP if matrix.device.type == "cpu" else len(matrix)
+
+
+def _add_transpose_below(weights: Tensor) -> None:
+    """Add w^T (n, n) to w, on and below the diagonal, and above it next to it (in squares of twice the width)."""
+    n, width = len(weights), _width(weights)
+    for start in range(0, n, width):
+        stop = min(start + width, n)
+        square = weights[start:stop, start:stop]
+        square += square.t().clone()
+        if stop < n:
+            below = weights[stop:, start:stop]
+            below += weights[start:stop, stop:].t()
+            if start % (2 * width) == 0:
+                beside = weights[start:stop, stop : stop + width]
+                beside.copy_(weights[stop : stop + width, start:stop].t())
 
 
 class NegativeL2(_Springs):

@@ -45,7 +45,7 @@ def rnc_loss(
             ties are equal distances, computed from the labels as they are given: in float64, 0.3 - 0.2 and 0.2 - 0.1
             differ, and about 1e-6 makes multiples of 0.1 tie as they should.
         chunk_size: Number of anchor rows handled at a time; memory is then O(chunk_size * n), whole samples at
-            least. None chooses: about 64 MB of working space, and the n x n weights as long as they take no more
+            least. None chooses: about 128 MB of working space, and the n x n weights as long as they take no more
             than 256 MB.
 
     Returns:

@@ -28,6 +28,7 @@ class StagePlan:
         batch_size: Samples a batch.
         views: Views a sample; None for one without a view axis.
         drop_last: Whether an incomplete last batch is left out.
+        augment: Whether training samples are augmented.
         checkpoint: `last`, or `best` by `monitor` (the lowest value).
         monitor: Name of the metric that `best` goes by.
     """
@@ -36,6 +37,7 @@ class StagePlan:
     batch_size: int
     views: int | None = None
     drop_last: bool = False
+    augment: bool = True
     checkpoint: Literal["last", "best"] = "last"
     monitor: str | None = None
 
@@ -104,6 +106,7 @@ def fit_stage(
         batch_size=plan.batch_size,
         views=plan.views,
         drop_last=plan.drop_last,
+        augment=plan.augment,
     )
     history = EpochHistory(directory / "metrics.csv")
     trainer = make_trainer(
