@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 PIP_FLAGS ?= --quiet --disable-pip-version-check
 CONSTRAINTS ?= constraints.txt
 
+STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.model_summary=null
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format benchmark clean
+.PHONY: help install demo test test-slow lint format benchmark study-digits clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +49,13 @@ format: $(VENV)/.installed-dev ## Format the code
 
 benchmark: $(VENV)/.installed-dev ## Time and memory of the loss, beside the naive loop and the floor
 	$(BIN)/python benchmarks/rnc_loss.py
+
+study-digits: $(VENV)/.installed ## The study of experiments/digits: 40 runs, about an hour on 2 cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_l1 \
+	  recipe.end_to_end.lr=0.02,0.05,0.1,0.2 seed=0,1,2,3,4 $(STUDY_QUIET)
+	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc \
+	  recipe.pretrain.lr=0.05,0.1,0.2,0.5 seed=0,1,2,3,4 $(STUDY_QUIET)
+	$(BIN)/python experiments/digits/compare.py runs
 
 clean: ## Remove the environment and caches, keep the runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist

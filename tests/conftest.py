@@ -26,7 +26,7 @@ TINY_DIGITS = (
     "data.batch_size=32",
     "encoder.width=4",
     "encoder.stages=2",
-    "callbacks.progress_bar=null",
+    "trainer.enable_progress_bar=false",
     "callbacks.model_summary=null",
     "print_config=false",
 )

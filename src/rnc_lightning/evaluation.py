@@ -12,13 +12,17 @@ from rnc_lightning.results import finite
 from rnc_lightning.stages import Predictions, Regress
 from rnc_lightning.targets import TargetSpec
 
+_ORDER = ("mae", "angular", "rmse", "r2", "gmean", "spearman", "kendall")  # in tables
+
 
 def evaluate_regressor(
     module: Regress, datamodule: RegressionDataModule, trainer: Trainer
 ) -> tuple[dict[str, float | None], Predictions]:
     """Test metrics (without their `test/`), and the predictions they were computed from."""
-    metrics = trainer.test(module, datamodule=datamodule, verbose=False)[0]
-    return finite({name.removeprefix("test/"): value for name, value in metrics.items()}), module.predictions()
+    logged = trainer.test(module, datamodule=datamodule, verbose=False)[0]
+    metrics = {name.removeprefix("test/"): value for name, value in logged.items()}
+    order = [name for name in _ORDER if name in metrics] + sorted(set(metrics) - set(_ORDER))
+    return finite({name: metrics[name] for name in order}), module.predictions()
 
 
 def write_predictions(

@@ -37,6 +37,12 @@ def execute(parts: Parts, config: dict[str, Any], directory: RunDirectory, name:
 
     directory.begin(config)
     directory.check_data(datamodule.fingerprint)
+    origin = {
+        "run": name,
+        "encoder": config["encoder"],
+        "data_fingerprint": datamodule.fingerprint,
+        "git_revision": git_revision(),
+    }
     before: Path | None = None
     summaries: dict[str, StageSummary] = {}
     for stage, plan in plans.items():
@@ -52,6 +58,7 @@ def execute(parts: Parts, config: dict[str, Any], directory: RunDirectory, name:
                 plan,
                 path,
                 seed=derive_seed(config["seed"], stage),
+                origin=origin,
                 make_trainer=make_trainer,
                 callbacks=callbacks,
                 loggers=parts.loggers(directory=directory.path, stage=stage, name=name, config=config),
@@ -80,7 +87,10 @@ def _finish(
     target = module.target
     write_predictions(predictions, datamodule, target, directory.path)
     stage_paths = {name: directory.stage(name) for name in modules}
-    write_plots(predictions, target, stage_paths, directory.path / "plots", test.get("mae"))
+    try:
+        write_plots(predictions, target, stage_paths, directory.path / "plots", test.get("mae"))
+    except ValueError as error:  # features that are not finite, say: no reason to lose the numbers
+        log.warning("no plots: %s", error)
     directory.keep_encoder(last)
     splits = datamodule.splits
     return {

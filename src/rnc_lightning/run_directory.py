@@ -67,8 +67,13 @@ class RunDirectory:
             )
 
     def begin(self, config: Mapping[str, Any]) -> None:
-        """Make the directory and write down the configuration."""
+        """Make the directory, write down the configuration, forget how an earlier start ended."""
+        (self.path / "result.json").unlink(missing_ok=True)
         write_text(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+
+    def begun(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "config.yaml").is_file()
 
     def check_data(self, fingerprint: str) -> None:
         """Note the data's fingerprint at the first start; refuse other data at a later one.

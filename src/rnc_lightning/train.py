@@ -72,12 +72,15 @@ def _run_stages(cfg: DictConfig, config: dict[str, Any], directory: RunDirectory
     _quiet_lightning()
     try:
         result = execute(parts, config, directory, name)
-    except BaseException as error:
+    except Exception as error:
         loggers.finish(exit_code=1)
-        if directory.path.joinpath("config.yaml").is_file() and not isinstance(error, KeyboardInterrupt):
+        if directory.begun():
             reason = f"{type(error).__name__}: {error}"
             directory.write_result({**_identity(config, name), "status": "failed", "reason": reason})
         raise
+    except BaseException as stop:  # a person's Ctrl-C, which Lightning turns into an exit: not a failure
+        loggers.finish(exit_code=130)
+        raise KeyboardInterrupt from stop
     result = {
         **_identity(config, name),
         "status": "finished",

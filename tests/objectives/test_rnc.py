@@ -79,6 +79,12 @@ def test_equals_the_naive_loops_for_more_views_and_other_temperatures(views: int
         assert_equals_naive(features.float(), labels, temperature=temperature)
 
 
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_one_sample_in_many_views(similarity: str) -> None:
+    assert_equals_naive(normal(1, 5, 4), torch.tensor([3.0]), similarity=similarity)
+    assert_equals_naive(normal(1, 5, 4).float(), torch.tensor([[3.0, 1.0]]), similarity=similarity)
+
+
 @pytest.mark.parametrize("distance", ["l2", "angular", "angular_degrees"])
 @pytest.mark.parametrize("positions_are", ["samples", "groups"])
 def test_equals_the_naive_loops_for_other_target_distances(distance: str, positions_are: str) -> None:
@@ -260,19 +266,20 @@ def test_every_way_of_ranking_gives_the_same(sort: str, group: bool, monkeypatch
         assert_equals_naive(scale * normal(9, 2, 3), LABELS["vectors with ties"])
 
 
-def test_large_batch_in_chunks_with_kept_weights_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """n = 2048: several blocks of anchors, and both ways to gather the gradient."""
-    features = normal(1024, 2, 8).float()
-    for labels in (whole(90, 1024), normal(1024)):
-        whole_batch = value_and_gradient(features, labels)
+@pytest.mark.parametrize("shape", [(1024, 2, 8), (389, 2, 8), (650, 1, 8)])
+def test_large_batch_whole_in_blocks_and_in_chunks(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to n = 2048: several strips, several blocks of anchors, and both ways to gather the gradient."""
+    features = normal(*shape).float()
+    for labels in (whole(90, shape[0]), normal(shape[0])):
+        at_once = value_and_gradient(features, labels)
         monkeypatch.setattr(_rnc_core, "_BLOCK_BYTES", 1 << 22)
         kept = value_and_gradient(features, labels)
         monkeypatch.setattr(_rnc_core, "_FULL_BYTES", 0)
         dropped = value_and_gradient(features, labels)
         monkeypatch.undo()
         chunked = value_and_gradient(features, labels, chunk_size=300)
-        wide = value_and_gradient(features.double(), labels)
-        for loss, gradient in (whole_batch, kept, dropped, chunked):
+        wide = value_and_gradient(features.double(), labels, chunk_size=70)
+        for loss, gradient in (at_once, kept, dropped, chunked):
             torch.testing.assert_close(loss.double(), wide[0], rtol=1e-6, atol=0)
             error = (gradient.double() - wide[1]).abs().max()
             assert error <= 5e-6 * wide[1].abs().max()

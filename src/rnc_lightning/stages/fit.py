@@ -1,7 +1,7 @@
 """One fit: train a stage from where it stands, and leave what the next one needs."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -82,6 +82,7 @@ def fit_stage(
     directory: Path,
     *,
     seed: int,
+    origin: Mapping[str, Any],
     make_trainer: Callable[..., Trainer],
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
@@ -94,6 +95,7 @@ def fit_stage(
         plan: Length, batches and choice of weights.
         directory: The stage's own directory.
         seed: Seed of the run and the stage.
+        origin: What the encoder's JSON says of it beside stage and epoch, as plain values.
         make_trainer: Makes the Trainer from `max_epochs`, `callbacks`, `logger` and `default_root_dir`.
         callbacks: Callbacks beside those that every stage has.
         loggers: Loggers beside the history in `metrics.csv`.
@@ -135,7 +137,7 @@ def fit_stage(
         checkpoint=chosen.name,
         metrics={name: value for name, value in row.items() if name.startswith(("train/", "val/"))},
     )
-    save_encoder(module.encoder, directory / "encoder.safetensors", {"stage": directory.name, "epoch": epoch})
+    save_encoder(module.encoder, directory / "encoder.safetensors", {**origin, "stage": directory.name, "epoch": epoch})
     summary.write(directory)
     return summary
 
