@@ -2,7 +2,7 @@
 
 One step is the loss and its gradient for the features. Three ways, in turns and in one process:
 
-- naive: the definition as a loop over positives, n masks of n x n, through autograd; O(n^3)
+- naive: the definition as a loop over positives, n float masks of n x n, through autograd; O(n^3)
 - ours: `rnc_lightning.RnCLoss`
 - floor: torch.cdist, exp, sum and autograd's backward; what a loss over all pairs costs before it ranks anything
 """
@@ -39,7 +39,8 @@ def naive_loss(features: Tensor, targets: Tensor) -> Tensor:
     exps = logits.exp()
     total = logits.new_zeros(())
     for j in range(n - 1):
-        denominator = (exps * (distances >= distances[:, j : j + 1])).sum(1)
+        mask = (distances >= distances[:, j : j + 1]).float()
+        denominator = (mask * exps).sum(1)
         total = total - (logits[:, j] - denominator.log()).sum()
     return total / (n * (n - 1))
 

@@ -139,7 +139,7 @@ class _Springs(Similarity):
 
 def _width(matrix: Tensor) -> int:
     """Columns to transpose at a time: on a CPU what its caches hold, on a GPU all of them."""
-    return _STRIP if matrix.device.type == "cpu" else len(matrix)
+    return _STRIP if matrix.device.type == "cpu" and len(matrix) > 2 * _STRIP else len(matrix)
 
 
 def _add_transpose_below(weights: Tensor) -> None:

@@ -46,7 +46,7 @@ def rnc_loss(
             differ, and about 1e-6 makes multiples of 0.1 tie as they should.
         chunk_size: Number of anchor rows handled at a time; memory is then O(chunk_size * n), whole samples at
             least. None chooses: about 128 MB of working space, and the n x n weights as long as they take no more
-            than 256 MB.
+            than 1 GB.
 
     Returns:
         The loss, a scalar, float64 for float64 features and else float32. One or two rows have loss 0 and gradient
