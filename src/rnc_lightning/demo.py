@@ -44,8 +44,8 @@ def demo(output_dir: Path, overrides: list[str]) -> None:
 
 def comparison_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
     """Test error, R2, feature ordinality, epochs and training time of each method, the constant predictor first."""
-    table = Table()
-    for column in ("method", "test MAE (degrees)", "R2", "Spearman", "Kendall", "epochs", "training"):
+    table = Table(caption="MAE in degrees; Spearman and Kendall: feature ordinality")
+    for column in ("method", "test MAE", "R2", "Spearman", "Kendall", "epochs", "training"):
         table.add_column(column, justify="left" if column == "method" else "right")
     constant = next(iter(results.values()))["constant"]
     table.add_row("constant (median)", f"{constant['mae']:.2f}", f"{constant['r2']:.3f}", "-", "-", "-", "-")
