@@ -26,7 +26,7 @@ def collect(runs: Path) -> pd.DataFrame:
     for method, (experiment, key, _stage) in METHODS.items():
         for path in sorted((runs / experiment).glob("*/result.json")):
             result = json.loads(path.read_text(encoding="utf-8"))
-            overrides = dict(part.split("=", 1) for part in result["overrides"].split(","))
+            overrides = result["overrides"]
             if result["status"] != "finished" or set(overrides) != {key, "seed"}:
                 continue
             stages = result["stages"]

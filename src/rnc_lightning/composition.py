@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,18 +21,22 @@ from rnc_lightning.run_directory import VOLATILE
 if TYPE_CHECKING:  # heavy, and not needed before the configuration has been looked at
     from lightning import Callback, Trainer
     from lightning.pytorch.loggers import Logger
+    from torch import Tensor
 
     from rnc_lightning.data.datamodule import RegressionDataModule
     from rnc_lightning.stages import Stage
     from rnc_lightning.stages.fit import StagePlan
     from rnc_lightning.targets import TargetSpec
 
+log = logging.getLogger(__name__)
+
 ROOT_KEYS = {
-    "callbacks", "data", "dataset", "encoder", "head", "input", "logger", "method", "objective", "optimized_metric",
-    "paths", "print_config", "recipe", "scheme", "seed", "stages", "target", "trainer",
+    "callbacks", "data", "dataset", "encoder", "head", "head_name", "input", "logger", "method", "objective",
+    "optimized_metric", "paths", "print_config", "recipe", "scheme", "seed", "stages", "target", "trainer",
 }  # fmt: skip
 STAGE_KEYS = {
     "module", "epochs", "batch_size", "views", "drop_last", "augment", "checkpoint", "monitor", "optimizer", "schedule",
+    "features_once",
 }  # fmt: skip
 
 
@@ -67,19 +72,22 @@ def check_keys(config: Mapping[str, Any]) -> None:
         raise UserError("stages: there is none to run; choose a scheme, such as scheme=linear_probe")
     for name, stage in config["stages"].items():
         _known(stage, STAGE_KEYS, f"stages.{name}.")
-        needs = "objective"
-        if needs in stage["module"] and not config.get(needs):
+        module = stage["module"]
+        terms = [module.get("objective", "none needed")]
+        terms += [given.get("term", "none needed") for given in (module.get("regularizers") or {}).values()]
+        if None in terms:
             raise UserError(
-                f"stages.{name} needs an {needs}, and method={config['method']} has none; add one, such as {needs}=rnc"
+                f"stages.{name} needs an objective, and method={config['method']} has none; "
+                "add one, such as objective=rnc"
             )
     if isinstance(config["seed"], bool) or not isinstance(config["seed"], int) or config["seed"] < 0:
         raise UserError(f"seed: must be a whole number from 0 up, got {config['seed']}")
 
 
-def run_name(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
-    """`<experiment>/<overrides, sorted, with the seed>`: the same command gives the same name.
+def run_identity(config: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The experiment's name, and the overrides that tell its runs apart, sorted, with the seed.
 
-    Overrides that change no result are left out. A name too long for a file system ends in a hash.
+    Overrides that change no result are left out.
     """
     values = dict(_split_override(override) for override in overrides)
     experiment = values.pop("experiment", None)
@@ -88,9 +96,17 @@ def run_name(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
         values.pop("data", None)
         values.pop("method", None)
     values["seed"] = str(config["seed"])
-    kept = {key: value for key, value in values.items() if not _volatile(key)}
-    name = re.sub(r"[^\w.=,+\-\[\]]", "_", ",".join(f"{key}={kept[key]}" for key in sorted(kept)))
-    exact = ",".join(f"{key}={kept[key]}" for key in sorted(kept))
+    return experiment, {key: values[key] for key in sorted(values) if not _volatile(key)}
+
+
+def run_name(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """`<experiment>/<overrides>`: the same command gives the same name.
+
+    A name too long for a file system ends in a hash.
+    """
+    experiment, kept = run_identity(config, overrides)
+    exact = ",".join(f"{key}={value}" for key, value in kept.items())
+    name = re.sub(r"[^\w.=,+\-\[\]]", "_", exact)
     if name != exact or len(name) > 120:
         name = f"{name[:120]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
     return f"{experiment}/{name}"
@@ -112,12 +128,19 @@ class Parts:
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
 
-    def target(self) -> "TargetSpec":
-        """What is regressed."""
+    def target(self, labels: "Tensor") -> "TargetSpec":
+        """What is regressed; ranges that the configuration leaves open are those of the training labels (N, D)."""
         from rnc_lightning.targets import TargetSpec
 
         with _blaming("target"):
-            return TargetSpec(**_container(self.cfg.target))
+            target = TargetSpec(**_container(self.cfg.target))
+            for name, count in target.outside(labels).items():
+                where = f"{target.dimensions[name].low} to {target.dimensions[name].high}"
+                log.warning(
+                    "target.dimensions.%s: %d of %d training labels lie outside %s; a head with bins takes its ends",
+                    *(name, count, len(labels), where),
+                )
+            return target.fitted(labels)
 
     def data(self) -> "RegressionDataModule":
         """The data set, read."""

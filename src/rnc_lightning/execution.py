@@ -1,41 +1,49 @@
 """What a run does, once its configuration has been checked: fit the stages, test, write."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
 
+from rnc_lightning.code_version import training_code_version
 from rnc_lightning.composition import Parts
 from rnc_lightning.data.datamodule import RegressionDataModule
-from rnc_lightning.encoders.handoff import load_encoder
+from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.errors import UserError
 from rnc_lightning.evaluation import evaluate_regressor, write_plots, write_predictions
 from rnc_lightning.results import constant_predictor, finite, git_revision, machine, versions
 from rnc_lightning.run_directory import RunDirectory
 from rnc_lightning.seeding import derive_seed
-from rnc_lightning.stages import Regress, Stage
+from rnc_lightning.shared_encoder import SharedEncoders, encoder_shape
+from rnc_lightning.stages import Pretrain, Regress, Stage
 from rnc_lightning.stages.fit import StageSummary, fit_stage, load_weights
 
 log = logging.getLogger(__name__)
 
 
-def execute(parts: Parts, config: dict[str, Any], directory: RunDirectory, name: str) -> dict[str, Any]:
-    """Fit what is not fitted yet, test the last stage, write everything but `result.json`.
+def execute(
+    parts: Parts, config: dict[str, Any], directory: RunDirectory, name: str, identity: dict[str, Any]
+) -> dict[str, Any]:
+    """Fit what is not fitted yet, test the last stage, write everything but the final `result.json`.
 
     All parts are built before the directory is made, so that what cannot run leaves none behind.
     """
-    target = parts.target()
     plans = {stage: parts.plan(stage) for stage in config["stages"]}
     make_trainer = parts.trainer()
-    modules = {stage: parts.stage(stage, target) for stage in plans}
-    datamodule = parts.data()
     callbacks = parts.callbacks()
+    datamodule = parts.data()
+    labels = datamodule.splits["train"].targets
+    target = parts.target(labels)
+    modules = {stage: parts.stage(stage, target) for stage in plans}
     last = list(modules)[-1]
-    if not isinstance(modules[last], Regress):
+    regressor = modules[last]
+    if not isinstance(regressor, Regress):
         raise UserError(f"stages.{last} comes last and must be a regressor: nothing else can be tested")
+    regressor.fit_labels(labels)
 
-    directory.begin(config)
+    directory.begin(config, identity)
     directory.check_data(datamodule.fingerprint)
     origin = {
         "run": name,
@@ -43,34 +51,39 @@ def execute(parts: Parts, config: dict[str, Any], directory: RunDirectory, name:
         "data_fingerprint": datamodule.fingerprint,
         "git_revision": git_revision(),
     }
+
+    def fit(stage: str, place: Path) -> None:
+        log.info("stage %s: %d epochs", stage, plans[stage].epochs)
+        fit_stage(
+            modules[stage],
+            datamodule,
+            plans[stage],
+            place,
+            seed=derive_seed(config["seed"], stage),
+            origin=origin,
+            make_trainer=make_trainer,
+            callbacks=callbacks,
+            loggers=parts.loggers(directory=directory.path, stage=stage, name=name, config=config),
+        )
+
+    encoder_dir = config["paths"].get("encoder_dir")
     before: Path | None = None
-    summaries: dict[str, StageSummary] = {}
-    for stage, plan in plans.items():
-        path = directory.stage(stage)
-        summary = StageSummary.read(path)
-        if summary is None:
-            if before is not None:
-                load_encoder(modules[stage].encoder, before)
-            log.info("stage %s: %d epochs", stage, plan.epochs)
-            summary = fit_stage(
-                modules[stage],
-                datamodule,
-                plan,
-                path,
-                seed=derive_seed(config["seed"], stage),
-                origin=origin,
-                make_trainer=make_trainer,
-                callbacks=callbacks,
-                loggers=parts.loggers(directory=directory.path, stage=stage, name=name, config=config),
-            )
-        else:
+    for stage, module in modules.items():
+        place = directory.stage(stage)
+        if StageSummary.read(place) is not None and _usable(module, place):
             log.info("stage %s is finished already", stage)
-            load_weights(modules[stage], path / summary.checkpoint)
-        summaries[stage] = summary
-        before = path / "encoder.safetensors"
+        elif isinstance(module, Pretrain) and before is None and encoder_dir:
+            shape = encoder_shape(config, stage, datamodule.fingerprint)
+            shared = SharedEncoders(Path(encoder_dir))
+            shared.obtain(shape, name, module.encoder, place, partial(fit, stage))
+        else:
+            if before is not None:
+                load_encoder(module.encoder, before)
+            fit(stage, place)
+        before = place / "encoder.safetensors"
 
     tester = make_trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1)
-    return _finish(modules, datamodule, tester, directory, summaries)
+    return _finish(modules, datamodule, tester, directory, name)
 
 
 def _finish(
@@ -78,7 +91,7 @@ def _finish(
     datamodule: RegressionDataModule,
     tester: Trainer,
     directory: RunDirectory,
-    summaries: dict[str, StageSummary],
+    name: str,
 ) -> dict[str, Any]:
     last = list(modules)[-1]
     module = modules[last]
@@ -97,19 +110,44 @@ def _finish(
         "units": target.units,
         "test": test,
         "constant": finite(constant_predictor(splits["train"].targets, splits["test"].targets, target)),
-        "stages": {
-            name: {
-                "epochs": summary.epochs,
-                "seconds": summary.seconds,
-                "chosen_epoch": summary.chosen_epoch,
-                "metrics": finite(summary.metrics),
-            }
-            for name, summary in summaries.items()
-        },
+        "stages": {stage: _stage_report(modules[stage], directory.stage(stage), name) for stage in modules},
         "counts": datamodule.counts,
         "data_fingerprint": datamodule.fingerprint,
         "parameters": sum(p.numel() for p in module.parameters()),
         "versions": versions(),
         "machine": machine(),
+        "code": training_code_version(),
         "git_revision": git_revision(),
     }
+
+
+def _usable(module: Stage, place: Path) -> bool:
+    """Whether a finished stage's weights could be loaded; an encoder that was damaged since is no use."""
+    summary = StageSummary.read(place)
+    assert summary is not None
+    if not isinstance(module, Pretrain):
+        load_weights(module, place / summary.checkpoint)
+        return True
+    try:
+        load_encoder(module.encoder, place / "encoder.safetensors")
+    except ValueError as error:
+        log.warning("%s; it is fetched or trained again", error)
+        (place / "stage.json").unlink()
+        return False
+    return True
+
+
+def _stage_report(module: Stage, place: Path, run: str) -> dict[str, Any]:
+    """What `result.json` says of a stage; of stage one also which encoder, and whether another run trained it."""
+    summary = StageSummary.read(place)
+    assert summary is not None
+    report = {
+        "epochs": summary.epochs,
+        "seconds": summary.seconds,
+        "chosen_epoch": summary.chosen_epoch,
+        "metrics": finite(summary.metrics),
+    }
+    if not isinstance(module, Pretrain):
+        return report
+    card = read_card(place / "encoder.safetensors")
+    return {**report, "encoder": card["sha256"][:16], "reused": card["run"] != run}

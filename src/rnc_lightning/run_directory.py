@@ -9,6 +9,7 @@ plots/                  projections, predictions, loss curves
 result.json             everything that a report needs, with a status
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ VOLATILE = (
     "optimized_metric",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",
+    "trainer.log_every_n_steps",
     "data.root",
     "data.num_workers",
     "data.pin_memory",
@@ -66,9 +68,9 @@ class RunDirectory:
                 "Give this one a place of its own (paths.run_dir=...), or delete that directory."
             )
 
-    def begin(self, config: Mapping[str, Any]) -> None:
-        """Make the directory, write down the configuration, forget how an earlier start ended."""
-        (self.path / "result.json").unlink(missing_ok=True)
+    def begin(self, config: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+        """Make the directory, write down the configuration, and call the run unfinished until it has ended."""
+        self.write_result({**identity, "status": "unfinished"})
         write_text(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
     def begun(self) -> bool:
@@ -115,6 +117,33 @@ class RunDirectory:
         for suffix in (".safetensors", ".json"):
             source = self.stage(stage) / f"encoder{suffix}"
             shutil.copyfile(source, self.path / source.name)
+
+
+def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved configuration without what may differ between two starts of one run.
+
+    >>> shaping({"data": {"root": "here", "size": 8}, "paths": {}})
+    {'data': {'size': 8}}
+    """
+
+    def kept(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+        return {
+            key: kept(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+            for key, value in values.items()
+            if f"{prefix}{key}" not in VOLATILE
+        }
+
+    return kept(config, "")
+
+
+def setting_hash(config: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits for all in a resolved configuration that shapes the result, but for the seed.
+
+    Runs that differ only in their seed, or in a part that none of their stages uses, have the same.
+    """
+    kept = shaping(config)
+    shape = {key: kept[key] for key in ("data", "encoder", "target", "trainer", "stages")}
+    return hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -16,9 +16,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from rnc_lightning.cli import run_cli, task
-from rnc_lightning.composition import Parts, check_keys, config_directory, plain, run_name, run_path
+from rnc_lightning.composition import Parts, check_keys, config_directory, plain, run_identity, run_name, run_path
 from rnc_lightning.errors import UserError
-from rnc_lightning.run_directory import RunDirectory
+from rnc_lightning.run_directory import RunDirectory, setting_hash
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float | Non
     if result is None:
         if config["print_config"]:
             _print_config(config, console)
-        result = _run_stages(cfg, config, directory, name)
+        result = _run_stages(cfg, config, directory, name, _identity(config, overrides))
     else:
         log.info("%s is finished already: nothing to train", directory.path)
 
@@ -63,7 +63,9 @@ def returned_metrics(result: dict[str, Any]) -> dict[str, float | None]:
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
-def _run_stages(cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, name: str) -> dict[str, Any]:
+def _run_stages(
+    cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, name: str, identity: dict[str, Any]
+) -> dict[str, Any]:
     from rnc_lightning import loggers
     from rnc_lightning.execution import execute
 
@@ -71,18 +73,18 @@ def _run_stages(cfg: DictConfig, config: dict[str, Any], directory: RunDirectory
     began = time.perf_counter()
     _quiet_lightning()
     try:
-        result = execute(parts, config, directory, name)
+        result = execute(parts, config, directory, name, identity)
     except Exception as error:
         loggers.finish(exit_code=1)
         if directory.begun():
             reason = f"{type(error).__name__}: {error}"
-            directory.write_result({**_identity(config, name), "status": "failed", "reason": reason})
+            directory.write_result({**identity, "status": "failed", "reason": reason})
         raise
     except BaseException as stop:  # a person's Ctrl-C, which Lightning turns into an exit: not a failure
         loggers.finish(exit_code=130)
         raise KeyboardInterrupt from stop
     result = {
-        **_identity(config, name),
+        **identity,
         "status": "finished",
         **result,
         "seconds": time.perf_counter() - began,
@@ -92,10 +94,11 @@ def _run_stages(cfg: DictConfig, config: dict[str, Any], directory: RunDirectory
     return result
 
 
-def _identity(config: dict[str, Any], name: str) -> dict[str, Any]:
-    experiment, _, overrides = name.partition("/")
-    keys = ("dataset", "method", "scheme", "seed")
-    return {"experiment": experiment, "overrides": overrides, **{key: config[key] for key in keys}}
+def _identity(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    experiment, kept = run_identity(config, overrides)
+    keys = {"dataset": "dataset", "method": "method", "scheme": "scheme", "head": "head_name", "seed": "seed"}
+    named = {key: config.get(source) for key, source in keys.items()}
+    return {"experiment": experiment, "overrides": kept, **named, "setting": setting_hash(config)}
 
 
 def _print_config(config: dict[str, Any], console: Console) -> None:
@@ -110,6 +113,7 @@ def _quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # a frozen encoder
     warnings.filterwarnings("ignore", message=".*number of training batches.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")  # on resuming
     warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")  # stage one has none
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)

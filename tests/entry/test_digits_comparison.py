@@ -28,7 +28,8 @@ def _write(runs: Path, experiment: str, key: str, lr: float, seed: int, val: flo
     place.mkdir(parents=True)
     regress = {"epochs": 2, "seconds": 1.0, "metrics": {"val/mae": val}}
     result = {
-        "overrides": place.name, "status": "finished", "seed": seed, "stages": {"regress": regress},
+        "overrides": {key: str(lr), "seed": str(seed)}, "seed": seed,
+        "status": "finished", "stages": {"regress": regress},
         "test": {"mae": test, "r2": 0.9, "spearman": 0.9, "kendall": 0.8}, "constant": {"mae": 45.0},
         "data_fingerprint": "abc", "machine": {"processor": "made", "threads": 1}, "versions": {"torch": "0"}, **more,
     }  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import made_agedb
 import pytest
+import torch
 import yaml
 from omegaconf import DictConfig
 
@@ -56,7 +57,7 @@ def test_agedb_has_the_official_recipe(compose_config: Callable[..., DictConfig]
     for (experiment, stage), numbers in expected.items():
         parts = Parts(compose_config(f"+experiment={experiment}"))
         plan = parts.plan(stage)
-        module = parts.stage(stage, parts.target())
+        module = parts.stage(stage, parts.target(torch.tensor([[20.0], [40.0]])))
         configured = module.configure_optimizers()
         group = configured["optimizer"].param_groups[0]
         schedule = configured["lr_scheduler"]["scheduler"]

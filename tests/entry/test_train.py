@@ -39,11 +39,12 @@ def test_a_run_leaves_everything_behind(start: Callable[..., dict[str, Any]], tm
     place = tmp_path / "run"
     result = json.loads((place / "result.json").read_text())
     wanted = {
-        "experiment", "overrides", "dataset", "method", "scheme", "seed", "status", "test", "constant", "stages",
+        "experiment", "overrides", "dataset", "method", "scheme", "head", "setting", "code", "seed", "status",
+        "test", "constant", "stages",
         "counts", "versions", "machine", "git_revision", "data_fingerprint", "units", "seconds",
     }  # fmt: skip
     assert wanted <= set(result)
-    assert (result["experiment"], result["overrides"]) == ("digits_rnc", "seed=3")
+    assert (result["experiment"], result["overrides"]) == ("digits_rnc", {"seed": "3"})
     assert [result[key] for key in ("dataset", "method", "scheme", "seed")] == ["digits", "rnc", "linear_probe", 3]
     assert result["status"] == "finished"
     assert {"mae", "rmse", "r2", "gmean", "spearman", "kendall"} <= set(result["test"])
@@ -97,12 +98,20 @@ def test_a_run_is_repeatable_and_depends_on_its_seed(start: Callable[..., dict[s
     assert a == b != c
 
 
-@pytest.mark.parametrize("scheme", ["linear_probe", "fine_tune", "end_to_end"])
-def test_every_scheme_runs_with_rnc(start: Callable[..., dict[str, Any]], tmp_path: Path, scheme: str) -> None:
-    start("+experiment=digits_rnc", f"scheme={scheme}", "recipe.fine_tune.epochs=1")
+@pytest.mark.parametrize("head", ["l1", "mse", "huber", "dex", "dldl_v2", "or", "corn"])
+@pytest.mark.parametrize("scheme", ["linear_probe", "fine_tune", "end_to_end", "regularization"])
+def test_every_head_runs_in_every_scheme(
+    start: Callable[..., dict[str, Any]], tmp_path: Path, scheme: str, head: str
+) -> None:
+    one = ["recipe.fine_tune.epochs=1", "recipe.regularization.epochs=1", "trainer.limit_train_batches=1"]
+    start("+experiment=digits_rnc", f"scheme={scheme}", f"head={head}", *one)
     result = json.loads((tmp_path / "run/result.json").read_text())
-    assert result["scheme"] == scheme
-    assert ("pretrain" in result["stages"]) is (scheme != "end_to_end")
+    assert (result["scheme"], result["head"]) == (scheme, head)
+    assert ("pretrain" in result["stages"]) is (scheme in ("linear_probe", "fine_tune"))
+    assert result["test"]["mae"] is not None
+    if scheme == "regularization":
+        metrics = result["stages"]["regress"]["metrics"]
+        assert metrics["train/loss"] == pytest.approx(metrics["train/head_loss"] + metrics["train/objective"])
     if scheme == "fine_tune":
         first = load_file(tmp_path / "run/stages/pretrain/encoder.safetensors")
         final = load_file(tmp_path / "run/encoder.safetensors")
@@ -122,15 +131,21 @@ def test_a_loss_that_explodes_stops_the_run_and_says_where(
 
 
 def _command(words: list[str], place: Path) -> list[str]:
-    return [sys.executable, "-m", "rnc_lightning.train", *words, f"paths.run_dir={place}"]
+    places = [f"paths.run_dir={place}", f"paths.encoder_dir={_encoders(place)}"]
+    return [sys.executable, "-m", "rnc_lightning.train", *words, *places]
+
+
+def _encoders(place: Path) -> Path:
+    """Where the run's stage one is trained: a place that it shares with nobody."""
+    return place.with_name(f"{place.name}_encoders")
 
 
 def _kill_in(stage: str, words: list[str], place: Path) -> None:
     """Start the run and kill it once the stage has done two epochs; it must not have finished the stage."""
     process = subprocess.Popen(_command(words, place), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    history = place / "stages" / stage / "metrics.csv"
+    pattern = "*_encoders/*/metrics.csv" if stage == "pretrain" else f"{place.name}/stages/{stage}/metrics.csv"
     deadline = time.monotonic() + 120
-    while not (history.is_file() and len(history.read_text().splitlines()) >= 3):
+    while not any(len(history.read_text().splitlines()) >= 3 for history in place.parent.glob(pattern)):
         assert process.poll() is None, process.stdout.read().decode()  # type: ignore[union-attr]
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -142,11 +157,11 @@ def _kill_in(stage: str, words: list[str], place: Path) -> None:
 def test_a_run_killed_in_either_stage_ends_bit_for_bit_like_an_undisturbed_one(
     tiny_digits: list[str], tmp_path: Path
 ) -> None:
-    epochs = ["recipe.pretrain.epochs=40", "recipe.linear_probe.epochs=40"]
+    epochs = ["recipe.pretrain.epochs=40", "recipe.linear_probe.epochs=150"]
     words = ["+experiment=digits_rnc", *tiny_digits, *epochs]
-    subprocess.run(_command(words, tmp_path / "whole"), check=True, capture_output=True)
     _kill_in("pretrain", words, tmp_path / "killed")
     _kill_in("regress", words, tmp_path / "killed")
+    subprocess.run(_command(words, tmp_path / "whole"), check=True, capture_output=True)
     subprocess.run(_command(words, tmp_path / "killed"), check=True, capture_output=True)
 
     whole, killed = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("whole", "killed"))

@@ -7,6 +7,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from rnc_lightning.data.features import SeededBatches, features_loader
 from rnc_lightning.data.sampling import SeededSampler
 from rnc_lightning.data.splits import Split, SplitName, fingerprint
 from rnc_lightning.data.views import Transform, ViewsDataset
@@ -84,7 +85,15 @@ class RegressionDataModule(LightningDataModule):
             _positive("views", views)
         self.seed, self.batch_size, self.views, self.drop_last = seed, batch_size, views, drop_last
         self.augment = augment
+        self._features: dict[SplitName, Tensor] = {}
         return self
+
+    def use_features(self, name: SplitName, features: Tensor) -> None:
+        """Give features (N, F) in the place of a split's inputs, until the next stage.
+
+        Batches are then `features` (B, F), `y` and `index`, in the same order as before.
+        """
+        self._features[name] = features
 
     def setup(self, stage: str | None = None) -> None:
         """Read the splits once."""
@@ -109,20 +118,26 @@ class RegressionDataModule(LightningDataModule):
                 f"batch_size: {self.batch_size} is more than the {len(split)} training samples, "
                 "and an incomplete batch is left out: no batch would remain"
             )
+        sampler = SeededSampler(len(split), self.seed)
+        if (features := self._features.get("train")) is not None:
+            return features_loader(features, split.targets, SeededBatches(sampler, self.batch_size, self.drop_last))
         transform = self.train_transform if self.augment else self.eval_transform
         dataset = ViewsDataset(split, transform, self.views)
-        sampler = SeededSampler(len(split), self.seed)
         return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=self.drop_last)
 
     def val_dataloader(self) -> Loader:
         """In the order of the split, without augmentation."""
-        return self._eval_loader("val")
+        if (features := self._features.get("val")) is not None:
+            sampler = SeededSampler(len(features), self.seed, shuffle=False)
+            return features_loader(features, self.splits["val"].targets, SeededBatches(sampler, self.eval_batch_size))
+        return self.plain_loader("val")
 
     def test_dataloader(self) -> Loader:
         """In the order of the split, without augmentation."""
-        return self._eval_loader("test")
+        return self.plain_loader("test")
 
-    def _eval_loader(self, name: SplitName) -> Loader:
+    def plain_loader(self, name: SplitName) -> Loader:
+        """The inputs of any split in its order, without augmentation."""
         return self._loader(ViewsDataset(self.splits[name], self.eval_transform), self.eval_batch_size)
 
     def _loader(

@@ -39,12 +39,28 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
     Raises:
         ValueError: Where the file is missing, was altered, or does not fit the encoder.
     """
-    card = path.with_suffix(".json")
-    if not path.is_file() or not card.is_file():
-        raise ValueError(f"there is no finished encoder at {path}")
-    if sha256(path) != json.loads(card.read_text(encoding="utf-8"))["sha256"]:
-        raise ValueError(f"{path} is not the file that {card.name} describes: it was altered or cut short")
+    card = read_card(path)
+    if sha256(path) != card["sha256"]:
+        raise ValueError(f"{path} is not the file that its JSON describes: it was altered or cut short")
     try:
         encoder.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         raise ValueError(f"{path} does not fit this encoder: {str(error).splitlines()[0]}") from error
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The JSON beside an encoder.
+
+    Raises:
+        ValueError: Where the encoder or its JSON is missing or is not valid.
+    """
+    file = path.with_suffix(".json")
+    if not path.is_file() or not file.is_file():
+        raise ValueError(f"there is no finished encoder at {path}")
+    try:
+        card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if not {"run", "sha256"} <= set(card):
+            raise ValueError("it lacks the run or the checksum")
+    except ValueError as error:
+        raise ValueError(f"{file} was altered or cut short: {error}") from None
+    return card

@@ -17,6 +17,8 @@ from rnc_lightning.files import write_text
 from rnc_lightning.seeding import derive_seed
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard
+from rnc_lightning.stages.features_once import FeaturesOnce
+from rnc_lightning.stages.regress import Regress
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class StagePlan:
         augment: Whether training samples are augmented.
         checkpoint: `last`, or `best` by `monitor` (the lowest value).
         monitor: Name of the metric that `best` goes by.
+        features_once: Whether a frozen encoder's features are computed once where inputs are not augmented.
     """
 
     epochs: int
@@ -40,6 +43,7 @@ class StagePlan:
     augment: bool = True
     checkpoint: Literal["last", "best"] = "last"
     monitor: str | None = None
+    features_once: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "views"):
@@ -114,6 +118,7 @@ def fit_stage(
     trainer = make_trainer(
         max_epochs=plan.epochs,
         callbacks=[
+            *_features_once(module, plan),
             EpochSeed(seed),
             NonFiniteLossGuard(directory / "non_finite_loss.json"),
             history,
@@ -145,6 +150,12 @@ def fit_stage(
 def load_weights(module: Stage, checkpoint: Path) -> None:
     """Put the weights of a Lightning checkpoint into a stage, without executing anything in the file."""
     module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+
+
+def _features_once(module: Stage, plan: StagePlan) -> list[Callback]:
+    if not (plan.features_once and isinstance(module, Regress) and module.freeze_encoder):
+        return []
+    return [FeaturesOnce(["val"] if plan.augment else ["train", "val"])]
 
 
 def _checkpoints(directory: Path, plan: StagePlan) -> list[ModelCheckpoint]:

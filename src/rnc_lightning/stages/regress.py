@@ -1,10 +1,12 @@
-"""The regressor: an encoder, frozen or not, and a head."""
+"""The regressor: an encoder, frozen or not, a head, and what regularises the features in between."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
@@ -26,18 +28,43 @@ class Predictions:
 class Regress(Stage):
     """Encoder and head; the head's loss is minimised, its decoded prediction is measured.
 
+    The loss is the head's, over all views of the batch, plus weight x term for each regularizer.
+
     Args:
         head: Makes the head from `in_features` and `target`; a head has `forward(features)`,
             `loss(outputs, target, weight)` and `decode(outputs)`.
         freeze_encoder: Train the head alone: the encoder takes no gradients and stays in eval mode, so neither
             its weights nor its batch-norm statistics change.
+        frozen_autocast: Precision in which a frozen encoder computes; None for that of the trainer.
+        regularizers: By name, `term` (a module: features (B, V, F), y (B, D) to a scalar) and its `weight`.
+        views: Views of a training sample; None where batches have no such axis.
         **stage: Arguments of `Stage`.
+
+    Raises:
+        ValueError: For a regularizer that could change nothing, or has no term or no finite weight.
     """
 
-    def __init__(self, *, head: HeadFactory, freeze_encoder: bool = False, **stage: Any) -> None:
+    def __init__(
+        self,
+        *,
+        head: HeadFactory,
+        freeze_encoder: bool = False,
+        frozen_autocast: Literal["bfloat16", "float16"] | None = None,
+        regularizers: Mapping[str, Mapping[str, Any]] | None = None,
+        views: int | None = None,
+        **stage: Any,
+    ) -> None:
         super().__init__(**stage)
+        if frozen_autocast not in (None, "bfloat16", "float16"):
+            raise ValueError(f"frozen_autocast must be bfloat16, float16 or null, got {frozen_autocast!r}")
+        if regularizers and freeze_encoder:
+            raise ValueError(f"regularizers ({', '.join(regularizers)}) cannot change a frozen encoder's features")
         self.head: Any = head(in_features=self.encoder.num_features, target=self.target)
         self.freeze_encoder = freeze_encoder
+        self._frozen_dtype = getattr(torch, frozen_autocast) if frozen_autocast else None
+        self.regularizers = nn.ModuleDict({name: _term(name, given) for name, given in (regularizers or {}).items()})
+        self._weights = {name: float(given["weight"]) for name, given in (regularizers or {}).items()}
+        self._views = views
         if freeze_encoder:
             self.encoder.requires_grad_(False)
             self.encoder.eval()
@@ -56,22 +83,47 @@ class Regress(Stage):
 
     def features(self, x: Tensor) -> Tensor:
         """Input (B, ...) to features (B, F), without a graph where the encoder is frozen."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_encoder):
+        if not self.freeze_encoder:
             return self.encoder(x)
+        if self._frozen_dtype is None:
+            with torch.no_grad():
+                return self.encoder(x)
+        with torch.no_grad(), torch.autocast(x.device.type, dtype=self._frozen_dtype):
+            return self.encoder(x).float()
+
+    def fit_labels(self, labels: Tensor) -> None:
+        """Let the head take what it needs from the training labels (N, D)."""
+        if hasattr(self.head, "fit_labels"):
+            self.head.fit_labels(labels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input (B, ...) to prediction (B, D) in label units."""
         return self.head.decode(self.head(self.features(x)))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The head's loss on one batch."""
-        loss: Tensor = self.head.loss(self.head(self.features(batch["x"])), batch["y"])
-        self.log_epoch("train/loss", loss.detach(), len(batch["y"]), progress=True)
+        """The loss on one batch."""
+        y = batch["y"]
+        if self._views is None:
+            features = self._batch_features(batch)
+            loss: Tensor = self.head.loss(self.head(features), y)
+            features = features[:, None]
+        else:
+            features = self.features(rearrange(batch["x"], "b v ... -> (b v) ..."))
+            loss = self.head.loss(self.head(features), y.repeat_interleave(self._views, dim=0))
+            features = rearrange(features, "(b v) f -> b v f", b=len(y))
+        if self.regularizers:
+            self.log_epoch("train/head_loss", loss.detach(), len(y))
+        for name, term in self.regularizers.items():
+            value = term(features, y)
+            self.log_epoch(f"train/{name}", value.detach(), len(y))
+            loss = loss + self._weights[name] * value
+        self.log_epoch("train/loss", loss.detach(), len(y), progress=True)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a batch to the validation metrics."""
-        self.val_metrics.update(self(batch["x"]).float(), batch["y"])
+        prediction = self.head.decode(self.head(self._batch_features(batch)))
+        self.val_metrics.update(prediction.float(), batch["y"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the whole validation set."""
@@ -101,3 +153,16 @@ class Regress(Stage):
     def predictions(self) -> Predictions:
         """All that the last test predicted."""
         return Predictions(*(torch.cat(parts) for parts in zip(*self._predictions, strict=True)))
+
+    def _batch_features(self, batch: dict[str, Tensor]) -> Tensor:
+        """The batch's features, from its inputs unless they were computed before the first epoch."""
+        return batch["features"] if "features" in batch else self.features(batch["x"])
+
+
+def _term(name: str, given: Mapping[str, Any]) -> nn.Module:
+    weight = given.get("weight")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+        raise ValueError(f"regularizers.{name}.weight must be a finite number, got {weight}")
+    if not isinstance(given.get("term"), nn.Module):
+        raise ValueError(f"regularizers.{name}.term must be a module, got {given.get('term')}")
+    return given["term"]

@@ -1,0 +1,149 @@
+"""One yes-or-no question a threshold, "is the label above it?": OR and CORN.
+
+OR: Z. Niu et al., CVPR 2016. CORN: X. Shi, W. Cao, S. Raschka, Pattern Analysis and Applications 2023.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnc_lightning.heads.reduction import batch_mean, widened
+from rnc_lightning.targets import Grid, TargetSpec
+
+
+def threshold_losses(logits: Tensor, bins: Tensor) -> Tensor:
+    """Binary cross-entropy of every question, unreduced.
+
+    Args:
+        logits: (B, K - 1); the t-th says whether the rank is above t.
+        bins: Ranks (B,), 0 to K - 1.
+
+    Returns:
+        (B, K - 1).
+    """
+    above = bins[:, None] > torch.arange(logits.shape[1], device=logits.device)
+    return F.binary_cross_entropy_with_logits(logits, above.to(logits.dtype), reduction="none")
+
+
+def asked(bins: Tensor, thresholds: int) -> Tensor:
+    """Which questions CORN puts to a sample: the t-th only where the rank is above t - 1.
+
+    Returns:
+        (B, thresholds), bool.
+    """
+    return bins[:, None] >= torch.arange(thresholds, device=bins.device)
+
+
+class OrdinalHead(nn.Module):
+    """Binary questions at the thresholds of each target dimension; the prediction counts those answered with yes.
+
+    The thresholds lie halfway between the centres of the target's grid, so the rank of a label is its bin and
+    counting costs half a step at most.
+
+    OR asks every sample every question: the loss of a sample is the sum over the questions. CORN (`conditional`) asks
+    "above r_t?" only of samples above r_{t-1}; its loss is the sum over all that is asked in the batch, divided by
+    the number of questions asked, and P(y > r_t) is the product of the answers up to t.
+    Both are averaged over the dimensions.
+
+    Args:
+        in_features: Width F of the features.
+        target: What is predicted; its grids are the ranks.
+        conditional: CORN if true, else OR.
+        decode: `count` of the questions with a probability above one half, or `expected` for the sum of the
+            probabilities, which is not bound to the grid's centres.
+        task_weights: `none`, or `sqrt_frequency` for OR's weight of a question: the square root of the number of
+            training samples at its rank (at least one), scaled to a mean of one, so that the learning rate stays
+            what it was (the paper's sum to one). They are ones until `fit_labels` has been called.
+
+    Raises:
+        ValueError: For an unknown choice, task weights with CORN, or a target whose range is open.
+
+    >>> head = OrdinalHead(in_features=4, target=TargetSpec({"rank": {"low": 0, "high": 2}}))
+    >>> outputs = torch.tensor([[1.0, -1.0], [2.0, 0.0], [0.0, 3.0]])
+    >>> head.decode(outputs).flatten().tolist(), head.loss(outputs, torch.tensor([[0.0], [1.0], [2.0]]))
+    ([1.0, 1.0, 1.0], tensor(1.0628))
+    """
+
+    task_weights: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        target: TargetSpec,
+        conditional: bool = False,
+        decode: Literal["count", "expected"] = "count",
+        task_weights: Literal["none", "sqrt_frequency"] = "none",
+    ) -> None:
+        super().__init__()
+        if decode not in ("count", "expected"):
+            raise ValueError(f"decode must be count or expected, got {decode!r}")
+        if task_weights not in ("none", "sqrt_frequency"):
+            raise ValueError(f"task_weights must be none or sqrt_frequency, got {task_weights!r}")
+        if conditional and task_weights != "none":
+            raise ValueError("task_weights are defined for OR; CORN (conditional) has none")
+        self.target = target
+        self.grids = target.grids
+        thresholds = sum(grid.count - 1 for grid in self.grids)
+        self.linear = nn.Linear(in_features, thresholds)
+        self.conditional = conditional
+        self.decoding = decode
+        self.weighting = task_weights
+        self.register_buffer("task_weights", torch.ones(thresholds))
+
+    def fit_labels(self, labels: Tensor) -> None:
+        """Take what the task weights need from the training labels (N, D)."""
+        if self.weighting == "none":
+            return
+        bins = self.target.bins(labels)
+        weights = []
+        for column, grid in zip(bins.unbind(dim=1), self.grids, strict=True):
+            roots = column.bincount(minlength=grid.count)[:-1].clamp(min=1).double().sqrt()
+            weights.append(roots / roots.mean())
+        self.task_weights.copy_(torch.cat(weights))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, F) to the logits of all dimensions side by side, (B, (K_1 - 1) + ... + (K_D - 1))."""
+        return self.linear(features)
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Mean over the batch of each sample's mean loss over its dimensions.
+
+        Args:
+            outputs: From `forward`.
+            target: (B, D) in label units; outside the grid they count as its ends.
+            weight: (B,), one factor a sample; None for ones.
+
+        Raises:
+            ValueError: Where the target is not (B, D).
+        """
+        bins = self.target.bins(target)
+        weights = torch.split(self.task_weights, [grid.count - 1 for grid in self.grids])
+        per_dimension = []
+        for logits, column, tasks in zip(self._split(outputs), bins.unbind(dim=1), weights, strict=True):
+            losses = threshold_losses(logits, column)
+            if self.conditional:
+                mask = asked(column, logits.shape[1])
+                per_dimension.append((losses * mask).sum(dim=1) * len(mask) / mask.sum())
+            else:
+                per_dimension.append((losses * tasks).sum(dim=1))
+        return batch_mean(sum(per_dimension[1:], start=per_dimension[0]) / len(per_dimension), weight)
+
+    def decode(self, outputs: Tensor) -> Tensor:
+        """Outputs to the prediction (B, D) in label units, always within the grid."""
+        pairs = zip(self._split(outputs), self.grids, strict=True)
+        return torch.stack([self._decode(logits, grid) for logits, grid in pairs], dim=1)
+
+    def _decode(self, logits: Tensor, grid: Grid) -> Tensor:
+        log_above = F.logsigmoid(logits)
+        if self.conditional:
+            log_above = log_above.cumsum(dim=1)  # a product of 100 probabilities would underflow
+            above = log_above > -torch.log(logits.new_tensor(2.0))
+        else:
+            above = logits > 0
+        rank = above.sum(dim=1).to(logits.dtype) if self.decoding == "count" else log_above.exp().sum(dim=1)
+        return grid.value(rank)
+
+    def _split(self, outputs: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(widened(outputs), [grid.count - 1 for grid in self.grids], dim=1)

@@ -1,0 +1,22 @@
+"""What the losses of all heads share: they reduce each sample first, so that weights apply to any of them."""
+
+import torch
+from torch import Tensor
+
+
+def widened(outputs: Tensor) -> Tensor:
+    """Outputs in float32 at least, whatever autocast made of them."""
+    return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+
+
+def batch_mean(per_sample: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean over the batch of the samples' losses (B,), each times its weight (B,).
+
+    Raises:
+        ValueError: Where the weights are not (B,), since they would broadcast in silence.
+    """
+    if weight is None:
+        return per_sample.mean()
+    if weight.shape != per_sample.shape:
+        raise ValueError(f"weight must be ({len(per_sample)},), one factor a sample, got {tuple(weight.shape)}")
+    return (weight * per_sample).mean()

@@ -1,0 +1,121 @@
+"""Encoders of stage one, found by all that shaped them, so that the heads of one table share a pretraining.
+
+<encoder_dir>/<hash>/             the stage's directory: checkpoints, metrics.csv, encoder.safetensors, stage.json
+<encoder_dir>/<hash>/shape.json   what the hash was made of
+<encoder_dir>/<hash>.lock         held by the process that trains or copies it
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from torch import nn
+
+from rnc_lightning.code_version import code_version
+from rnc_lightning.encoders.handoff import load_encoder, read_card
+from rnc_lightning.files import write_text
+from rnc_lightning.run_directory import shaping
+from rnc_lightning.stages.fit import StageSummary
+
+log = logging.getLogger(__name__)
+
+_HANDED_OVER = ("metrics.csv", "encoder.safetensors", "encoder.json", "stage.json")  # the last marks it as whole
+
+
+def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) -> dict[str, Any]:
+    """All that shapes the encoder of a stage, as plain values: two runs that agree in it get the same encoder."""
+    kept = shaping(config)
+    shapers = [kept["encoder"], config["stages"][stage]["module"].get("objective")]
+    return {
+        "stage": stage,
+        "settings": kept["stages"][stage],
+        **{key: kept[key] for key in ("data", "encoder", "target", "trainer", "seed")},
+        "data_fingerprint": data_fingerprint,
+        "code": code_version(part["_target_"] for part in shapers if part and "_target_" in part),
+    }
+
+
+def shape_hash(shape: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits that stand for a shape."""
+    text = json.dumps(shape, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class SharedEncoders:
+    """A folder of encoders, one for each shape.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def obtain(
+        self, shape: Mapping[str, Any], run: str, encoder: nn.Module, into: Path, train: Callable[[Path], None]
+    ) -> StageSummary:
+        """Load the encoder of this shape into `encoder`, training it first where it is missing or damaged.
+
+        One process trains; others that ask for the same wait for it, and take over where it is killed.
+
+        Args:
+            shape: From `encoder_shape`.
+            run: Name of the run that asks.
+            encoder: Gets the weights.
+            into: The run's own directory of the stage; it gets a copy without checkpoints.
+            train: Fits the stage in the directory that it is given, from its last checkpoint where there is one.
+        """
+        name = shape_hash(shape)
+        home = self.root / name
+        self.root.mkdir(parents=True, exist_ok=True)
+        with _held(self.root / f"{name}.lock", home):
+            if (damage := _damage(home, encoder)) is not None:
+                if damage:
+                    log.warning("the shared encoder %s cannot be used and is trained again: %s", home, damage)
+                    shutil.rmtree(home)
+                log.info("training the encoder %s, which other runs can share", home)
+                write_text(home / "shape.json", json.dumps(shape, indent=1, default=str))
+                train(home)
+                load_encoder(encoder, home / "encoder.safetensors")
+            else:
+                trainer = read_card(home / "encoder.safetensors")["run"]
+                who = "this run" if trainer == run else trainer
+                log.info("reusing the encoder %s, trained by %s; its checksum is right", home, who)
+            into.mkdir(parents=True, exist_ok=True)
+            for file in _HANDED_OVER:
+                shutil.copyfile(home / file, into / file)
+        summary = StageSummary.read(into)
+        assert summary is not None
+        return summary
+
+
+def _damage(home: Path, encoder: nn.Module) -> str | None:
+    """What is wrong with a finished encoder; empty where none is finished, None where it has been loaded."""
+    if not (home / "stage.json").is_file():
+        return ""
+    try:
+        load_encoder(encoder, home / "encoder.safetensors")
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@contextmanager
+def _held(path: Path, home: Path) -> Iterator[None]:
+    """Hold a lock file; say why nothing happens while another process has it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("another process is training the encoder %s: waiting for it", home)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
