@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def code_version(targets: Iterable[str]) -> str:
     return _digest(f"{module}\n{text}" for module, text in sorted(parts.items()))
 
 
+@cache  # a second or so, and the code of a process does not change
 def training_code_version() -> str:
     """Hash of all code of this package that can shape a result."""
     root = Path(__file__).parent

@@ -100,8 +100,9 @@ def _damage(home: Path, encoder: nn.Module) -> str | None:
     if not (home / "stage.json").is_file():
         return ""
     try:
+        StageSummary.read(home)
         load_encoder(encoder, home / "encoder.safetensors")
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         return str(error)
     return None
 

@@ -1,0 +1,68 @@
+"""Which learning rate each head gets on digits: the lowest mean validation MAE of a small grid.
+
+    python experiments/regression_losses/learning_rates.py runs/learning_rates
+
+Reads the result.json files of the sweeps that `make tune-losses` runs, whose seeds are none of those that the study
+reports. Writes learning_rates.csv (a row a run) beside this file and prints the table; test errors are not read.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+KEYS = {"end_to_end": "recipe.end_to_end.lr", "linear_probe": "recipe.linear_probe.lr"}
+
+
+def collect(runs: Path) -> pd.DataFrame:
+    """One row a run: scheme, head, learning rate, seed, best validation MAE (none where the run failed)."""
+    rows = []
+    for path in sorted(runs.glob("*/*/result.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        key = KEYS.get(result["scheme"])
+        if key not in result["overrides"]:
+            continue
+        finished = result["status"] == "finished"
+        rows.append(
+            {
+                "scheme": result["scheme"],
+                "head": result["head"],
+                "lr": float(result["overrides"][key]),
+                "seed": result["seed"],
+                "validation_mae": result["stages"]["regress"]["metrics"]["val/mae"] if finished else None,
+                "status": result["status"] if finished else f"{result['status']}: {result.get('reason', '')[:60]}",
+            }
+        )
+    if not rows:
+        raise SystemExit(f"error: no runs with a learning rate in {runs}; `make tune-losses` makes them")
+    return pd.DataFrame(rows).sort_values(["scheme", "head", "lr", "seed"], ignore_index=True)
+
+
+def summary(table: pd.DataFrame) -> str:
+    """The grid in Markdown; a rate at which any run failed is not chosen."""
+    lines = ["| scheme | head | learning rate | seeds | validation MAE |", "|---|---|---|---|---|"]
+    for (scheme, head), group in table.groupby(["scheme", "head"]):
+        means = group.groupby("lr")["validation_mae"].agg(lambda values: values.mean(skipna=False))
+        best = means.idxmin()
+        for lr, rows in group.groupby("lr"):
+            mean = rows["validation_mae"].mean(skipna=False)
+            shown = "failed" if pd.isna(mean) else f"{mean:.2f}"
+            chosen = " (chosen)" if lr == best else ""
+            lines.append(f"| {scheme} | {head} | {lr:g}{chosen} | {len(rows)} | {shown} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, help="the output directory of `make tune-losses`")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
+    arguments = parser.parse_args()
+    table = collect(arguments.runs)
+    print(summary(table))
+    table.round(4).to_csv(arguments.out, index=False)
+
+
+if __name__ == "__main__":
+    main()
