@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.model_summary=null
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format benchmark study-digits clean
+.PHONY: help install demo test test-slow lint format benchmark study-digits study-losses tune-losses clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,9 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(VENV)/.installed-dev ## Time and memory of the loss, beside the naive loop and the floor
+benchmark: $(VENV)/.installed-dev ## Time and memory of the loss beside the naive loop and the floor; the linear probe
 	$(BIN)/python benchmarks/rnc_loss.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/linear_probe.py
 
 study-digits: $(VENV)/.installed ## The study of experiments/digits: 35 runs, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_l1 \
@@ -56,6 +57,18 @@ study-digits: $(VENV)/.installed ## The study of experiments/digits: 35 runs, ab
 	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc \
 	  recipe.pretrain.lr=0.1,0.2,0.5 seed=0,1,2,3,4 $(STUDY_QUIET)
 	$(BIN)/python experiments/digits/compare.py runs
+
+study-losses: $(VENV)/.installed ## The study of experiments/regression_losses: 70 runs, about half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc \
+	  head=l1,mse,huber,dex,dldl_v2,or,corn scheme=linear_probe,end_to_end seed=0,1,2,3,4 \
+	  paths.output_dir=runs/regression_losses $(STUDY_QUIET)
+	$(BIN)/python -m rnc_lightning.report runs/regression_losses --out experiments/regression_losses/results
+
+TUNE := OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc seed=100,101 \
+  paths.output_dir=runs/learning_rates $(STUDY_QUIET)
+
+tune-losses: $(VENV)/.installed ## The learning rates of that study, from seeds that it does not report: about an hour
+@@TUNE@@	$(BIN)/python experiments/regression_losses/learning_rates.py runs/learning_rates
 
 clean: ## Remove the environment and caches, keep the runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist

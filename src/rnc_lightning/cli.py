@@ -46,12 +46,17 @@ def run_cli(main: Callable[[], Any]) -> None:
     run_plain(main)
 
 
-def run_plain(main: Callable[[], Any]) -> None:
-    """Call an entry point that is no Hydra main, with the same manners."""
+def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
+    """Call an entry point that is no Hydra main, with the same manners.
+
+    Args:
+        main: The entry point.
+        resumes: Whether the same command, given again after Ctrl-C, goes on where it was.
+    """
     try:
         main()
     except KeyboardInterrupt:
-        _say("stopped; the same command goes on from the last finished epoch")
+        _say("stopped" + ("; the same command goes on from the last finished epoch" if resumes else ""))
         sys.exit(130)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if _FULL_ERROR:

@@ -1,0 +1,4 @@
+"""The paper's regression table from finished runs: `python -m rnc_lightning.report RUNS_DIR`.
+
+Reads `result.json` files, so it needs neither PyTorch nor Lightning.
+"""

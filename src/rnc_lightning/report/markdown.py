@@ -1,0 +1,66 @@
+"""The report as Markdown, with GitHub's tables."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rnc_lightning.report.layout import LEGEND, columns, lines, matrix, table_title
+from rnc_lightning.report.table import MetricTable, Report
+
+
+def markdown(report: Report, picture: Path | None = None) -> str:
+    """The whole report.
+
+    Args:
+        report: What is shown.
+        picture: The figure, which lies beside the file.
+    """
+    parts = ["# Regression table"]
+    parts += [f"> **Warning:** {escape(warning)}" for warning in report.warnings]
+    if picture is not None:
+        parts.append(f"![mean and standard deviation of each head alone and on RnC]({picture.name})")
+    if len(report.main_tables) > 1:
+        headings, body = matrix(report.main_tables)
+        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in body]
+        parts += ["## All data sets", _table(["method", *map(escape, headings)], rows)]
+    for table in report.tables:
+        parts += [f"## {escape(table_title(table))}", _metric_table(table)]
+    parts.append(LEGEND)
+    parts += ["## Notes", _list(report.notes)] if report.notes else []
+    if report.problems:
+        parts += ["## Files with problems", _list(f"{problem.path}: {problem.reason}" for problem in report.problems)]
+    parts += ["## What this rests on", _list(f"{title}: {text}" for title, text in report.facts.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Text that Markdown shows as it is.
+
+    >>> print(escape("a|b <i> *x*"))
+    a\|b &lt;i&gt; \*x\*
+    """
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", text)
+
+
+def _metric_table(table: MetricTable) -> str:
+    shown = columns(table)
+    constants, methods = lines(table)
+    rows = [
+        [_label(line.label, line.details), *(escape(line.texts.get(column.key, "")) for column in shown)]
+        for line in (*constants, *methods)
+    ]
+    return _table(["method", *(escape(column.title) for column in shown)], rows)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *rows))
+
+
+def _label(label: str, details: str) -> str:
+    return f"{escape(label)}<br>{escape(details)}" if details else escape(label)
+
+
+def _list(entries: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(entry)}" for entry in entries)

@@ -1,0 +1,85 @@
+"""Made runs: folders with a `result.json` as training writes it."""
+
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def write_run(root: Path, dataset: str, name: str, seed: int, mae: float | None = 5.0, /, **changes: Any) -> Path:
+    """Write a run of the row `name` (such as mse, rnc_mse) and return the path of its `result.json`.
+
+    `words` adds overrides; `status` other than finished leaves out what only finished runs have.
+    """
+    words: dict[str, str] = changes.pop("words", {})
+    alone = not name.startswith("rnc_")
+    head = name.removeprefix("rnc_")
+    scheme = changes.pop("scheme", "end_to_end" if alone else "linear_probe")
+    overrides = dict(sorted({"head": head, "scheme": scheme, "seed": str(seed), **words}.items()))
+    result: dict[str, Any] = {
+        "experiment": f"{dataset}_{'l1' if alone else 'rnc'}",
+        "overrides": overrides,
+        "dataset": dataset,
+        "method": "l1" if alone else "rnc",
+        "scheme": scheme,
+        "head": head,
+        "seed": seed,
+        "setting": f"{zlib.crc32(repr((dataset, name, scheme, sorted(words.items()))).encode()):08x}00000000",
+        "status": "finished",
+    }
+    if changes.get("status", "finished") == "finished":
+        encoder = {} if alone else {"pretrain": {"epochs": 1, "encoder": f"encoder{seed}", "reused": head != "l1"}}
+        result |= {
+            "units": ["years"],
+            "test": {"mae": mae, "rmse": 6.0, "r2": None if mae is None else 1 - mae / 20},
+            "constant": {"mae": 12.5, "r2": -0.001},
+            "stages": {**encoder, "regress": {"epochs": 1}},
+            "data_fingerprint": "d50b9760dc04a343",
+            "code": "c0ffee0000000000",
+            "git_revision": "e932ab3fcccd",
+            "machine": {"processor": "made", "threads": 1},
+        }
+    result |= changes
+    folder = changes.pop("folder", None) or ",".join(f"{key}={value}" for key, value in overrides.items())
+    place = root / result["experiment"] / folder
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / "result.json"
+    path.write_text(json.dumps({key: value for key, value in result.items() if key != "folder"}), encoding="utf-8")
+    return path
+
+
+def write_png(path: Path, shade: int = 200) -> None:
+    """A grey picture of 2 x 2 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    pixels = zlib.compress(bytes([0, shade, shade] * 2))
+    header = struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """An empty folder for runs."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write(runs: Path) -> Callable[..., Path]:
+    """Writes runs into the folder `runs`."""
+    return partial(write_run, runs)
+
+
+@pytest.fixture
+def png() -> Callable[..., None]:
+    """Writes small pictures."""
+    return write_png
