@@ -52,9 +52,16 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: Where a value is missing or an interpolation leads nowhere.
     """
+    if cfg.get("head_name") is None:
+        raise UserError("head_name: the head has no name; add one to its YAML, such as head_name: my_head")
     try:
         container = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
+        if cfg.get("objective") is None and "'objective' not found" in str(error):
+            raise UserError(
+                f"scheme={cfg.get('scheme')} needs an objective, and method={cfg.get('method')} has none; "
+                "add one, such as objective=rnc"
+            ) from error
         key = f"{error.full_key}: " if error.full_key else ""
         raise UserError(f"{key}{str(error).splitlines()[0]}") from error
     assert isinstance(container, dict)
@@ -72,14 +79,6 @@ def check_keys(config: Mapping[str, Any]) -> None:
         raise UserError("stages: there is none to run; choose a scheme, such as scheme=linear_probe")
     for name, stage in config["stages"].items():
         _known(stage, STAGE_KEYS, f"stages.{name}.")
-        module = stage["module"]
-        terms = [module.get("objective", "none needed")]
-        terms += [given.get("term", "none needed") for given in (module.get("regularizers") or {}).values()]
-        if None in terms:
-            raise UserError(
-                f"stages.{name} needs an objective, and method={config['method']} has none; "
-                "add one, such as objective=rnc"
-            )
     if isinstance(config["seed"], bool) or not isinstance(config["seed"], int) or config["seed"] < 0:
         raise UserError(f"seed: must be a whole number from 0 up, got {config['seed']}")
 
@@ -175,10 +174,11 @@ class Parts:
         with _blaming(f"stages.{name}.schedule"):
             schedule = instantiate(stage.schedule, _convert_="all")
             schedule(optimizer([torch.nn.Parameter(torch.zeros(1))]), epochs=stage.epochs)
+        settings = {"encoder": encoder, "target": target, "optimizer": optimizer, "schedule": schedule}
+        if "head" in make.keywords:
+            settings["head"] = _blamed("head", make.keywords["head"])
         with _blaming(f"stages.{name}"):
-            module: Stage = make(
-                encoder=encoder, target=target, optimizer=optimizer, schedule=schedule, epochs=stage.epochs
-            )
+            module: Stage = make(**settings, epochs=stage.epochs)
         return module
 
     def trainer(self) -> "Callable[..., Trainer]":
@@ -216,6 +216,16 @@ def _blaming(key: str) -> Iterator[None]:
         raise UserError(f"{key}{'.' + where.group(1) if where else ''}: {reason}") from error
     except (ValueError, TypeError, OmegaConfBaseException, ImportError) as error:
         raise UserError(f"{key}: {str(error).splitlines()[0]}") from error
+
+
+def _blamed(key: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    """A factory whose complaints begin with the configuration key."""
+
+    def made(*arguments: Any, **keywords: Any) -> Any:
+        with _blaming(key):
+            return make(*arguments, **keywords)
+
+    return made
 
 
 def _known(config: Mapping[str, Any], known: set[str], prefix: str) -> None:

@@ -29,9 +29,16 @@ def _call(*words: str, module: str = "rnc_lightning.train") -> subprocess.Comple
         (["encoder=timm"], ["encoder.name"]),
         (["seed=-1"], ["seed"]),
         (["data=agedb", "paths.data_dir=nowhere"], ["nowhere/agedb.csv", "RNC_DATA"]),
-        (["method=l1", "scheme=linear_probe"], ["objective"]),
+        (["method=l1", "scheme=linear_probe"], ["scheme=linear_probe", "objective=rnc"]),
         (["+data.colour=3"], ["data", "colour"]),
         (["trainer.accelerator=abacus"], ["trainer", "abacus"]),
+        (["head=huber", "head.delta=0"], ["head", "delta", "0"]),
+        (["head=crn"], ["crn", "corn"]),
+        (["head=corn", "+head.task_weights=sqrt_frequency"], ["head", "task_weights", "CORN"]),
+        (["head=dex", "target.dimensions.angle.step=1e-5"], ["head", "dimensions.angle", "step", "bins"]),
+        (["method=l1", "scheme=regularization"], ["method=l1", "objective=rnc"]),
+        (["scheme=regularization", "recipe.regularization.weight=much"], ["regularizers.objective.weight", "much"]),
+        (["~head_name"], ["head_name"]),
     ],
 )
 def test_what_is_wrong_is_one_line_and_leaves_no_run(words: list[str], expected: list[str], tmp_path: Path) -> None:

@@ -171,3 +171,51 @@ def test_a_run_killed_in_either_stage_ends_bit_for_bit_like_an_undisturbed_one(
         assert killed["stages"][stage]["metrics"] == whole["stages"][stage]["metrics"]
         histories = [pd.read_csv(tmp_path / n / "stages" / stage / "metrics.csv") for n in ("whole", "killed")]
         pd.testing.assert_frame_equal(*(h.drop(columns="seconds") for h in histories), check_exact=True)
+
+
+def test_a_range_that_the_configuration_leaves_open_is_that_of_the_training_labels(
+    start: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    open_range = ["target.dimensions.angle.low=null", "target.dimensions.angle.high=null"]
+    start("+experiment=digits_l1", "head=dex", "target.dimensions.angle.step=5", *open_range)
+    from rnc_lightning.data.digits import rotated_digits
+
+    labels = rotated_digits(digits=[3], size=16, eval_angles=1)["train"].targets.numpy()
+    low, high = np.floor(labels.min() / 5) * 5, np.ceil(labels.max() / 5) * 5
+    weights = torch.load(tmp_path / "run/stages/regress/last.ckpt", weights_only=True)["state_dict"]
+    assert weights["head.linear.bias"].shape == (round((high - low) / 5) + 1,)
+    predictions = pd.read_csv(tmp_path / "run/predictions.csv")["angle_prediction"]
+    assert predictions.between(low, high).all()
+
+
+def test_training_labels_outside_the_range_are_told(
+    start: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    start("+experiment=digits_l1", "head=or", "target.dimensions.angle.high=30")
+    assert "target.dimensions.angle: " in caplog.text
+    assert "training labels lie outside -60.0 to 30" in caplog.text
+
+
+def test_task_weights_come_from_the_training_labels_and_survive_in_the_checkpoint(
+    start: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    start("+experiment=digits_l1", "head=or", "head.task_weights=sqrt_frequency", "target.dimensions.angle.step=10")
+    from rnc_lightning.data.digits import rotated_digits
+
+    labels = rotated_digits(digits=[3], size=16, eval_angles=1)["train"].targets[:, 0].tolist()
+    counts = [max(1, sum(abs(label - (10 * t - 60)) < 5 for label in labels)) for t in range(12)]
+    roots = np.sqrt(counts)
+    kept = torch.load(tmp_path / "run/stages/regress/best.ckpt", weights_only=True)["state_dict"]["head.task_weights"]
+    np.testing.assert_allclose(kept.numpy(), roots / roots.mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scheme", ["linear_probe", "fine_tune"])
+def test_a_failed_stage_one_fails_the_run_with_its_reason(
+    start: Callable[..., dict[str, Any]], tmp_path: Path, scheme: str
+) -> None:
+    with pytest.raises(NonFiniteLossError):
+        start("+experiment=digits_rnc", f"scheme={scheme}", "recipe.pretrain.lr=1e30", "recipe.pretrain.epochs=6")
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert (result["status"], result["head"]) == ("failed", "l1")
+    assert "NonFiniteLossError" in result["reason"]
+    assert not list(tmp_path.glob("runs/encoders/*/stage.json"))  # nothing that a later run would trust
