@@ -55,7 +55,8 @@ study-digits: $(VENV)/.installed ## The study of experiments/digits: 35 runs, ab
 	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_l1 \
 	  recipe.end_to_end.lr=0.01,0.02,0.05,0.1 seed=0,1,2,3,4 $(STUDY_QUIET)
 	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc \
-	  recipe.pretrain.lr=0.1,0.2,0.5 seed=0,1,2,3,4 $(STUDY_QUIET)
+	  recipe.pretrain.lr=0.1,0.2,0.5 recipe.linear_probe.epochs=10 recipe.linear_probe.lr=0.05 seed=0,1,2,3,4 \
+	  $(STUDY_QUIET)
 	$(BIN)/python experiments/digits/compare.py runs
 
 study-losses: $(VENV)/.installed ## The study of experiments/regression_losses: 70 runs, about half an hour
@@ -68,7 +69,20 @@ TUNE := OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=di
   paths.output_dir=runs/learning_rates $(STUDY_QUIET)
 
 tune-losses: $(VENV)/.installed ## The learning rates of that study, from seeds that it does not report: about an hour
-@@TUNE@@	$(BIN)/python experiments/regression_losses/learning_rates.py runs/learning_rates
+	$(TUNE) scheme=end_to_end head=l1 recipe.end_to_end.lr=0.01,0.02,0.05,0.1
+	$(TUNE) scheme=end_to_end head=mse recipe.end_to_end.lr=0.0002,0.0005,0.001,0.002
+	$(TUNE) scheme=end_to_end head=huber recipe.end_to_end.lr=0.01,0.02,0.05
+	$(TUNE) scheme=end_to_end head=dex recipe.end_to_end.lr=0.1,0.2,0.5,1,2
+	$(TUNE) scheme=end_to_end head=dldl_v2 recipe.end_to_end.lr=0.01,0.02,0.05,0.1
+	$(TUNE) scheme=end_to_end head=or recipe.end_to_end.lr=0.01,0.02,0.05
+	$(TUNE) scheme=end_to_end head=corn recipe.end_to_end.lr=1,2,5,10,20
+	$(TUNE) recipe.linear_probe.epochs=10,30 head=l1,huber recipe.linear_probe.lr=0.05,0.1,0.2
+	$(TUNE) recipe.linear_probe.epochs=10,30 head=mse recipe.linear_probe.lr=0.001,0.002,0.005
+	$(TUNE) recipe.linear_probe.epochs=10,30 head=dex recipe.linear_probe.lr=0.1,0.2,0.5
+	$(TUNE) recipe.linear_probe.epochs=10,30 head=dldl_v2 recipe.linear_probe.lr=0.0005,0.001,0.002,0.005,0.01
+	$(TUNE) recipe.linear_probe.epochs=10,30 head=or recipe.linear_probe.lr=0.02,0.05,0.1,0.2,0.5
+	$(TUNE) recipe.linear_probe.epochs=10,30 head=corn recipe.linear_probe.lr=2,5,10,20
+	$(BIN)/python experiments/regression_losses/learning_rates.py runs/learning_rates
 
 clean: ## Remove the environment and caches, keep the runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist

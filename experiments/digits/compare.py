@@ -19,6 +19,8 @@ METHODS = {
     "RnC, linear probe": ("digits_rnc", "recipe.pretrain.lr", "pretrain"),
 }
 
+PROBE = ("recipe.linear_probe.epochs", "recipe.linear_probe.lr")  # the same in every run of the study
+
 
 def collect(runs: Path) -> pd.DataFrame:
     """One row a finished run: method, learning rate, seed, validation and test metrics, time, epochs."""
@@ -27,7 +29,7 @@ def collect(runs: Path) -> pd.DataFrame:
         for path in sorted((runs / experiment).glob("*/result.json")):
             result = json.loads(path.read_text(encoding="utf-8"))
             overrides = result["overrides"]
-            if result["status"] != "finished" or set(overrides) != {key, "seed"}:
+            if result["status"] != "finished" or set(overrides) - {*PROBE} != {key, "seed"}:
                 continue
             stages = result["stages"]
             rows.append(

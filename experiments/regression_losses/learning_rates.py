@@ -16,7 +16,7 @@ KEYS = {"end_to_end": "recipe.end_to_end.lr", "linear_probe": "recipe.linear_pro
 
 
 def collect(runs: Path) -> pd.DataFrame:
-    """One row a run: scheme, head, learning rate, seed, best validation MAE (none where the run failed)."""
+    """One row a run: scheme, head, epochs, learning rate, seed, best validation MAE (none where the run failed)."""
     rows = []
     for path in sorted(runs.glob("*/*/result.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -28,6 +28,7 @@ def collect(runs: Path) -> pd.DataFrame:
             {
                 "scheme": result["scheme"],
                 "head": result["head"],
+                "epochs": result["stages"]["regress"]["epochs"] if finished else None,
                 "lr": float(result["overrides"][key]),
                 "seed": result["seed"],
                 "validation_mae": result["stages"]["regress"]["metrics"]["val/mae"] if finished else None,
@@ -36,20 +37,21 @@ def collect(runs: Path) -> pd.DataFrame:
         )
     if not rows:
         raise SystemExit(f"error: no runs with a learning rate in {runs}; `make tune-losses` makes them")
-    return pd.DataFrame(rows).sort_values(["scheme", "head", "lr", "seed"], ignore_index=True)
+    return pd.DataFrame(rows).sort_values(["scheme", "head", "epochs", "lr", "seed"], ignore_index=True)
 
 
 def summary(table: pd.DataFrame) -> str:
-    """The grid in Markdown; a rate at which any run failed is not chosen."""
-    lines = ["| scheme | head | learning rate | seeds | validation MAE |", "|---|---|---|---|---|"]
+    """The grid in Markdown; settings at which a run failed, or that were not run for all seeds, are not chosen."""
+    lines = ["| scheme | head | epochs | learning rate | seeds | validation MAE |", "|---|---|---|---|---|---|"]
     for (scheme, head), group in table.groupby(["scheme", "head"]):
-        means = group.groupby("lr")["validation_mae"].agg(lambda values: values.mean(skipna=False))
-        best = means.idxmin()
-        for lr, rows in group.groupby("lr"):
+        tried = group.groupby(["epochs", "lr"])["validation_mae"].agg(["mean", "count"])
+        best = tried[tried["count"] == group["seed"].nunique()]["mean"].idxmin()
+        for setting, rows in group.groupby(["epochs", "lr"]):
+            epochs, lr = setting
             mean = rows["validation_mae"].mean(skipna=False)
             shown = "failed" if pd.isna(mean) else f"{mean:.2f}"
-            chosen = " (chosen)" if lr == best else ""
-            lines.append(f"| {scheme} | {head} | {lr:g}{chosen} | {len(rows)} | {shown} |")
+            chosen = " (chosen)" if setting == best else ""
+            lines.append(f"| {scheme} | {head} | {epochs} | {lr:g}{chosen} | {len(rows)} | {shown} |")
     return "\n".join(lines)
 
 
