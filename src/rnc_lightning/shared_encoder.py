@@ -29,13 +29,16 @@ _HANDED_OVER = ("metrics.csv", "encoder.safetensors", "encoder.json", "stage.jso
 
 
 def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) -> dict[str, Any]:
-    """All that shapes the encoder of a stage, as plain values: two runs that agree in it get the same encoder."""
+    """All that shapes the encoder of a stage, as plain values: two runs that agree in it get the same encoder.
+
+    Of the target only the label distance is in it, as part of the objective: ranges and bins are the head's affair.
+    """
     kept = shaping(config)
     shapers = [kept["encoder"], config["stages"][stage]["module"].get("objective")]
     return {
         "stage": stage,
         "settings": kept["stages"][stage],
-        **{key: kept[key] for key in ("data", "encoder", "target", "trainer", "seed")},
+        **{key: kept[key] for key in ("data", "encoder", "trainer", "seed")},
         "data_fingerprint": data_fingerprint,
         "code": code_version(part["_target_"] for part in shapers if part and "_target_" in part),
     }

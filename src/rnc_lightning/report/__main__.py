@@ -39,18 +39,22 @@ def report(runs_dir: Path, out: Path | None = None) -> Report:
             f"python -m rnc_lightning.train +experiment=digits_rnc paths.output_dir={runs_dir}"
         )
     made = build_report(runs, problems)
+    written = write_report(made, out or runs_dir / "report")  # before the table, which a closed pipe may cut short
     print_report(made, Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH))
-    write_report(made, out or runs_dir / "report")
+    print(written)
     return made
 
 
-def write_report(made: Report, out: Path) -> None:
+def write_report(made: Report, out: Path) -> str:
     """Write `report.md`, `.csv`, `.tex`, `.png` and `.html` into a folder.
+
+    Returns:
+        One line that says what was written.
 
     Raises:
         UserError: Where the folder cannot be written.
     """
-    from rnc_lightning.report.figure import draw_heads  # matplotlib takes a moment: the table is on screen by now
+    from rnc_lightning.report.figure import draw_heads  # matplotlib takes a moment
 
     try:
         picture = draw_heads(made.tables, out / "report.png")
@@ -60,7 +64,7 @@ def write_report(made: Report, out: Path) -> None:
         write_text(out / "report.html", page(made, picture))
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); choose another folder with --out") from error
-    print(f"written: {out}/report.html, .md, .csv, .tex" + (", .png" if picture else ""))
+    return f"written: {out}/report.html, .md, .csv, .tex" + (", .png" if picture else "")
 
 
 def _main() -> None:
