@@ -11,6 +11,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import nn
 
 from rnc_lightning.code_version import code_version
 from rnc_lightning.encoders.handoff import load_encoder, read_card
-from rnc_lightning.files import write_text
+from rnc_lightning.files import write_text, write_whole
 from rnc_lightning.run_directory import shaping
 from rnc_lightning.stages.fit import StageSummary
 
@@ -62,7 +63,7 @@ class SharedEncoders:
 
     def obtain(
         self, shape: Mapping[str, Any], run: str, encoder: nn.Module, into: Path, train: Callable[[Path], None]
-    ) -> StageSummary:
+    ) -> None:
         """Load the encoder of this shape into `encoder`, training it first where it is missing or damaged.
 
         One process trains; others that ask for the same wait for it, and take over where it is killed.
@@ -90,18 +91,16 @@ class SharedEncoders:
                 trainer = read_card(home / "encoder.safetensors")["run"]
                 who = "this run" if trainer == run else trainer
                 log.info("reusing the encoder %s, trained by %s; its checksum is right", home, who)
-            into.mkdir(parents=True, exist_ok=True)
             for file in _HANDED_OVER:
-                shutil.copyfile(home / file, into / file)
-        summary = StageSummary.read(into)
-        assert summary is not None
-        return summary
+                write_whole(into / file, partial(shutil.copyfile, home / file))
 
 
 def _damage(home: Path, encoder: nn.Module) -> str | None:
     """What is wrong with a finished encoder; empty where none is finished, None where it has been loaded."""
     if not (home / "stage.json").is_file():
         return ""
+    if missing := [file for file in _HANDED_OVER if not (home / file).is_file()]:
+        return f"{', '.join(missing)} missing"
     try:
         StageSummary.read(home)
         load_encoder(encoder, home / "encoder.safetensors")

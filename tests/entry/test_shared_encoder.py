@@ -137,7 +137,13 @@ def _spoil_the_summary(encoder: Path) -> None:
     (encoder.parent / "stage.json").write_text("{")
 
 
-@pytest.mark.parametrize("damage", [_truncate, _alter, _remove, _spoil_the_json, _spoil_the_summary])
+def _remove_the_history(encoder: Path) -> None:
+    (encoder.parent / "metrics.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [_truncate, _alter, _remove, _spoil_the_json, _spoil_the_summary, _remove_the_history]
+)
 def test_a_damaged_encoder_is_trained_again_with_a_warning(
     start: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
 ) -> None:
