@@ -150,4 +150,4 @@ def _stage_report(module: Stage, place: Path, run: str) -> dict[str, Any]:
     if not isinstance(module, Pretrain):
         return report
     card = read_card(place / "encoder.safetensors")
-    return {**report, "encoder": card["sha256"][:16], "reused": card["run"] != run}
+    return {**report, "encoder": card["sha256"][:16], "reused": card.get("run") != run}

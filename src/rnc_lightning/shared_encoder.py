@@ -88,8 +88,8 @@ class SharedEncoders:
                 train(home)
                 load_encoder(encoder, home / "encoder.safetensors")
             else:
-                trainer = read_card(home / "encoder.safetensors")["run"]
-                who = "this run" if trainer == run else trainer
+                trainer = read_card(home / "encoder.safetensors").get("run")
+                who = "this run" if trainer == run else trainer or "an unnamed run"
                 log.info("reusing the encoder %s, trained by %s; its checksum is right", home, who)
             for file in _HANDED_OVER:
                 write_whole(into / file, partial(shutil.copyfile, home / file))
