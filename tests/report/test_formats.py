@@ -132,6 +132,20 @@ def _latex_is_balanced(text: str) -> bool:
     return depth == 0
 
 
+def test_overrides_of_all_rows_are_said_once(
+    write: Callable[..., Path], runs: Path, command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = {"data.size": "64", "debug": "one_batch"}
+    write("digits", "mse", 0, words=shared)
+    write("digits", "rnc_mse", 0, words={**shared, "objective.temperature": "1"})
+    command(runs)
+    for text in (capsys.readouterr().out, (runs / "report/report.md").read_text()):
+        plain = text.replace("\\_", "_")
+        assert plain.count("all with data.size=64, debug=one_batch") == 2  # MAE and R2
+        assert "MSE<br>data.size" not in plain
+        assert "objective.temperature=1" in plain
+
+
 def test_latex_escapes_every_special_character(
     write: Callable[..., Path], runs: Path, command: Callable[..., None]
 ) -> None:

@@ -67,7 +67,7 @@ def lines(table: MetricTable) -> tuple[list[Line], list[Line]]:
         Line("constant predictor", details, {"mean": _plain(value, digits)}, {"mean": value}, value is not None)
         for details, value in table.constants.items()
     ]
-    return constants, [_line(cell, digits) for cell in table.cells]
+    return constants, [_line(cell, digits, table.shared) for cell in table.cells]
 
 
 def value_text(cell: Cell, digits: int) -> str:
@@ -110,8 +110,10 @@ def number(value: float, digits: int, signed: bool = False) -> str:
     return f"+{text}" if signed and value > 0 else text
 
 
-def _line(cell: Cell, digits: int) -> Line:
+def _line(cell: Cell, digits: int, shared: Sequence[str]) -> Line:
     gain = cell.gain
+    own = [word for word in cell.row.variant if word not in shared]
+    details = ", ".join((*own, *cell.row.marks))
     tried = bool(cell.row.seeds)
     count = len(cell.values)
     texts = {
@@ -130,7 +132,7 @@ def _line(cell: Cell, digits: int) -> Line:
         "published": cell.published,
         "difference": cell.difference,
     }
-    return Line(cell.row.label, cell.row.details, texts, numbers, cell.mean is not None, _verdict(gain))
+    return Line(cell.row.label, details, texts, numbers, cell.mean is not None, _verdict(gain))
 
 
 def _verdict(gain: Gain | None) -> str:
@@ -174,8 +176,9 @@ def matrix(tables: Sequence[MetricTable]) -> tuple[list[str], list[tuple[str, st
 
 
 def table_title(table: MetricTable) -> str:
-    """What stands above a table."""
-    return f"{table.dataset}: {metric_label(table.metric, table.unit)}"
+    """What stands above a table, with the overrides that all its runs share."""
+    shared = f" (all with {', '.join(table.shared)})" if table.shared else ""
+    return f"{table.dataset}: {metric_label(table.metric, table.unit)}{shared}"
 
 
 LEGEND = (

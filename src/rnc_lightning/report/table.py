@@ -74,6 +74,12 @@ class MetricTable:
     cells: list[Cell]
 
     @property
+    def shared(self) -> list[str]:
+        """Overrides of every row that has runs: they are said once, above the table."""
+        ran = [cell.row.variant for cell in self.cells if cell.row.seeds]
+        return [word for word in ran[0] if all(word in variant for variant in ran)] if len(ran) > 1 else []
+
+    @property
     def has_published(self) -> bool:
         """Whether the authors report anything for these rows."""
         return any(cell.published is not None for cell in self.cells)
