@@ -38,6 +38,11 @@ def test_one_batch_of_each_stage(experiment: str, compose_config: Callable[..., 
     assert all(stage["epochs"] == 1 for stage in result["stages"].values())
 
 
+def test_one_batch_does_not_encode_a_whole_split(compose_config: Callable[..., DictConfig]) -> None:
+    assert Parts(compose_config("+experiment=agedb_rnc")).plan("regress").features_once
+    assert not Parts(compose_config("+experiment=agedb_rnc", "+debug=one_batch")).plan("regress").features_once
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_is_a_few_lines_of_choices(experiment: str) -> None:
     text = (config_directory() / "experiment" / f"{experiment}.yaml").read_text()
