@@ -53,8 +53,11 @@ def test_every_module_of_the_loss_is_found() -> None:
     assert loss != code_version(["rnc_lightning.encoders.SmallResNet"])
 
 
-def test_of_an_installed_package_the_version_counts() -> None:
-    assert code_version(["timm.create_model"]) != code_version(["torchvision.models.resnet18"])
+def test_of_an_installed_package_the_version_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code_version(["timm.create_model"])
+    assert before == code_version(["timm.create_model"])
+    monkeypatch.setattr("rnc_lightning.code_version.version", lambda _: "another")
+    assert code_version(["timm.create_model"]) != before
 
 
 def test_the_training_code_leaves_out_what_only_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnc_lightning.heads.point import point_error
-from rnc_lightning.heads.reduction import batch_mean, widened
+from rnc_lightning.heads.reduction import batch_mean, check_rows, widened
 from rnc_lightning.targets import Grid, TargetSpec
 
 
@@ -114,24 +114,21 @@ class ExpectationHead(nn.Module):
             weight: (B,), one factor a sample; None for ones.
 
         Raises:
-            ValueError: Where the target is not (B, D), since it might broadcast in silence.
+            ValueError: Where the target is not (B, D).
         """
         self.target.check(target)
-        if len(outputs) != len(target):
-            raise ValueError(f"target {tuple(target.shape)} must have as many rows as outputs {tuple(outputs.shape)}")
+        check_rows(outputs, target)
         per_dimension = [
             self._sample_loss(logits, labels, grid)
             for logits, labels, grid in zip(self._split(outputs), target.unbind(dim=1), self.grids, strict=True)
         ]
-        return batch_mean(sum(per_dimension[1:], start=per_dimension[0]) / len(per_dimension), weight)
+        return batch_mean(torch.stack(per_dimension, dim=1).mean(dim=1), weight)
 
     def decode(self, outputs: Tensor) -> Tensor:
         """Outputs to the prediction (B, D) in label units, always within the grid."""
-        columns = []
-        for logits, grid in zip(self._split(outputs), self.grids, strict=True):
-            likeliest = grid.centres(logits)[logits.argmax(dim=1)]
-            columns.append(likeliest if self.decoding == "mode" else _expectation(logits, grid))
-        return torch.stack(columns, dim=1)
+        decode = _likeliest if self.decoding == "mode" else _expectation
+        pairs = zip(self._split(outputs), self.grids, strict=True)
+        return torch.stack([decode(logits, grid) for logits, grid in pairs], dim=1)
 
     def _sample_loss(self, logits: Tensor, labels: Tensor, grid: Grid) -> Tensor:
         log_probabilities = F.log_softmax(logits, dim=1)
@@ -147,6 +144,11 @@ class ExpectationHead(nn.Module):
 
     def _split(self, outputs: Tensor) -> tuple[Tensor, ...]:
         return torch.split(widened(outputs), [grid.count for grid in self.grids], dim=1)
+
+
+def _likeliest(logits: Tensor, grid: Grid) -> Tensor:
+    """Centre (B,) of the likeliest bin."""
+    return grid.centres(logits)[logits.argmax(dim=1)]
 
 
 def _expectation(logits: Tensor, grid: Grid) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning.heads.reduction import batch_mean, widened
+from rnc_lightning.heads.reduction import batch_mean, check_rows, widened
 from rnc_lightning.targets import Grid, TargetSpec
 
 
@@ -118,6 +118,7 @@ class OrdinalHead(nn.Module):
         Raises:
             ValueError: Where the target is not (B, D).
         """
+        check_rows(outputs, target)
         bins = self.target.bins(target)
         weights = torch.split(self.task_weights, [grid.count - 1 for grid in self.grids])
         per_dimension = []
@@ -128,7 +129,7 @@ class OrdinalHead(nn.Module):
                 per_dimension.append((losses * mask).sum(dim=1) * len(mask) / mask.sum())
             else:
                 per_dimension.append((losses * tasks).sum(dim=1))
-        return batch_mean(sum(per_dimension[1:], start=per_dimension[0]) / len(per_dimension), weight)
+        return batch_mean(torch.stack(per_dimension, dim=1).mean(dim=1), weight)
 
     def decode(self, outputs: Tensor) -> Tensor:
         """Outputs to the prediction (B, D) in label units, always within the grid."""

@@ -9,6 +9,16 @@ def widened(outputs: Tensor) -> Tensor:
     return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
 
+def check_rows(outputs: Tensor, target: Tensor) -> None:
+    """Refuse a target with another number of samples, since one row would broadcast in silence.
+
+    Raises:
+        ValueError: With both shapes.
+    """
+    if len(outputs) != len(target):
+        raise ValueError(f"target {tuple(target.shape)} must have as many rows as outputs {tuple(outputs.shape)}")
+
+
 def batch_mean(per_sample: Tensor, weight: Tensor | None) -> Tensor:
     """Mean over the batch of the samples' losses (B,), each times its weight (B,).
 
