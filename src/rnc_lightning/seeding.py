@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 
 _MASK = (1 << 63) - 1
 
@@ -25,6 +24,8 @@ def derive_seed(*parts: int | str) -> int:
 
 def seed_all(seed: int) -> None:
     """Set the generators of Python, NumPy and PyTorch (all devices)."""
+    import torch  # here, so that those who only need derive_seed do not wait for it
+
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002  (transforms written by users may draw from it)
     torch.manual_seed(seed)
@@ -33,6 +34,8 @@ def seed_all(seed: int) -> None:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Run a block under its own CPU generators and put the former states back afterwards."""
+    import torch
+
     torch_state = torch.get_rng_state()
     numpy_state = np.random.get_state()  # noqa: NPY002
     python_state = random.getstate()
