@@ -1,8 +1,10 @@
-"""Image transforms, from torchvision v2. Each factory is one `_target_` in a data set's YAML."""
+"""Image transforms. Each factory is one `_target_` in a data set's YAML."""
 
 from torch import Tensor, float32
 from torchvision.transforms import v2
 
+from rnc_lightning.data.colour import ColourJitter
+from rnc_lightning.data.image_views import AugmentedImage, CentredImage
 from rnc_lightning.data.views import Transform
 
 _NORMAL = 0.5  # mean and standard deviation of every channel, as in the official code
@@ -18,7 +20,7 @@ def augmented_image(
     saturation: float = 0.4,
     hue: float = 0.1,
     grayscale: float = 0.2,
-) -> Transform:
+) -> AugmentedImage:
     """The official training transform: crop, flip, colour jitter, grey, normalise (paper.md, section 1.7).
 
     Args:
@@ -33,22 +35,23 @@ def augmented_image(
         grayscale: Probability of dropping the colours.
 
     Returns:
-        A function from an RGB Pillow image or uint8 tensor to a float tensor (3, size, size) in [-1, 1].
+        A function from an RGB image (Pillow, uint8 array (H, W, 3) or tensor (3, H, W)) to a float tensor
+        (3, size, size) in [-1, 1].
+
+    Raises:
+        ValueError: For a probability or strength out of its range.
     """
-    return v2.Compose(
-        [
-            v2.RandomResizedCrop(size, scale=(min_scale, 1.0)),
-            v2.RandomHorizontalFlip(flip),
-            v2.RandomApply([v2.ColorJitter(brightness, contrast, saturation, hue)], p=jitter),
-            v2.RandomGrayscale(grayscale),
-            *_to_normalised(),
-        ]
-    )
+    return AugmentedImage(size, min_scale, flip, ColourJitter(jitter, brightness, contrast, saturation, hue, grayscale))
 
 
-def centred_image(size: int = 224, resize: int = 256) -> Transform:
-    """The official evaluation transform: shorter side to `resize`, central square of `size`, normalise."""
-    return v2.Compose([v2.Resize(resize), v2.CenterCrop(size), *_to_normalised()])
+def centred_image(size: int = 224, resize: int | None = None) -> CentredImage:
+    """The official evaluation transform: shorter side to `resize`, central square of `size`, normalise.
+
+    Args:
+        size: Side of the output in pixels.
+        resize: Shorter side before the cut; null: 8/7 of `size`, as the official 256 is of 224.
+    """
+    return CentredImage(size, round(size * 8 / 7) if resize is None else resize)
 
 
 def augmented_digit(
@@ -85,7 +88,3 @@ def plain_digit() -> Transform:
 
 def _normalise_grey(image: Tensor) -> Tensor:
     return (image - _NORMAL) / _NORMAL
-
-
-def _to_normalised() -> list[v2.Transform]:
-    return [v2.ToImage(), v2.ToDtype(float32, scale=True), v2.Normalize([_NORMAL] * 3, [_NORMAL] * 3)]

@@ -1,6 +1,8 @@
 """Samples to batches: augmented views drawn under a seed of their own."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +16,25 @@ from rnc_lightning.seeding import seeded
 Transform = Callable[[Any], Tensor]
 
 
+class ImageTransform(ABC):
+    """A transform that takes several views of one image, and can leave what follows the crop to a device.
+
+    Whatever it draws comes from torch's CPU generator, in the same order in `views` and in `pixels`.
+    """
+
+    def __call__(self, source: Any) -> Tensor:
+        """One view (3, S, S) as floats in [-1, 1]."""
+        return self.views(source, 1)[0]
+
+    @abstractmethod
+    def views(self, source: Any, count: int) -> Tensor:
+        """Views (count, 3, S, S) of one image, as floats in [-1, 1]."""
+
+    @abstractmethod
+    def pixels(self, source: Any, count: int) -> tuple[Tensor, Tensor | None]:
+        """The same views as uint8, and what a device does to their colours (count, 9); None: nothing."""
+
+
 class ViewsDataset(Dataset[dict[str, Any]]):
     """A split as samples `x` (C, ...) or (V, C, ...), `y` (D,) and `index`.
 
@@ -21,14 +42,21 @@ class ViewsDataset(Dataset[dict[str, Any]]):
         split: Inputs and targets.
         transform: Raw input to tensor; random when it augments.
         views: Number of views, stacked on a first axis; None for one without that axis.
+        on_device: Leave colours and floats of an `ImageTransform` to the device: `x` is then uint8, and where there
+            is something to do, `colour` (9,) or (V, 9) says what. `batched_colour.finish_on_device` does it. Other
+            transforms are not affected.
+
+    Raises:
+        ValueError: For less than one view.
     """
 
-    def __init__(self, split: Split, transform: Transform, views: int | None = None) -> None:
+    def __init__(self, split: Split, transform: Transform, views: int | None = None, on_device: bool = False) -> None:
         if views is not None and views < 1:
             raise ValueError(f"views must be at least 1 or null, got {views}")
         self.split = split
         self.transform = transform
         self.views = views
+        self.on_device = on_device
 
     def __len__(self) -> int:
         return len(self.split)
@@ -36,14 +64,35 @@ class ViewsDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
         index, seed = draw if isinstance(draw, Draw) else (draw, None)
         source = self.split.inputs[index]
+        with self._drawing(seed):
+            sample = self._sample(source)
+        return {**sample, "y": self.split.targets[index], "index": index}
+
+    def _drawing(self, seed: int | None) -> AbstractContextManager[None]:
         if seed is None:
-            x = self._transform(source)
+            return nullcontext()
+        return _torch_seeded(seed) if isinstance(self.transform, ImageTransform) else seeded(seed)
+
+    def _sample(self, source: Any) -> dict[str, Tensor]:
+        if not isinstance(self.transform, ImageTransform):
+            return {"x": self._transform(source)}
+        count = 1 if self.views is None else self.views
+        if self.on_device:
+            x, colour = self.transform.pixels(source, count)
+            sample = {"x": x} if colour is None else {"x": x, "colour": colour}
         else:
-            with seeded(seed):
-                x = self._transform(source)
-        return {"x": x, "y": self.split.targets[index], "index": index}
+            sample = {"x": self.transform.views(source, count)}
+        return {key: value[0] for key, value in sample.items()} if self.views is None else sample
 
     def _transform(self, source: Any) -> Tensor:
         if self.views is None:
             return self.transform(source)
         return torch.stack([self.transform(source) for _ in range(self.views)])
+
+
+@contextmanager
+def _torch_seeded(seed: int) -> Iterator[None]:
+    """`seeded` for what draws from torch alone: the other generators' states take ten times as long."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

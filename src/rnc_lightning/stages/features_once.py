@@ -7,7 +7,7 @@ from lightning import Callback, LightningModule, Trainer
 from rich.progress import track
 from torch import Tensor
 
-from rnc_lightning.data.datamodule import Loader, RegressionDataModule
+from rnc_lightning.data.datamodule import RegressionDataModule
 from rnc_lightning.data.splits import SplitName
 from rnc_lightning.stages.regress import Regress
 
@@ -33,10 +33,12 @@ class FeaturesOnce(Callback):
         quiet = trainer.progress_bar_callback is None
         for name in self.splits:
             with torch.no_grad(), trainer.precision_plugin.forward_context():
-                datamodule.use_features(name, _features(pl_module, datamodule.plain_loader(name), name, quiet))
+                datamodule.use_features(name, _features(pl_module, datamodule, name, quiet))
 
 
-def _features(module: Regress, loader: Loader, name: str, quiet: bool) -> Tensor:
+def _features(module: Regress, datamodule: RegressionDataModule, name: SplitName, quiet: bool) -> Tensor:
     module.encoder.eval()
+    loader = datamodule.plain_loader(name)
     batches = track(loader, description=f"features of {name}", total=len(loader), transient=True, disable=quiet)
-    return torch.cat([module.features(batch["x"].to(module.device)).float().cpu() for batch in batches])
+    inputs = (datamodule.on_after_batch_transfer({"x": batch["x"].to(module.device)})["x"] for batch in batches)
+    return torch.cat([module.features(x).float().cpu() for x in inputs])
