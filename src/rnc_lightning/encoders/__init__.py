@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rnc_lightning.encoders.mlp import MLP
+from rnc_lightning.encoders.resnet1d import ResNet1d
 from rnc_lightning.encoders.small_resnet import SmallResNet
 
 if TYPE_CHECKING:
     from rnc_lightning.encoders.timm import TimmEncoder
 
-__all__ = ["SmallResNet", "TimmEncoder"]
+__all__ = ["MLP", "ResNet1d", "SmallResNet", "TimmEncoder"]
 
 
 def __getattr__(name: str) -> Any:
