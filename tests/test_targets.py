@@ -278,3 +278,21 @@ def test_dimensions_keep_the_order_of_the_columns() -> None:
 )
 def test_the_angular_unit_follows_the_distance(distance: Any, unit: str | None) -> None:
     assert TargetSpec({"pitch": {}, "yaw": {}}, distance=distance).angular_unit == unit
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step"),
+    [(0.0, 100.0, 1.0), (0.0, 101.0, 2.0), (-20.0, 49.0, 1.0), (3.0, 3.7, 0.01), (0.0, 4e6, 5e4), (5.0, 5.0, 1.0)],
+)
+def test_an_open_step_becomes_round(low: float, high: float, step: float) -> None:
+    """1, 2 or 5 times a power of ten, for 40 to 100 bins over the labels' range."""
+    labels = torch.tensor([[low], [high]], dtype=torch.float64)
+    dimension = TargetSpec({"y": {"step": None}}).fitted(labels).dimensions["y"]
+    assert dimension.step == pytest.approx(step)
+    assert dimension.grid.count <= 102
+    assert high == low or dimension.grid.count >= 40
+
+
+def test_an_open_step_has_no_bins_before_it_is_fitted() -> None:
+    with pytest.raises(ValueError, match=r"dimensions\.y: step is needed"):
+        _ = TargetSpec({"y": {"low": 0, "high": 1, "step": None}}).grids

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnc_lightning.errors import UserError
 
 _FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
+_MOST_DETAILS = 100  # lines below an error
 Returned = TypeVar("Returned")
 
 
@@ -31,7 +32,7 @@ def task(function: Callable[[Any], Returned]) -> Callable[[Any], Returned]:
         except UserError as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN or _FULL_ERROR:
                 raise
-            _say(f"error: {one_line(error)}")
+            _say_error(error)
             sys.exit(1)
 
     return job
@@ -61,7 +62,7 @@ def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if _FULL_ERROR:
             raise
-        _say(f"error: {one_line(error)}")
+        _say_error(error)
         sys.exit(1)
 
 
@@ -96,6 +97,15 @@ def _nearest(key: str, known: list[str], error: OmegaConfBaseException) -> str:
     if near:
         return f"; did you mean {parent + '.' if parent else ''}{near[0]}?"
     return f"; known here: {', '.join(known)}" if known else ""
+
+
+def _say_error(error: BaseException) -> None:
+    _say(f"error: {one_line(error)}")
+    details = error.details if isinstance(error, UserError) else ()
+    for detail in details[:_MOST_DETAILS]:
+        _say(f"  {detail}")
+    if len(details) > _MOST_DETAILS:
+        _say(f"  and {len(details) - _MOST_DETAILS} more; python -m rnc_lightning.data verify lists all")
 
 
 def _say(line: str) -> None:

@@ -127,12 +127,15 @@ class Parts:
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
 
-    def target(self, labels: "Tensor") -> "TargetSpec":
-        """What is regressed; ranges that the configuration leaves open are those of the training labels (N, D)."""
-        from rnc_lightning.targets import TargetSpec
+    def target(self, labels: "Tensor", names: Sequence[str] | None = None) -> "TargetSpec":
+        """What is regressed; ranges that the configuration leaves open are those of the training labels (N, D).
 
+        Args:
+            labels: The training labels.
+            names: Names of their columns, where the user chose them; the configuration then adds units and ranges.
+        """
+        target = self.open_target(names)
         with _blaming("target"):
-            target = TargetSpec(**_container(self.cfg.target))
             for name, count in target.outside(labels).items():
                 where = f"{target.dimensions[name].low} to {target.dimensions[name].high}"
                 log.warning(
@@ -141,11 +144,28 @@ class Parts:
                 )
             return target.fitted(labels)
 
+    def open_target(self, names: Sequence[str] | None = None) -> "TargetSpec":
+        """What is regressed, its ranges as far as the configuration gives them."""
+        from rnc_lightning.targets import TargetSpec
+
+        config = _container(self.cfg.target)
+        if names is not None:
+            _known(config["dimensions"], set(names), "target.dimensions.")
+            config["dimensions"] = {name: {"step": None, **config["dimensions"].get(name, {})} for name in names}
+        with _blaming("target"):
+            return TargetSpec(**config)
+
     def data(self) -> "RegressionDataModule":
         """The data set, read."""
+        datamodule = self.unread_data()
+        with _blaming("data"):
+            datamodule.setup()
+        return datamodule
+
+    def unread_data(self) -> "RegressionDataModule":
+        """The data set before anything of it is read."""
         with _blaming("data"):
             datamodule: RegressionDataModule = instantiate(self.cfg.data, _convert_="all")
-            datamodule.setup()
         return datamodule
 
     def plan(self, name: str) -> "StagePlan":
@@ -213,7 +233,8 @@ def _blaming(key: str) -> Iterator[None]:
         if isinstance(cause, UserError):
             raise cause from None
         reason = str(cause).splitlines()[0] if cause is not error else " ".join(lines)
-        raise UserError(f"{key}{'.' + where.group(1) if where else ''}: {reason}") from error
+        place = where.group(1) if where else key
+        raise UserError(f"{place if place.startswith(key) else f'{key}.{place}'}: {reason}") from error
     except (ValueError, TypeError, OmegaConfBaseException, ImportError) as error:
         raise UserError(f"{key}: {str(error).splitlines()[0]}") from error
 

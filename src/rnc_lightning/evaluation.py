@@ -29,7 +29,8 @@ def write_predictions(
     predictions: Predictions, datamodule: RegressionDataModule, target: TargetSpec, directory: Path
 ) -> None:
     """Write `predictions.csv` (a row a test sample) and `features.npz` (features, targets)."""
-    names = datamodule.splits["test"].names
+    split = datamodule.splits["test"]
+    names = split.names if split.groups is None else split.groups.names
     table = pd.DataFrame({"index": predictions.index.numpy(), "name": [names[i] for i in predictions.index.tolist()]})
     for d, name in enumerate(target.names):
         table[f"{name}_target"] = predictions.target[:, d].numpy()
@@ -43,7 +44,12 @@ def write_predictions(
 
 
 def write_plots(
-    predictions: Predictions, target: TargetSpec, stages: dict[str, Path], directory: Path, mae: float | None
+    predictions: Predictions,
+    target: TargetSpec,
+    stages: dict[str, Path],
+    directory: Path,
+    mae: float | None,
+    note: str = "",
 ) -> list[Path]:
     """Draw projections, predictions and each stage's curves into `directory`.
 
@@ -53,6 +59,7 @@ def write_plots(
         stages: Directory of each stage, with its `metrics.csv`.
         directory: Where the plots go.
         mae: Test error for the title.
+        note: What the title says beside it, such as that these are made data.
     """
     from rnc_lightning.analysis.curves import save_curves
     from rnc_lightning.analysis.projection import save_projections
@@ -61,7 +68,7 @@ def write_plots(
     truth = predictions.target.numpy()
     paths = list(save_projections(predictions.features.numpy(), truth, directory, target.names, target.units))
     scatter = directory / "predictions.png"
-    save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae)
+    save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae, note)
     paths.append(scatter)
     for name, stage in stages.items():
         curves = directory / f"curves_{name}.png"

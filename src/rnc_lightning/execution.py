@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 def execute(
     parts: Parts, config: dict[str, Any], directory: RunDirectory, name: str, identity: dict[str, Any]
 ) -> dict[str, Any]:
-    """Fit what is not fitted yet, test the last stage, write everything but the final `result.json`.
+    """Fit what is not fitted yet, test the last stage, write everything but the final `result.json`; returns it.
 
     All parts are built before the directory is made, so that what cannot run leaves none behind.
     """
@@ -35,7 +35,7 @@ def execute(
     callbacks = parts.callbacks()
     datamodule = parts.data()
     labels = datamodule.splits["train"].targets
-    target = parts.target(labels)
+    target = parts.target(labels, datamodule.target_names)
     modules = {stage: parts.stage(stage, target) for stage in plans}
     last = list(modules)[-1]
     regressor = modules[last]
@@ -43,14 +43,18 @@ def execute(
         raise UserError(f"stages.{last} comes last and must be a regressor: nothing else can be tested")
     regressor.fit_labels(labels)
 
+    identity = {**identity, "dataset": dataset_name(config["dataset"], datamodule)}
     directory.begin(config, identity)
     directory.check_data(datamodule.fingerprint)
+    datamodule.write_division(directory.path / "split.csv")
     origin = {
         "run": name,
         "encoder": config["encoder"],
         "data_fingerprint": datamodule.fingerprint,
         "git_revision": git_revision(),
     }
+
+    shown = f"{name} (made data)" if datamodule.made else name
 
     def fit(stage: str, place: Path) -> None:
         log.info("stage %s: %d epochs", stage, plans[stage].epochs)
@@ -63,7 +67,7 @@ def execute(
             origin=origin,
             make_trainer=make_trainer,
             callbacks=callbacks,
-            loggers=parts.loggers(directory=directory.path, stage=stage, name=name, config=config),
+            loggers=parts.loggers(directory=directory.path, stage=stage, name=shown, config=config),
         )
 
     encoder_dir = config["paths"].get("encoder_dir")
@@ -83,7 +87,12 @@ def execute(
         before = place / "encoder.safetensors"
 
     tester = make_trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1)
-    return _finish(modules, datamodule, tester, directory, name)
+    return {**identity, **_finish(modules, datamodule, tester, directory, name)}
+
+
+def dataset_name(dataset: str, datamodule: RegressionDataModule) -> str:
+    """The name that results carry: made data never have that of the real ones."""
+    return f"{dataset}_imitated" if datamodule.made else dataset
 
 
 def _finish(
@@ -101,7 +110,8 @@ def _finish(
     write_predictions(predictions, datamodule, target, directory.path)
     stage_paths = {name: directory.stage(name) for name in modules}
     try:
-        write_plots(predictions, target, stage_paths, directory.path / "plots", test.get("mae"))
+        note = "made data" if datamodule.made else ""
+        write_plots(predictions, target, stage_paths, directory.path / "plots", test.get("mae"), note)
     except ValueError as error:  # features that are not finite, say: no reason to lose the numbers
         log.warning("no plots: %s", error)
     directory.keep_encoder(last)
@@ -109,9 +119,11 @@ def _finish(
     return {
         "units": target.units,
         "test": test,
-        "constant": finite(constant_predictor(splits["train"].targets, splits["test"].targets, target)),
+        "constant": finite(constant_predictor(splits["train"].labels, splits["test"].labels, target)),
         "stages": {stage: _stage_report(modules[stage], directory.stage(stage), name) for stage in modules},
         "counts": datamodule.counts,
+        "skipped": datamodule.skipped,
+        "made_data": datamodule.made,
         "data_fingerprint": datamodule.fingerprint,
         "parameters": sum(p.numel() for p in module.parameters()),
         "versions": versions(),

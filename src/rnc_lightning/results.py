@@ -85,8 +85,9 @@ def git_revision() -> str | None:
 
 def print_result(result: Mapping[str, Any], directory: Path, console: Console) -> None:
     """The test metrics beside the constant predictor's, and where everything lies."""
+    made = " (made data)" if result.get("made_data") else ""
     table = Table(
-        title=f"{result['dataset']}, {result['method']} ({result['scheme']}), seed {result['seed']}: test set"
+        title=f"{result['dataset']}{made}, {result['method']} ({result['scheme']}), seed {result['seed']}: test set"
     )
     table.add_column("metric")
     table.add_column("this run", justify="right")
@@ -101,6 +102,8 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
         console.print(
             f"{name}: {stage['epochs']} epochs, {stage['seconds']:.1f} s, weights of epoch {stage['chosen_epoch']}"
         )
+    for kind, count in result.get("skipped", {}).items():
+        console.print(f"left out: {count} samples ({kind})")
     console.print(f"plots: {directory / 'plots'}", soft_wrap=True)
     console.print(f"run directory: {directory}", soft_wrap=True)
 

@@ -3,6 +3,7 @@
 config.yaml             the resolved configuration
 stages/<name>/          last.ckpt, best.ckpt, metrics.csv, encoder.safetensors + .json, stage.json when finished
 encoder.safetensors     the final encoder, with its .json
+split.csv               which sample is in which part, where the split was drawn and not published
 predictions.csv         the test set, one row a sample
 features.npz            test features and targets
 plots/                  projections, predictions, loss curves
@@ -34,6 +35,10 @@ VOLATILE = (
     "data.root",
     "data.num_workers",
     "data.pin_memory",
+    "data.cache_dir",
+    "data.cache",
+    "data.check_files",
+    "data.on_bad",  # what is skipped is seen by the data's fingerprint
 )
 
 

@@ -64,13 +64,13 @@ class TargetDimension:
         low: Lowest label that makes sense, or None when open.
         high: Highest label that makes sense, or None when open.
         step: Width of a bin, for methods that discretise. Where the range is no multiple of it, the last centre
-            is the first one above `high`.
+            is the first one above `high`. None: `fitted` chooses 1, 2 or 5 times a power of ten, for 40 to 100 bins.
     """
 
     unit: str = ""
     low: float | None = None
     high: float | None = None
-    step: float = 1.0
+    step: float | None = 1.0
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -79,7 +79,7 @@ class TargetDimension:
                 raise ValueError(f"{name} must be a finite number or null, got {value}")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low must be below high, got low={self.low} and high={self.high}")
-        if not (self.step > 0 and math.isfinite(self.step)):
+        if self.step is not None and not (self.step > 0 and math.isfinite(self.step)):
             raise ValueError(f"step must be a positive number, got {self.step}")
 
     @property
@@ -91,6 +91,8 @@ class TargetDimension:
         """
         if self.low is None or self.high is None:
             raise ValueError("low and high are needed for bins: give them, or take them from labels with fitted()")
+        if self.step is None:
+            raise ValueError("step is needed for bins: give it, or take it from labels with fitted()")
         count = math.ceil((self.high - self.low) / self.step - 1e-6) + 1
         if count > MOST_BINS:
             raise ValueError(f"step {self.step} makes {count} bins from {self.low} to {self.high}: make it larger")
@@ -98,13 +100,17 @@ class TargetDimension:
 
     def fitted(self, labels: Tensor) -> "TargetDimension":
         """Open ends closed by the least and the greatest of the labels (N,), widened to multiples of `step`."""
-        low, high = self.low, self.high
+        low, high, step = self.low, self.high, self.step
+        if step is None:
+            step = _round_step(
+                (float(labels.max()) if high is None else high) - (float(labels.min()) if low is None else low)
+            )
         if low is None:
-            low = math.floor(float(labels.min()) / self.step) * self.step
-            low = low if high is None else min(low, high - self.step)
+            low = math.floor(float(labels.min()) / step) * step
+            low = low if high is None else min(low, high - step)
         if high is None:
-            high = max(math.ceil(float(labels.max()) / self.step) * self.step, low + self.step)
-        return replace(self, low=low, high=high)
+            high = max(math.ceil(float(labels.max()) / step) * step, low + step)
+        return replace(self, low=low, high=high, step=step)
 
 
 @dataclass(frozen=True)
@@ -199,6 +205,14 @@ class TargetSpec:
 
     def __len__(self) -> int:
         return len(self.dimensions)
+
+
+def _round_step(span: float) -> float:
+    """The least of 1, 2, 5 times a power of ten that makes at most 100 bins of a range; 1 where it is empty."""
+    if span <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(span / 100))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power * 100 >= span * (1 - 1e-9))
 
 
 @contextmanager

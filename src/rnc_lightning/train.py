@@ -78,15 +78,14 @@ def _run_stages(
         loggers.finish(exit_code=1)
         if directory.begun():
             reason = f"{type(error).__name__}: {error}"
-            directory.write_result({**identity, "status": "failed", "reason": reason})
+            directory.write_result({**identity, **(directory.result() or {}), "status": "failed", "reason": reason})
         raise
     except BaseException as stop:  # a person's Ctrl-C, which Lightning turns into an exit: not a failure
         loggers.finish(exit_code=130)
         raise KeyboardInterrupt from stop
     result = {
-        **identity,
-        "status": "finished",
         **result,
+        "status": "finished",
         "seconds": time.perf_counter() - began,
     }
     directory.write_result(result)

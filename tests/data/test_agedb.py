@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import made_agedb
 import numpy as np
@@ -11,10 +12,9 @@ from rnc_lightning.data.transforms import augmented_image, centred_image
 from rnc_lightning.errors import UserError
 
 
-def _module(root: Path) -> AgeDBDataModule:
-    return AgeDBDataModule(
-        root=str(root), train_transform=augmented_image(32), eval_transform=centred_image(32, 40), batch_size=4
-    )
+def _module(root: Path, **more: Any) -> AgeDBDataModule:
+    transforms = {"train_transform": augmented_image(32), "eval_transform": centred_image(32, 40)}
+    return AgeDBDataModule(root=str(root), batch_size=4, **transforms, **more)
 
 
 def _read(root: Path) -> AgeDBDataModule:
@@ -71,8 +71,10 @@ def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
     made_agedb.write(tmp_path)
     for number in (0, 7):
         next((tmp_path / "AgeDB").glob(f"{number}_*")).unlink()
-    with pytest.raises(UserError, match=r"2 of 24 images .* are missing: AgeDB/0_.*, AgeDB/7_"):
+    with pytest.raises(UserError, match=r"2 samples cannot be used \(2 x missing file\).*data.on_bad=skip") as raised:
         _read(tmp_path)
+    rows = [detail.split(" (")[0] for detail in raised.value.details]
+    assert rows == ["missing file: agedb.csv, row 2", "missing file: agedb.csv, row 9"]
     for file in (tmp_path / "AgeDB").iterdir():
         file.unlink()
     (tmp_path / "AgeDB").rmdir()
@@ -83,26 +85,69 @@ def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("age,path", "years,path", "no column age"),
-        ("\n5,", "\nfive,", r"age that is not a number, in lines 2$"),
-        ("_f.jpg,train\n", "_f.jpg,trane\n", "split other than"),
-        ("AgeDB/3_MadePerson_17_f.jpg", "AgeDB/1_MadePerson_9_f.jpg", r"more than once, in lines 3, 5$"),
-        ("AgeDB/0_", "../AgeDB/0_", "lead out of"),
-        (",val\n", ",train\n", "no row with split val"),
+        ("age,path", "years,path", "no column age; its columns are years, path, split"),
+        (",val\n", ",train\n", "nothing is left in val"),
     ],
 )
-def test_bad_rows_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_table_that_cannot_be_used_at_all(tmp_path: Path, old: str, new: str, message: str) -> None:
     made_agedb.write(tmp_path)
     _edit(tmp_path, old, new)
     with pytest.raises(UserError, match=message):
         _read(tmp_path)
 
 
-def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
+def _spoil(root: Path) -> list[str]:
+    """A bad sample of every kind; returns how they must be told."""
+    _edit(root, "\n5,AgeDB/0_", "\nfive,AgeDB/0_")  # row 2
+    _edit(root, "_9_f.jpg,train\n", "_9_f.jpg,trane\n")  # row 3
+    _edit(root, "AgeDB/3_MadePerson_17_f.jpg", "AgeDB/10_MadePerson_45_m.jpg")  # row 5, and row 12 repeats it
+    _edit(root, "AgeDB/6_", "../AgeDB/6_")  # row 8
+    _edit(root, "\n33,AgeDB/7_", "\n,AgeDB/7_")  # row 9
+    _edit(root, "\n37,AgeDB/8_", "\n370,AgeDB/8_")  # row 10
+    next((root / "AgeDB").glob("9_*")).unlink()  # row 11
+    cut = next((root / "AgeDB").glob("4_*"))  # row 6
+    cut.write_bytes(cut.read_bytes()[:400])
+    return [
+        "age not a finite number: agedb.csv, row 2 ('five')",
+        "split other than train, val, test: agedb.csv, row 3 ('trane')",
+        f"unreadable file: {cut}",
+        "path that leads out of the folder: agedb.csv, row 8 (../AgeDB/6_MadePerson_29_m.jpg)",
+        "age missing: agedb.csv, row 9",
+        "age outside 0 to 120: agedb.csv, row 10 (370)",
+        "missing file: agedb.csv, row 11 (AgeDB/9_MadePerson_41_f.jpg)",
+        "path that occurs more than once: agedb.csv, row 12 (AgeDB/10_MadePerson_45_m.jpg, first in row 5)",
+    ]
+
+
+def test_every_bad_sample_is_told_at_once_before_training(tmp_path: Path) -> None:
     made_agedb.write(tmp_path)
+    expected = _spoil(tmp_path)
+    with pytest.raises(UserError, match=r"AgeDB: 8 samples cannot be used") as raised:
+        _read(tmp_path)
+    for line in expected:
+        assert any(detail.startswith(line) for detail in raised.value.details), line
+    assert len(raised.value.details) == len(expected)
+
+
+def test_skipping_leaves_out_the_bad_samples_and_counts_them(tmp_path: Path) -> None:
+    made_agedb.write(tmp_path)
+    _spoil(tmp_path)
+    module = _module(tmp_path, on_bad="skip")
+    module.setup()
+    assert sum(module.counts.values()) == made_agedb.ROWS - 8
+    assert module.skipped["unreadable file"] == 1
+    assert sum(module.skipped.values()) == 8
+    for split in module.splits.values():
+        assert [split.inputs[i].mode for i in range(len(split))] == ["RGB"] * len(split)
+    with pytest.raises(ValueError, match="on_bad must be error or skip"):
+        _module(tmp_path, on_bad="ignore")
+
+
+def test_an_image_that_breaks_during_training_is_named(tmp_path: Path) -> None:
+    made_agedb.write(tmp_path)
+    split = _read(tmp_path).splits["test"]
     file = next((tmp_path / "AgeDB").glob("4_*"))
     file.write_bytes(file.read_bytes()[:100])
-    split = _read(tmp_path).splits["test"]
     with pytest.raises(UserError, match="4_MadePerson"):
         split.inputs[0]
 
@@ -123,19 +168,6 @@ def test_evaluation_transform_is_resize_and_centre_crop() -> None:
     left, top = round((341 - 224) / 2), round((256 - 224) / 2)
     expected = np.asarray(small.crop((left, top, left + 224, top + 224)), np.float32) / 127.5 - 1
     torch.testing.assert_close(centred_image()(image), torch.from_numpy(expected).permute(2, 0, 1), atol=1e-6, rtol=0)
-
-
-def test_training_transform_has_the_official_parts_in_order() -> None:
-    """Names and numbers of the official pipeline, read off the transform itself."""
-    crop, flip, jitter, grey, *_rest, normalise = augmented_image().transforms  # type: ignore[attr-defined]
-    assert (crop.size, tuple(crop.scale), tuple(crop.ratio)) == ((224, 224), (0.2, 1.0), (3 / 4, 4 / 3))
-    assert flip.p == 0.5
-    assert jitter.p == 0.8
-    inner = jitter.transforms[0]
-    assert (inner.brightness, inner.contrast, inner.saturation) == ((0.6, 1.4),) * 3
-    assert inner.hue == (-0.1, 0.1)
-    assert grey.p == 0.2
-    assert (list(normalise.mean), list(normalise.std)) == ([0.5] * 3, [0.5] * 3)
 
 
 def test_training_transform_draws_at_the_official_rates() -> None:

@@ -25,6 +25,7 @@ def save_prediction_scatter(
     names: Sequence[str],
     units: Sequence[str],
     mae: float | Sequence[float] | None = None,
+    note: str = "",
 ) -> Path:
     """Write a scatter of predictions over targets, one panel a target dimension, with the line of equality.
 
@@ -35,6 +36,7 @@ def save_prediction_scatter(
         names: D names of the target dimensions.
         units: D units, empty strings for none.
         mae: written above the panels: one number, or one per dimension.
+        note: written behind it.
 
     Returns:
         The path.
@@ -57,7 +59,7 @@ def save_prediction_scatter(
             _draw(axes, predicted[:, d], true[:, d])
             axes.set_xlabel(f"target {with_unit(names[d], units[d])}")
             axes.set_ylabel(f"predicted {with_unit(names[d], units[d])}")
-            axes.set_title(titles[d])
+            axes.set_title(", ".join(text for text in (titles[d], note) if text))
         return save_figure(figure, path)
 
 

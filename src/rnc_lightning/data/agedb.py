@@ -9,14 +9,12 @@ path as written, then by the name decoded anew, then by the number that begins i
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
-import pandas as pd
-import torch
-from PIL import Image
-
+from rnc_lightning.data.age_table import read_age_table
 from rnc_lightning.data.datamodule import RegressionDataModule
+from rnc_lightning.data.problems import Problems
+from rnc_lightning.data.published import Published
 from rnc_lightning.data.splits import Split, SplitName
 from rnc_lightning.errors import UserError
 
@@ -26,29 +24,7 @@ _HOW_TO_GET = (
     "(data/agedb.csv of the official Rank-N-Contrast repository) at {root}/agedb.csv. "
     "Elsewhere: set paths.data_dir=... or the environment variable RNC_DATA."
 )
-_PARTS: tuple[SplitName, ...] = ("train", "val", "test")
-
-
-class ImageFiles:
-    """Image files, decoded to RGB when asked for.
-
-    Args:
-        paths: One file a sample.
-    """
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = paths
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Image.Image:
-        path = self.paths[index]
-        try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
-        except OSError as error:
-            raise UserError(f"{path} cannot be read as an image ({error}): replace it from the archive") from error
+_PLAUSIBLE = (0.0, 120.0)
 
 
 class AgeDBDataModule(RegressionDataModule):
@@ -60,100 +36,37 @@ class AgeDBDataModule(RegressionDataModule):
         **loading: Arguments of `RegressionDataModule`.
     """
 
+    published: ClassVar[Published] = Published(
+        counts={"train": 12208, "val": 2140, "test": 2140},
+        low=1,
+        high=101,
+        same_split=True,
+        note="The split is by image: most people occur in more than one part, as in the paper.",
+    )
+
     def __init__(self, *, root: str, csv: str = "agedb.csv", **loading: Any) -> None:
         super().__init__(**loading)
         self.root = Path(root)
         self.csv = csv
 
-    def read(self) -> dict[SplitName, Split]:
-        """Read the table and find every image.
-
-        Raises:
-            UserError: Where the table or images are missing, or rows are bad; with all of them counted.
-        """
-        table = read_table(self.root / self.csv)
-        files = resolve(table["path"].tolist(), self.root, self.csv)
-        splits: dict[SplitName, Split] = {}
-        for part in _PARTS:
-            rows = np.flatnonzero(table["split"].to_numpy() == part)
-            ages = torch.tensor(table["age"].to_numpy()[rows], dtype=torch.float32)[:, None]
-            names = table["path"].iloc[rows].tolist()
-            splits[part] = Split(ImageFiles([files[i] for i in rows]), ages, names)
-        return splits
-
-    def content_digest(self) -> bytes:
-        """Sizes of all files: reading 16,488 images only to tell whether they changed would take minutes."""
-        return b"".join(
-            path.stat().st_size.to_bytes(8, "little")
-            for part in _PARTS
-            for path in self.splits[part].inputs.paths  # type: ignore[attr-defined]
-        )
+    def read(self, problems: Problems) -> dict[SplitName, Split]:
+        """Read the table and find every image; those that are not there become problems."""
+        assert self.root is not None
+        how_to_get = _HOW_TO_GET.format(root=self.root)
+        rows = read_age_table(self.root / self.csv, problems, _PLAUSIBLE, how_to_get)
+        if not any((self.root / path).parent.is_dir() for path in rows.paths):
+            raise UserError(f"there is no folder {(self.root / rows.paths[0]).parent}. {how_to_get}")
+        return rows.splits(find(self.root, rows.paths), problems)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read and check the table of ages, paths and splits.
-
-    Raises:
-        UserError: Naming the file, the rows and the remedy.
-    """
-    if not path.is_file():
-        raise UserError(f"there is no {path}. {_HOW_TO_GET.format(root=path.parent)}")
-    try:
-        table = pd.read_csv(path, encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is not a CSV table: {error}") from error
-    missing = {"age", "path", "split"} - set(table.columns)
-    if missing:
-        raise UserError(
-            f"{path} has no column {', '.join(sorted(missing))}; its columns are {', '.join(table.columns)}"
-        )
-    table["age"] = pd.to_numeric(table["age"], errors="coerce")
-    bad = (
-        (~np.isfinite(table["age"]), "an age that is not a number"),
-        (~table["split"].isin(_PARTS), "a split other than train, val, test"),
-        (table["path"].isna(), "no path"),
-        (table["path"].duplicated(keep=False), "a path that occurs more than once"),
-    )
-    for rows, what in bad:
-        if rows.any():
-            lines = (np.flatnonzero(rows) + 2).tolist()  # the header is line 1
-            raise UserError(f"{path}: {len(lines)} rows with {what}, in lines {_some(lines)}")
-    for part in _PARTS:
-        if not (table["split"] == part).any():
-            raise UserError(f"{path} has no row with split {part}")
-    return table
-
-
-def resolve(paths: Sequence[str], root: Path, csv: str = "agedb.csv") -> list[Path]:
-    """Find the file of each path of the table.
-
-    Raises:
-        UserError: Where the folder is missing, or files are: how many, which first, and what to get.
-    """
+def find(root: Path, paths: Sequence[str]) -> list[Path | None]:
+    """The file of each path of the table, None where there is none."""
     folders = {root / Path(path).parent for path in paths}
-    for folder in sorted(folders):
-        if root.resolve() not in (folder.resolve(), *folder.resolve().parents):
-            raise UserError(f"{root / csv} has paths that lead out of {root}: {folder}")
-        if not folder.is_dir():
-            raise UserError(f"there is no folder {folder}. {_HOW_TO_GET.format(root=root)}")
-    present = {file for folder in folders for file in folder.iterdir()}
+    present = {file for folder in folders if folder.is_dir() for file in folder.iterdir()}
     by_id: dict[tuple[Path, str], list[Path]] = {}
     for file in present:
-        by_id.setdefault((file.parent, file.name.split("_", 1)[0]), []).append(file)
-    found: list[Path] = []
-    missing: list[str] = []
-    for path in paths:
-        match = _find(root / path, present, by_id)
-        if match is None:
-            missing.append(path)
-        else:
-            found.append(match)
-    if missing:
-        raise UserError(
-            f"{len(missing)} of {len(paths)} images of {root / csv} are missing: {_some(missing)}. "
-            + _HOW_TO_GET.format(root=root)
-        )
-    return found
+        by_id.setdefault((file.parent, _id(file)), []).append(file)
+    return [_find(root / path, present, by_id) for path in paths]
 
 
 def _find(path: Path, present: set[Path], by_id: dict[tuple[Path, str], list[Path]]) -> Path | None:
@@ -165,10 +78,9 @@ def _find(path: Path, present: set[Path], by_id: dict[tuple[Path, str], list[Pat
         again = path
     if again in present:
         return again
-    candidates = by_id.get((path.parent, path.name.split("_", 1)[0]), [])
+    candidates = by_id.get((path.parent, _id(path)), [])
     return candidates[0] if len(candidates) == 1 else None
 
 
-def _some(items: Sequence[object], most: int = 5) -> str:
-    shown = ", ".join(str(item) for item in items[:most])
-    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
+def _id(path: Path) -> str:
+    return path.name.split("_", 1)[0]

@@ -1,18 +1,34 @@
 """What all data sets share: three splits, loaders with seeded draws, batches as dicts."""
 
+import hashlib
+import logging
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
 
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from rnc_lightning.data.batched_colour import finish_on_device
+from rnc_lightning.data.checking import CheckedFiles, unreadable
+from rnc_lightning.data.division import Division, write_division
 from rnc_lightning.data.features import SeededBatches, features_loader
+from rnc_lightning.data.image_source import decoded_fast, decoded_once
+from rnc_lightning.data.problems import OnBad, Problems
+from rnc_lightning.data.published import Published
 from rnc_lightning.data.sampling import SeededSampler
 from rnc_lightning.data.splits import Split, SplitName, fingerprint
 from rnc_lightning.data.views import Transform, ViewsDataset
+from rnc_lightning.errors import UserError
+
+log = logging.getLogger(__name__)
 
 Loader = DataLoader[dict[str, Tensor]]
+MADE_DATA_MARKER = "MADE_DATA.txt"  # beside data that a program made; nobody may take them for real ones
 
 
 class RegressionDataModule(LightningDataModule):
@@ -27,10 +43,24 @@ class RegressionDataModule(LightningDataModule):
         eval_batch_size: Samples a batch in validation and test.
         num_workers: Processes that prepare batches; 0 prepares them in the main process.
         pin_memory: Whether batches are put in page-locked memory; null: where there is a GPU.
+        on_bad: `error` refuses data with samples that cannot be used, all of them listed; `skip` leaves them out
+            and counts them.
+        check_files: Whether each file is opened once before training, so that a broken one is found then. What was
+            found good is remembered in `cache_dir` by size and time.
+        cache_dir: Where things are kept that take long to compute; null keeps nothing.
+        cache: Whether image files are decoded once, into `cache_dir`, and read from there as bytes: the same pixels
+            sooner, for 3 bytes each.
+        cache_side: Shorter side to which the cache scales larger images down; null keeps every pixel.
+        colour_on_device: Whether batches of images come as bytes, and their colours are changed where the model is;
+            null: where that is a GPU.
 
     Raises:
-        ValueError: For a batch size below 1 or a negative number of workers.
+        ValueError: For a batch size below 1, a negative number of workers, another `on_bad`, or a cache without a place.
     """
+
+    published: ClassVar[Published | None] = None  # what the paper used, for data sets of the paper
+    root: Path | None = None  # where the files are, for data sets that lie in files
+    division: Division | None = None  # how the splits were drawn, where nobody published them
 
     def __init__(
         self,
@@ -41,9 +71,17 @@ class RegressionDataModule(LightningDataModule):
         eval_batch_size: int = 256,
         num_workers: int = 0,
         pin_memory: bool | None = None,
+        on_bad: OnBad = "error",
+        check_files: bool = True,
+        cache_dir: str | None = None,
+        cache: bool = False,
+        cache_side: int | None = None,
+        colour_on_device: bool | None = None,
     ) -> None:
         super().__init__()
         _positive("eval_batch_size", eval_batch_size)
+        if on_bad not in ("error", "skip"):
+            raise ValueError(f"on_bad must be error or skip, got {on_bad!r}")
         if num_workers < 0:
             raise ValueError(f"num_workers must be 0 or more, got {num_workers}")
         self.train_transform = train_transform
@@ -51,16 +89,40 @@ class RegressionDataModule(LightningDataModule):
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self.on_bad = on_bad
+        self.check_files = check_files
+        if cache and cache_dir is None:
+            raise ValueError("cache needs a place: cache_dir is null")
+        if cache_side is not None and (isinstance(cache_side, bool) or cache_side < 1 or not cache):
+            raise ValueError(f"cache_side must be a whole number from 1 up and needs cache=true, got {cache_side}")
+        self.cache_dir = None if cache_dir is None else Path(cache_dir)
+        self.cache = cache
+        self.cache_side = cache_side
+        self.colour_on_device = colour_on_device
         self.splits: dict[SplitName, Split] = {}
+        self.skipped: dict[str, int] = {}
         self.for_stage(seed=0, batch_size=batch_size)
 
     @abstractmethod
-    def read(self) -> dict[SplitName, Split]:
-        """Read the three splits; raise UserError with a remedy where files are missing or bad."""
+    def read(self, problems: Problems) -> dict[SplitName, Split]:
+        """Read the three splits, leaving out samples that cannot be used.
+
+        Args:
+            problems: Gets each sample that was left out, with its file and row.
+
+        Raises:
+            UserError: With a remedy, where nothing can be read at all.
+        """
 
     def content_digest(self) -> bytes:
-        """What identifies the inputs beside names and targets, for the fingerprint."""
-        return b""
+        """What identifies the inputs beside names and targets, for the fingerprint.
+
+        Of files it is their sizes: reading all of them to tell whether they changed would take minutes.
+        """
+        inputs = [split.inputs for split in self.splits.values()]
+        return b"".join(
+            path.stat().st_size.to_bytes(8, "little") for files in inputs for path in getattr(files, "paths", ())
+        )
 
     def for_stage(
         self,
@@ -96,14 +158,60 @@ class RegressionDataModule(LightningDataModule):
         self._features[name] = features
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the splits once."""
-        if not self.splits:
-            self.splits = self.read()
+        """Read the splits once.
+
+        Raises:
+            UserError: Where samples cannot be used and are not to be skipped, with all of them; or a split is empty.
+        """
+        if self.splits:
+            return
+        splits, problems = self.inspect()
+        if self.on_bad == "error":
+            problems.refuse(self.title)
+        for kind, count in problems.counts.items():
+            log.warning("%s: %d samples left out: %s", self.title, count, kind)
+        if empty := [name for name, split in splits.items() if not len(split)]:
+            raise UserError(f"{self.title}: nothing is left in {' and '.join(empty)}: check the split and the files")
+        if self.cache and self.cache_dir is not None:
+            self.splits = decoded_once(splits, self.cache_dir / "images", self.cache_side)
+        else:
+            self.splits = decoded_fast(splits)
+        self.skipped = problems.counts
+
+    def inspect(self) -> tuple[dict[SplitName, Split], Problems]:
+        """Read the splits and open every file: what can be used, and what cannot."""
+        problems = Problems()
+        splits = self.read(problems)
+        if self.check_files:
+            splits = {part: self._readable(split, problems) for part, split in splits.items()}
+        return splits, problems
+
+    @property
+    def title(self) -> str:
+        """The data set's name in messages."""
+        return type(self).__name__.removesuffix("DataModule")
+
+    @property
+    def target_names(self) -> Sequence[str] | None:
+        """Names of the target's columns, where they are not fixed but chosen by the user."""
+        return None
+
+    @property
+    def made(self) -> bool:
+        """Whether these are data that a program made, by the marker beside them."""
+        return self.root is not None and any(
+            (folder / MADE_DATA_MARKER).is_file() for folder in (self.root, self.root.resolve().parent)
+        )
+
+    def write_division(self, path: Path) -> None:
+        """Write a drawn split as `split.csv`, which `data.split.file` reads; nothing for a published one."""
+        if self.division is not None:
+            write_division(path, {part: _group_names(split) for part, split in self.splits.items()})
 
     @property
     def counts(self) -> dict[str, int]:
-        """Samples in each split."""
-        return {name: len(split) for name, split in self.splits.items()}
+        """Samples in each split; where samples belong together, the groups."""
+        return {name: len(_group_names(split)) for name, split in self.splits.items()}
 
     @property
     def fingerprint(self) -> str:
@@ -122,7 +230,7 @@ class RegressionDataModule(LightningDataModule):
         if (features := self._features.get("train")) is not None:
             return features_loader(features, split.targets, SeededBatches(sampler, self.batch_size, self.drop_last))
         transform = self.train_transform if self.augment else self.eval_transform
-        dataset = ViewsDataset(split, transform, self.views)
+        dataset = ViewsDataset(split, transform, self.views, self._on_device())
         return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=self.drop_last)
 
     def val_dataloader(self) -> Loader:
@@ -137,8 +245,43 @@ class RegressionDataModule(LightningDataModule):
         return self.plain_loader("test")
 
     def plain_loader(self, name: SplitName) -> Loader:
-        """The inputs of any split in its order, without augmentation."""
-        return self._loader(ViewsDataset(self.splits[name], self.eval_transform), self.eval_batch_size)
+        """The inputs of any split in its order, without augmentation.
+
+        Whoever takes batches from it without a Trainer gives them to `on_after_batch_transfer` himself.
+        """
+        dataset = ViewsDataset(self.splits[name], self.eval_transform, on_device=self._on_device())
+        return self._loader(dataset, self.eval_batch_size)
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """Finish on its device what the loader left to it; Lightning calls it."""
+        return finish_on_device(batch)
+
+    def _on_device(self) -> bool:
+        if self.colour_on_device is not None:
+            return self.colour_on_device
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+    def _readable(self, split: Split, problems: Problems) -> Split:
+        """The split without the inputs that cannot be read, which become problems."""
+        if not isinstance(split.inputs, CheckedFiles):
+            return split
+        memory = None
+        if self.cache_dir is not None:
+            paths = "\0".join(sorted({str(path.parent) for path in split.inputs.paths}))
+            memory = self.cache_dir / "checked" / f"{hashlib.sha256(paths.encode()).hexdigest()[:16]}.json"
+        bad = unreadable(split.inputs, memory, f"files of {self.title}")
+        for i, reason in bad.items():
+            problems.add("unreadable file", str(split.inputs.paths[i]), reason)
+        kept = [i for i in range(len(split)) if i not in bad]
+        if not bad:
+            return split
+        return replace(
+            split,
+            inputs=split.inputs.take(kept),
+            targets=split.targets[kept],
+            names=[split.names[i] for i in kept],
+            groups=None if split.groups is None else replace(split.groups, index=split.groups.index[kept]),
+        )
 
     def _loader(
         self,
@@ -157,6 +300,10 @@ class RegressionDataModule(LightningDataModule):
             persistent_workers=self.num_workers > 0,
             worker_init_fn=_one_thread if self.num_workers else None,
         )
+
+
+def _group_names(split: Split) -> Sequence[str]:
+    return split.names if split.groups is None else split.groups.names
 
 
 def _one_thread(_worker: int) -> None:

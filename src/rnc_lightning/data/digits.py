@@ -11,6 +11,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from rnc_lightning.data.datamodule import RegressionDataModule
+from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.splits import Split, SplitName
 from rnc_lightning.seeding import derive_seed
 
@@ -99,7 +100,7 @@ class DigitsDataModule(RegressionDataModule):
             "seed": split_seed,
         }
 
-    def read(self) -> dict[SplitName, Split]:
+    def read(self, problems: Problems) -> dict[SplitName, Split]:
         """Make the three splits; takes about a second."""
         return rotated_digits(**self._shape)  # type: ignore[arg-type]
 

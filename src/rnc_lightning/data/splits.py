@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 SplitName = Literal["train", "val", "test"]
+PARTS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
 class Inputs(Protocol):
@@ -22,6 +23,25 @@ class Inputs(Protocol):
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Samples that belong together, such as the windows of one recording: one prediction is made for each group.
+
+    Attributes:
+        index: (N,) int64, the group of each sample, from 0 up.
+        names: A name that a person recognises for each group, for predictions.csv.
+    """
+
+    index: Tensor
+    names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        if self.index.ndim != 1 or self.index.dtype != torch.int64:
+            raise ValueError(f"groups: index must be (N,) int64, got {tuple(self.index.shape)} {self.index.dtype}")
+        if len(self.index) and not 0 <= int(self.index.min()) <= int(self.index.max()) < len(self.names):
+            raise ValueError(f"groups: {len(self.names)} names for indices up to {int(self.index.max())}")
+
+
+@dataclass(frozen=True)
 class Split:
     """Samples of one part (train, val or test).
 
@@ -29,15 +49,19 @@ class Split:
         inputs: N inputs, read by index: an image, an array, a signal.
         targets: (N, D) float32 in label units.
         names: N names that a person recognises (a path, a source image), for predictions.csv.
+        groups: Samples whose predictions are averaged in validation and test; None where each stands alone.
     """
 
     inputs: Inputs
     targets: Tensor
     names: Sequence[str]
+    groups: Groups | None = None
 
     def __post_init__(self) -> None:
         if self.targets.ndim != 2:
             raise ValueError(f"targets must be (N, D), got {tuple(self.targets.shape)}")
+        if self.groups is not None and len(self.groups.index) != len(self.targets):
+            raise ValueError(f"{len(self.targets)} targets and {len(self.groups.index)} group indices do not match")
         if not len(self.inputs) == len(self.targets) == len(self.names):
             raise ValueError(
                 f"{len(self.inputs)} inputs, {len(self.targets)} targets and {len(self.names)} names do not match"
@@ -49,6 +73,31 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def labels(self) -> Tensor:
+        """Targets (N, D), or where samples belong together those of the groups (G, D)."""
+        return self.targets if self.groups is None else group_means(self.targets, self.groups)
+
+
+def group_means(values: Tensor, groups: Groups, index: Tensor | None = None) -> Tensor:
+    """Mean of values (N, F) over the samples of each group: (G, F). A group without samples is NaN.
+
+    Args:
+        values: One row a sample.
+        groups: Which samples belong together.
+        index: (N,) which samples the rows are; None for all in their order.
+
+    >>> groups = Groups(torch.tensor([0, 0, 1]), ["a", "b"])
+    >>> group_means(torch.tensor([[1.0], [3.0], [5.0]]), groups)
+    tensor([[2.],
+            [5.]])
+    """
+    of = (groups.index if index is None else groups.index[index.cpu()]).to(values.device)
+    sums = torch.zeros(len(groups.names), values.shape[1], dtype=torch.float64, device=values.device)
+    sums.index_add_(0, of, values.double())
+    counts = torch.bincount(of, minlength=len(groups.names))
+    return (sums / counts[:, None]).to(values.dtype)
 
 
 def fingerprint(splits: dict[SplitName, Split], *extra: bytes) -> str:

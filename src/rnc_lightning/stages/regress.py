@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from rnc_lightning.data.splits import Groups, SplitName, group_means
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 from rnc_lightning.stages.base import Stage
 
@@ -72,6 +73,7 @@ class Regress(Stage):
         self.val_metrics = metrics.clone(prefix="val/")
         self.test_metrics = metrics.clone(prefix="test/")
         self.test_ordinality = FeatureOrdinality(target_distance=self.target.distance)
+        self._validation: list[tuple[Tensor, ...]] = []
         self._predictions: list[tuple[Tensor, ...]] = []
 
     def train(self, mode: bool = True) -> Self:
@@ -122,11 +124,19 @@ class Regress(Stage):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a batch to the validation metrics."""
-        prediction = self.head.decode(self.head(self._batch_features(batch)))
-        self.val_metrics.update(prediction.float(), batch["y"])
+        prediction = self.head.decode(self.head(self._batch_features(batch))).float()
+        if self._groups("val") is None:
+            self.val_metrics.update(prediction, batch["y"])
+        else:
+            self._validation.append((batch["index"], batch["y"], prediction))
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the whole validation set."""
+        if (groups := self._groups("val")) is not None:
+            index, y, prediction = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
+            self._validation.clear()
+            _, y, prediction = _averaged(groups, index, y, prediction)
+            self.val_metrics.update(prediction, y)
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
 
@@ -138,25 +148,43 @@ class Regress(Stage):
         """Add a batch to the test metrics and keep its predictions."""
         features = self.features(batch["x"]).float()
         prediction = self.head.decode(self.head(features)).float()
-        self.test_metrics.update(prediction, batch["y"])
-        self.test_ordinality.update(features, batch["y"])
+        if self._groups("test") is None:
+            self.test_metrics.update(prediction, batch["y"])
+            self.test_ordinality.update(features, batch["y"])
         kept = (batch["index"], batch["y"], prediction, features)
         self._predictions.append(tuple(tensor.cpu() for tensor in kept))
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the whole test set."""
+        if (groups := self._groups("test")) is not None:
+            kept = (torch.cat(parts) for parts in zip(*self._predictions, strict=True))
+            self._predictions = [averaged := _averaged(groups, *kept)]
+            _, y, prediction, features = (tensor.to(self.device) for tensor in averaged)
+            self.test_metrics.update(prediction, y)
+            self.test_ordinality.update(features, y)
         ordinality = {f"test/{name}": value for name, value in self.test_ordinality.compute().items()}
         self.log_dict({**self.test_metrics.compute(), **ordinality})
         self.test_metrics.reset()
         self.test_ordinality.reset()
 
     def predictions(self) -> Predictions:
-        """All that the last test predicted."""
+        """All that the last test predicted; where samples belong together, a row and the index of each group."""
         return Predictions(*(torch.cat(parts) for parts in zip(*self._predictions, strict=True)))
+
+    def _groups(self, split: SplitName) -> Groups | None:
+        """Which samples of a split belong together, by the data module that the trainer draws from."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        return datamodule.splits[split].groups if datamodule is not None else None
 
     def _batch_features(self, batch: dict[str, Tensor]) -> Tensor:
         """The batch's features, from its inputs unless they were computed before the first epoch."""
         return batch["features"] if "features" in batch else self.features(batch["x"])
+
+
+def _averaged(groups: Groups, index: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+    """Indices of the groups that samples belong to, and means of the values over each."""
+    found = torch.unique(groups.index[index.cpu()])
+    return found, *(group_means(value, groups, index)[found.to(value.device)] for value in values)
 
 
 def _term(name: str, given: Mapping[str, Any]) -> nn.Module:
