@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def compose_config() -> Iterator[Callable[..., DictConfig]]:
 def tiny_digits() -> list[str]:
     """Words that make digits small enough for a test."""
     return list(TINY_DIGITS)
+
+
+@pytest.fixture(scope="session")
+def imitated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A folder, made once, with the smallest imitation of a data set in its official layout, traps included."""
+    from rnc_lightning.imitations import imitate
+
+    @cache
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp("imitated") / name
+        pictures = {"size": 40} if name != "tuab" else {"seconds": 4.0}
+        samples = {"agedb": 60, "imdb_wiki": 60, "tuab": 24, "mpiifacegaze": 60, "skyfinder": 60}
+        imitate(name, folder, samples=samples[name], quiet=True, **pictures)
+        return folder
+
+    return make
 
 
 @pytest.fixture(autouse=True)

@@ -103,7 +103,7 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
             f"{name}: {stage['epochs']} epochs, {stage['seconds']:.1f} s, weights of epoch {stage['chosen_epoch']}"
         )
     for kind, count in result.get("skipped", {}).items():
-        console.print(f"left out: {count} samples ({kind})")
+        console.print(f"left out: {count} x {kind}")
     console.print(f"plots: {directory / 'plots'}", soft_wrap=True)
     console.print(f"run directory: {directory}", soft_wrap=True)
 

@@ -138,7 +138,7 @@ def test_skipping_leaves_out_the_bad_samples_and_counts_them(tmp_path: Path) -> 
     assert module.skipped["unreadable file"] == 1
     assert sum(module.skipped.values()) == 8
     for split in module.splits.values():
-        assert [split.inputs[i].mode for i in range(len(split))] == ["RGB"] * len(split)
+        assert [split.inputs[i].shape[2:] for i in range(len(split))] == [(3,)] * len(split)
     with pytest.raises(ValueError, match="on_bad must be error or skip"):
         _module(tmp_path, on_bad="ignore")
 

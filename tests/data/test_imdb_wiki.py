@@ -40,7 +40,7 @@ def test_official_layout(tmp_path: Path) -> None:
     module = _read(tmp_path)
     assert module.counts == {"train": TRAIN, "val": 4, "test": 4}
     assert module.splits["train"].targets[:, 0].tolist() == [20.0 + i for i in range(TRAIN)]
-    assert module.splits["train"].inputs[4].mode == "RGB"
+    assert module.splits["train"].inputs[4].shape[2:] == (3,)
     assert next(iter(module.test_dataloader()))["x"].shape == (4, 3, 16, 16)
 
 

@@ -255,7 +255,7 @@ def test_a_file_found_good_before_is_checked_again_once_it_changed(tmp_path: Pat
     cache = str(tmp_path / "cache")
     _read(tmp_path, cache_dir=cache)
     np.save(tmp_path / names[4], np.full((2, 600), np.nan))
-    with pytest.raises(UserError, match="1 samples cannot be used") as raised:
+    with pytest.raises(UserError, match="1 sample cannot be used") as raised:
         _read(tmp_path, cache_dir=cache)
     assert "row 6" in raised.value.details[0]
 

@@ -57,7 +57,7 @@ def _add_imitate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Write made data where the real ones would lie, so that an experiment can be tried without them. "
         f"A file {MARKER} marks them, and every run on them says that its data are made.",
         epilog="then:\n  RNC_DATA=DIR python -m rnc_lightning.data verify NAME\n"
-        "  RNC_DATA=DIR python -m rnc_lightning.train +experiment=NAME_rnc +debug=small",
+        "  RNC_DATA=DIR python -m rnc_lightning.train +experiment=NAME_rnc recipe=small",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     imitate.add_argument("name", help=", ".join(WRITERS), metavar="NAME")

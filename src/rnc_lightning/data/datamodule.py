@@ -55,7 +55,7 @@ class RegressionDataModule(LightningDataModule):
             null: where that is a GPU.
 
     Raises:
-        ValueError: For a batch size below 1, a negative number of workers, another `on_bad`, or a cache without a place.
+        ValueError: For a batch size below 1, a negative number of workers, other `on_bad`, cache without a place.
     """
 
     published: ClassVar[Published | None] = None  # what the paper used, for data sets of the paper
@@ -169,7 +169,7 @@ class RegressionDataModule(LightningDataModule):
         if self.on_bad == "error":
             problems.refuse(self.title)
         for kind, count in problems.counts.items():
-            log.warning("%s: %d samples left out: %s", self.title, count, kind)
+            log.warning("%s: left out: %d x %s", self.title, count, kind)
         if empty := [name for name, split in splits.items() if not len(split)]:
             raise UserError(f"{self.title}: nothing is left in {' and '.join(empty)}: check the split and the files")
         if self.cache and self.cache_dir is not None:

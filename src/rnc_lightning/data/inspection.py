@@ -129,7 +129,7 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
     _print_copies(found.copies, console)
     if len(found.problems):
         kinds = ", ".join(f"{count} x {kind}" for kind, count in found.problems.counts.items())
-        console.print(f"[red]{len(found.problems)} samples cannot be used[/]: {kinds}", highlight=False, soft_wrap=True)
+        console.print(f"[red]{found.problems.samples} cannot be used[/]: {kinds}", highlight=False, soft_wrap=True)
         for problem in found.problems:
             console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
         console.print("Mend them, or train without them: data.on_bad=skip")

@@ -55,6 +55,12 @@ class Problems:
         """Number of problems by kind, the most frequent first."""
         return dict(Counter(problem.kind for problem in self._problems).most_common())
 
+    @property
+    def samples(self) -> str:
+        """How many samples have a problem, in words; one may have several."""
+        count = len({problem.where for problem in self._problems})
+        return f"{count:,} sample{'' if count == 1 else 's'}"
+
     def refuse(self, dataset: str) -> None:
         """Raise where there are any.
 
@@ -65,7 +71,7 @@ class Problems:
             return
         kinds = ", ".join(f"{count} x {kind}" for kind, count in self.counts.items())
         raise UserError(
-            f"{dataset}: {len(self)} samples cannot be used ({kinds}). Mend them, or train without them: "
+            f"{dataset}: {self.samples} cannot be used ({kinds}). Mend them, or train without them: "
             "data.on_bad=skip. They are:",
             [str(problem) for problem in self._problems],
         )

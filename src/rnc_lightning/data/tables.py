@@ -45,8 +45,8 @@ class Table:
         found = pd.to_numeric(values, errors="coerce")
         if found.isna().any() and not pd.api.types.is_numeric_dtype(values):
             commas = pd.to_numeric(values.astype("string").str.replace(",", ".", regex=False), errors="coerce")
-            found = found.fillna(commas)
-        return np.asarray(found, dtype=np.float64)
+            found = found.astype("Float64").fillna(commas.astype("Float64"))
+        return found.to_numpy(dtype=np.float64, na_value=np.nan)
 
     def kept(self, keep: np.ndarray) -> "Table":
         """The rows where a mask is true, their numbers unchanged."""
