@@ -8,10 +8,11 @@ CONSTRAINTS ?= constraints.txt
 STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.model_summary=null
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format benchmark study-digits study-losses tune-losses clean
+.PHONY: help install demo test test-slow test-corruptions lint format benchmark \
+  study-digits study-losses study-imitations tune-losses clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -38,6 +39,12 @@ test: $(VENV)/.installed-dev ## All tests but the slow ones
 test-slow: $(VENV)/.installed-dev ## The slow tests
 	$(BIN)/python -m pytest -m slow
 
+# The package asks for an OpenCV of its own that would replace ours, so what it needs is named here.
+test-corruptions: $(VENV)/.installed-dev ## The corruptions beside those of imagecorruptions-imaug, which it installs
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps 'imagecorruptions-imaug==1.1.5'
+	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint $(CONSTRAINTS) numba scikit-image
+	$(BIN)/python -m pytest tests/data/test_corruptions.py
+
 lint: $(VENV)/.installed-dev ## Format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,9 +54,10 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(VENV)/.installed-dev ## Time and memory of the loss beside the naive loop and the floor; the linear probe
+benchmark: $(VENV)/.installed-dev ## Time of the loss, the linear probe and the input pipeline beside their references
 	$(BIN)/python benchmarks/rnc_loss.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/linear_probe.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/input_pipeline.py
 
 study-digits: $(VENV)/.installed ## The study of experiments/digits: 35 runs, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_l1 \
@@ -64,6 +72,26 @@ study-losses: $(VENV)/.installed ## The study of experiments/regression_losses: 
 	  head=l1,mse,huber,dex,dldl_v2,or,corn scheme=linear_probe,end_to_end seed=0,1,2,3,4 \
 	  paths.output_dir=runs/regression_losses $(STUDY_QUIET)
 	$(BIN)/python -m rnc_lightning.report runs/regression_losses --out experiments/regression_losses/results
+
+MADE := runs/made
+SEEDS ?= 0
+IMITATED := OMP_NUM_THREADS=1 RNC_DATA=$(MADE) $(BIN)/python -m rnc_lightning.train -m recipe=small data.num_workers=0 \
+  seed=$(SEEDS) paths.output_dir=runs/imitations $(STUDY_QUIET)
+SMALL_IMAGES := encoder=small_resnet input.size=48
+SMALL_SIGNALS := encoder.width=16 data.window=4 data.on_bad=skip recipe.pretrain.epochs=60 recipe.pretrain.batch_size=32 \
+  recipe.end_to_end.epochs=90 recipe.end_to_end.batch_size=32
+
+study-imitations: $(VENV)/.installed ## The study of experiments/imitations: made data of all five data sets, about an hour
+	for name in agedb imdb_wiki tuab mpiifacegaze skyfinder; do \
+	  grep -qs "^- $$name:" $(MADE)/MADE_DATA.txt || $(BIN)/python -m rnc_lightning.data imitate $$name --out $(MADE) \
+	    || exit 1; \
+	done
+	$(IMITATED) +experiment=agedb_rnc,agedb_l1 $(SMALL_IMAGES)
+	$(IMITATED) +experiment=imdb_wiki_rnc,imdb_wiki_l1 $(SMALL_IMAGES) data.train_size=2000
+	$(IMITATED) +experiment=tuab_rnc,tuab_l1 $(SMALL_SIGNALS)
+	$(IMITATED) +experiment=mpiifacegaze_rnc,mpiifacegaze_l1 $(SMALL_IMAGES)
+	$(IMITATED) +experiment=skyfinder_rnc,skyfinder_l1 $(SMALL_IMAGES)
+	$(BIN)/python -m rnc_lightning.report runs/imitations --out experiments/imitations/results
 
 TUNE := OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc seed=100,101 \
   paths.output_dir=runs/learning_rates $(STUDY_QUIET)

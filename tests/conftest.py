@@ -66,6 +66,12 @@ def imitated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
+@pytest.fixture
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes most of a tiny run's time and is tested elsewhere."""
+    monkeypatch.setattr("rnc_lightning.execution.write_plots", lambda *_: [])
+
+
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each test in an empty folder, so that none leaves files in the checkout."""

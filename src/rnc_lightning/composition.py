@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # heavy, and not needed before the configuration has been loo
     from torch import Tensor
 
     from rnc_lightning.data.datamodule import RegressionDataModule
+    from rnc_lightning.data.inspection import Inspection
     from rnc_lightning.stages import Stage
     from rnc_lightning.stages.fit import StagePlan
     from rnc_lightning.targets import TargetSpec
@@ -167,6 +168,15 @@ class Parts:
         with _blaming("data"):
             datamodule: RegressionDataModule = instantiate(self.cfg.data, _convert_="all")
         return datamodule
+
+    def inspection(self) -> "Inspection":
+        """What there is to know of the data set without training."""
+        from rnc_lightning.data.inspection import inspect
+
+        datamodule = self.unread_data()
+        target = self.open_target(datamodule.target_names)
+        with _blaming("data"):
+            return inspect(datamodule, target)
 
     def plan(self, name: str) -> "StagePlan":
         """Length and batches of a stage."""

@@ -59,20 +59,21 @@ def write_plots(
         stages: Directory of each stage, with its `metrics.csv`.
         directory: Where the plots go.
         mae: Test error for the title.
-        note: What the title says beside it, such as that these are made data.
+        note: What titles say beside it, such as that these are made data.
     """
     from rnc_lightning.analysis.curves import save_curves
     from rnc_lightning.analysis.projection import save_projections
     from rnc_lightning.analysis.scatter import save_prediction_scatter
 
     truth = predictions.target.numpy()
-    paths = list(save_projections(predictions.features.numpy(), truth, directory, target.names, target.units))
+    features = predictions.features.numpy()
+    paths = list(save_projections(features, truth, directory, target.names, target.units, note=note))
     scatter = directory / "predictions.png"
     save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae, note)
     paths.append(scatter)
     for name, stage in stages.items():
         curves = directory / f"curves_{name}.png"
         history = pd.read_csv(stage / "metrics.csv").drop(columns=["step", "seconds"])
-        save_curves(history, curves, name)
+        save_curves(history, curves, f"{name}, {note}" if note else name)
         paths.append(curves)
     return paths

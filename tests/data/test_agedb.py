@@ -110,7 +110,7 @@ def _spoil(root: Path) -> list[str]:
     return [
         "age not a finite number: agedb.csv, row 2 ('five')",
         "split other than train, val, test: agedb.csv, row 3 ('trane')",
-        f"unreadable file: {cut}",
+        f"unreadable file: agedb.csv, row 6 ({cut}: ",
         "path that leads out of the folder: agedb.csv, row 8 (../AgeDB/6_MadePerson_29_m.jpg)",
         "age missing: agedb.csv, row 9",
         "age outside 0 to 120: agedb.csv, row 10 (370)",
@@ -182,3 +182,21 @@ def test_training_transform_draws_at_the_official_rates() -> None:
     grey = (views[:, 0] == views[:, 1]).flatten(1).all(dim=1).float().mean().item()
     assert flipped == pytest.approx(0.5, abs=0.07)
     assert grey == pytest.approx(0.2, abs=0.06)
+
+
+def test_one_image_in_two_rows_is_told_however_it_is_written(tmp_path: Path) -> None:
+    made_agedb.write(tmp_path)
+    _edit(tmp_path, "AgeDB/3_MadePerson_17_f.jpg", "./AgeDB//10_MadePerson_45_m.jpg")  # row 5
+    _edit(tmp_path, "AgeDB/7_MadePerson_33_f.jpg", "AgeDB/8_Other_33_f.jpg")  # row 9: by its number it is row 10's
+    with pytest.raises(UserError, match="2 samples cannot be used") as raised:
+        _read(tmp_path)
+    assert [detail.split(" (")[0] for detail in raised.value.details] == [
+        "path that occurs more than once: agedb.csv, row 12",
+        "file that two rows lead to: agedb.csv, row 10",
+    ]
+
+
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    (tmp_path / "agedb.csv").write_text("age,path,split\n")
+    with pytest.raises(UserError, match="nothing is left in train and val and test"):
+        _read(tmp_path)

@@ -295,3 +295,16 @@ def test_views_differ_and_evaluation_does_not(csv: Path) -> None:
 def test_strengths_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         augmented_array(**settings)
+
+
+def test_a_target_named_like_an_input_of_an_npz_file_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "my.npz", x=np.ones((5, 2)), y=np.ones(5))
+    with pytest.raises(UserError, match="x0 is the name of an input"):
+        _read(tmp_path / "my.npz", target=["x0"])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", b"\x93NUMPY\x01\x00"])
+def test_damaged_npz_files_end_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "my.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot be read as \.npz"):
+        _read(tmp_path / "my.npz", target=["y"])

@@ -70,3 +70,9 @@ def test_unknown_groupings_and_too_few_groups() -> None:
         Division(by="cam").divide(NAMES, {"camera": CAMERAS})
     with pytest.raises(UserError, match="2 of them cannot be divided"):
         Division(by="camera").divide(NAMES, {"camera": [0, 1] * 100})
+
+
+def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("name,split\na,train\nb,val\na,test\n")
+    with pytest.raises(UserError, match=r"split\.csv says train and, in split\.csv, row 4, test of a"):
+        read_division(tmp_path / "split.csv", ["a"])

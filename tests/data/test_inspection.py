@@ -110,3 +110,41 @@ def test_the_command_s_errors_are_one_line(
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert message in lines[0]
+
+
+def test_an_empty_part_is_told_and_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rnc_lightning.data.__main__ import main
+
+    made_agedb.write(tmp_path)
+    table = tmp_path / "agedb.csv"
+    table.write_text(table.read_text().replace(",val\n", ",train\n"))
+    monkeypatch.setattr(sys, "argv", ["data", "verify", "agedb", f"paths.data_dir={tmp_path}"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    shown = capsys.readouterr().out
+    assert "AgeDB: nothing is left in val" in shown
+    assert "every sample can be used" not in shown
+
+
+def test_a_wrong_word_that_only_reading_finds_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rnc_lightning.data.__main__ import main
+    from rnc_lightning.imitations import imitate
+
+    imitate("skyfinder", tmp_path / "made", samples=20, size=24, quiet=True)
+    words = ["verify", "skyfinder", f"paths.data_dir={tmp_path}/made", "data.split.by=cam"]
+    monkeypatch.setattr(sys, "argv", ["data", *words])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert "error: data: split.by must be sample or camera or day, got 'cam'" in capsys.readouterr().err
+
+
+def test_the_mark_of_made_data_counts_for_what_lies_deeper(tmp_path: Path) -> None:
+    made_agedb.write(tmp_path / "one/two/three")
+    (tmp_path / "MADE_DATA.txt").touch()
+    assert _inspect(tmp_path / "one/two/three").made

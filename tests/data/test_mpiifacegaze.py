@@ -425,3 +425,37 @@ def test_all_that_is_wrong_in_hdf5_files_is_told_at_once(tmp_path: Path) -> None
         assert line in told
     skipping = _read(tmp_path, on_bad="skip")
     assert list(skipping.splits["val"].names) == ["p01/0000", "p01/0001"]
+
+
+def test_changed_landmarks_are_checked_again(tmp_path: Path) -> None:
+    _raw(tmp_path)
+    _read(tmp_path, cache_dir=str(tmp_path / "cache"))
+    file = tmp_path / "p00/p00.txt"
+    file.write_text(file.read_text().replace(" 50.000000 40.000000 ", " 9000.000000 40.000000 ", 1))
+    with pytest.raises(UserError, match="1 x unreadable file") as raised:
+        _read(tmp_path, cache_dir=str(tmp_path / "cache"))
+    assert "landmarks outside its 120 x 90 pixels" in raised.value.details[0]
+
+
+def test_label_files_without_a_sample_are_told(tmp_path: Path) -> None:
+    _gazehub(tmp_path)
+    _relabel(tmp_path, 0, [])
+    with pytest.raises(UserError, match="1 x label file without a sample"):
+        _read(tmp_path)
+
+
+def test_a_picture_that_cannot_be_decompressed_is_found_before_training(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    _hdf5(tmp_path)
+    with h5py.File(tmp_path / "p00.mat", "r+") as file:
+        pictures = file["Data/data"][:]
+        del file["Data/data"]
+        data = file.create_dataset("Data/data", data=pictures, chunks=(1, *pictures.shape[1:]), compression="gzip")
+        place = data.id.get_chunk_info(2)
+    with (tmp_path / "p00.mat").open("r+b") as file:
+        file.seek(place.byte_offset)
+        file.write(b"\0" * place.size)
+    with pytest.raises(UserError, match="1 x unreadable file") as raised:
+        _read(tmp_path)
+    assert "sample 2" in raised.value.details[0]
+    assert _read(tmp_path, on_bad="skip").counts == {"train": 3, "val": 4, "test": 4}

@@ -299,3 +299,28 @@ def test_arguments_out_of_range_are_refused(tmp_path: Path, keywords: dict[str, 
     _write(tmp_path, _days(4))
     with pytest.raises(ValueError, match=r"split\.by must be sample or camera or day, got 'person'"):
         _read(tmp_path, {"by": "person"})
+
+
+def test_copies_elsewhere_are_told_and_those_below_images_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = _days(8)
+    _write(tmp_path, rows)
+    _write(tmp_path, rows, images="a_thumbs")
+    module = _read(tmp_path)
+    assert "8 pictures lie in more than one folder named by their camera" in caplog.text
+    assert all("a_thumbs" not in str(path) for split in module.splits.values() for path in split.inputs.paths)
+
+
+def test_links_that_lead_round_in_circles_end(tmp_path: Path) -> None:
+    _write(tmp_path, _days(8))
+    for i in range(3):
+        (tmp_path / f"images/loop{i}").symlink_to(tmp_path, target_is_directory=True)
+    assert len(_chosen(_read(tmp_path))) == 8
+
+
+def test_what_was_wrong_with_the_rows_is_told_where_none_is_left(tmp_path: Path) -> None:
+    _write(tmp_path, [{**row, "Min": ""} for row in _days(8)])
+    with pytest.raises(UserError, match=r"no picture .*Found before: 8 samples that cannot be used:") as raised:
+        _read(tmp_path)
+    assert raised.value.details[0].startswith("no local time: complete_table_with_mcr.csv, row 2")

@@ -132,8 +132,8 @@ def test_all_that_is_wrong_is_told_at_once_and_can_be_skipped(tmp_path: Path) ->
         "shade missing: my.csv, row 10",
         "shade not a finite number: my.csv, row 9",
         "shade outside 0 to 255: my.csv, row 11",
-        f"unreadable file: {cut}",
-        f"unreadable file: {tmp_path / 'faces/05.png'}",
+        "unreadable file: my.csv, row 6",
+        "unreadable file: my.csv, row 7",
     ]
     module = _read(tmp_path / "my.csv", on_bad="skip", **settings)
     assert sorted(_assignment(module)) == [f"faces/{i:02d}.png" for i in (0, 1, 2, 10, *range(13, 24))]
@@ -162,3 +162,37 @@ def test_other_pixels_are_other_data(tmp_path: Path) -> None:
     noise = torch.randint(0, 255, (16, 20, 3), dtype=torch.uint8).numpy()
     Image.fromarray(noise).save(tmp_path / "faces/00.png")
     assert _read(tmp_path / "my.csv").fingerprint != before
+
+
+def test_the_split_of_a_run_with_skipped_images_fits_the_same_table_again(tmp_path: Path) -> None:
+    table = _images(tmp_path)
+    table.to_csv(tmp_path / "my.csv", index=False)
+    (tmp_path / "faces/05.png").write_text("not an image")
+    first = _read(tmp_path / "my.csv", on_bad="skip")
+    first.write_division(tmp_path / "split.csv")
+    again = _read(tmp_path / "my.csv", on_bad="skip", split={"file": str(tmp_path / "split.csv")})
+    assert _assignment(again) == _assignment(first)
+    assert len(_assignment(again)) == 23
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_file(tmp_path: Path) -> None:
+    table = _images(tmp_path)
+    table.loc[3, "path"] = "faces/" + "x" * 300 + ".png"
+    table.to_csv(tmp_path / "my.csv", index=False)
+    with pytest.raises(UserError, match="1 x missing file"):
+        _read(tmp_path / "my.csv")
+
+
+def test_columns_named_by_numbers(tmp_path: Path) -> None:
+    table = _images(tmp_path).rename(columns={"path": "1", "shade": "2", "person": "3"})
+    table.to_csv(tmp_path / "my.csv", index=False)
+    module = _read(tmp_path / "my.csv", input=1, target=[2], group=3)
+    assert len(_assignment(module)) == 24
+
+
+def test_absolute_paths_are_known_behind_a_link(tmp_path: Path) -> None:
+    table = _images(tmp_path / "real")
+    (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    table["path"] = [f"{tmp_path}/{'real' if i % 2 else 'link'}/{path}" for i, path in enumerate(table["path"])]
+    table.to_csv(tmp_path / "link/my.csv", index=False)
+    assert set(_assignment(_read(tmp_path / "link/my.csv"))) == {f"faces/{i:02d}.png" for i in range(24)}

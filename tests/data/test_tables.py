@@ -116,3 +116,58 @@ def test_paths_that_climb_out(path: str, out: bool) -> None:
 def test_kept_rows_keep_their_numbers(tmp_path: Path) -> None:
     table = read_table(_write(tmp_path / "t.csv"), ["path"]).kept(np.array([False, True, True]))
     assert [table.where(i) for i in range(len(table))] == ["t.csv, row 3", "t.csv, row 4"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["20,5", "21", "3,125"], [20.5, 21.0, 3.125]),
+        (["1,220", "12,000"], [np.nan, np.nan]),  # thousands, or three decimals
+        (["0,125", "1,220"], [0.125, 1.22]),
+        (["1.234", "950,5"], [1.234, np.nan]),  # one of the two cannot be a decimal mark
+        (["NA", "null", ""], [np.nan] * 3),
+        (["1e39", "3"], [np.nan, 3.0]),  # infinite in float32
+    ],
+)
+def test_decimal_commas_are_taken_only_where_they_leave_no_doubt(
+    cells: list[str], numbers: list[float], tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("a;b\n" + "".join(f"x;{cell}\n" for cell in cells))
+    np.testing.assert_array_equal(read_table(tmp_path / "t.csv", ["a", "b"]).numbers("b"), numbers)
+
+
+def test_a_decimal_comma_without_quotes_is_not_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,age\na,20,5\nb,21,5\n")
+    with pytest.raises(UserError, match=r"t\.csv, row 2, has 3 cells, its header 2: quote what holds a ','"):
+        read_table(tmp_path / "t.csv", ["path", "age"])
+
+
+def test_a_column_twice_is_refused_where_it_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,age,note, age,note\na,1,x,2,y\n")
+    with pytest.raises(UserError, match=r"t\.csv has the column age twice"):
+        read_table(tmp_path / "t.csv", ["path", "age"])
+    assert read_table(tmp_path / "t.csv", ["path"]).texts("path") == ["a"]
+
+
+def test_dates_are_no_numbers_and_names_are_trimmed_in_parquet(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"when ": pd.to_datetime(["2020-01-01", None]), "b": [1, 2]})
+    frame.to_parquet(tmp_path / "T.PARQUET")
+    table = read_table(tmp_path / "T.PARQUET", ["when", "b"])
+    assert np.isnan(table.numbers("when")).all()
+    assert table.numbers("b").tolist() == [1.0, 2.0]
+
+
+def test_na_may_be_a_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("country,age\nNA,1\n,2\n")
+    assert read_table(tmp_path / "t.csv", ["country"]).texts("country") == ["NA", ""]
+
+
+def test_of_a_wide_table_only_what_is_wanted_is_kept(tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(60)]
+    rows = [",".join(names), *(",".join(str(i * k) for i in range(60)) for k in range(3))]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    table = read_table(tmp_path / "t.csv", ["c7", "c59"])
+    assert list(table.frame.columns) == ["c7", "c59"]
+    assert table.numbers("c59").tolist() == [0.0, 59.0, 118.0]
+    with pytest.raises(UserError, match="has no column zz; its columns are c0, c1"):
+        read_table(tmp_path / "t.csv", ["zz"])

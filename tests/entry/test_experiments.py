@@ -34,6 +34,7 @@ def test_there_are_experiments() -> None:
     assert {f"{dataset}_{method}" for dataset in SMALL for method in ("rnc", "l1")} <= set(EXPERIMENTS)
 
 
+@pytest.mark.usefixtures("without_plots")
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_one_batch_of_each_stage(
     experiment: str,

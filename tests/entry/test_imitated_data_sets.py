@@ -34,6 +34,7 @@ SHORT = [
     "print_config=false",
 ]
 Start = Callable[..., dict[str, Any]]
+pytestmark = pytest.mark.usefixtures("without_plots")
 
 
 @pytest.fixture

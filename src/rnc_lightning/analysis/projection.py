@@ -165,6 +165,7 @@ def save_projections(
     target_names: Sequence[str],
     units: Sequence[str],
     seed: int = 0,
+    note: str = "",
 ) -> list[Path]:
     """Write `projection_pca.png`, and `projection_umap.png` where UMAP is installed and has enough samples.
 
@@ -175,6 +176,7 @@ def save_projections(
         target_names: D names.
         units: D units, empty strings for none.
         seed: for UMAP.
+        note: what the title says beside the method and the number of samples.
 
     Returns:
         The paths written.
@@ -195,8 +197,8 @@ def save_projections(
             figure = new_figure(5.2 * columns.shape[1], 4.2)
             panels = figure.subplots(1, columns.shape[1], squeeze=False)[0]  # the same points in each
             for axes, column, name, unit in zip(panels, columns.T, target_names, units, strict=True):
-                title = f"{method.upper()} of {len(x):,} samples" if axes is panels[0] else ""
-                drawn = plot_projection(axes, points, column, name, title, shares)
+                title = ", ".join(text for text in (f"{method.upper()} of {len(x):,} samples", note) if text)
+                drawn = plot_projection(axes, points, column, name, title if axes is panels[0] else "", shares)
                 _add_colour_bar(drawn, axes, with_unit(name, unit))
                 if axes is not panels[0]:
                     axes.set_ylabel("")

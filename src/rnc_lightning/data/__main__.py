@@ -89,16 +89,15 @@ def _imitate(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from hydra import compose, initialize_config_dir
 
-    from rnc_lightning.data.inspection import as_json, inspect, print_inspection
+    from rnc_lightning.data.inspection import as_json, print_inspection
 
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
         cfg = compose("train", [f"data={arguments.name}", *arguments.overrides])
-    parts = Parts(cfg)
-    found = inspect(datamodule := parts.unread_data(), parts.open_target(datamodule.target_names))
+    found = Parts(cfg).inspection()
     print_inspection(arguments.name, found, Console())
     if arguments.json is not None:
         write_text(arguments.json, json.dumps(as_json(found), indent=1))
-    return 1 if len(found.problems) else 0
+    return 1 if len(found.problems) or found.refusal is not None else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The tables of the DIR benchmark (AgeDB-DIR, IMDB-WIKI-DIR): columns age, path, split."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +32,21 @@ class AgeRows:
 
     def splits(self, files: Sequence[Path | None], problems: Problems) -> dict[SplitName, Split]:
         """The three splits; rows without a file become problems."""
+        found = {i for i, file in enumerate(files) if file is not None}
+        taken: dict[Path, int] = {}
         for i, file in enumerate(files):
             if file is None:
                 problems.add("missing file", self.table.where(i), self.paths[i])
+            elif (first := taken.setdefault(file, i)) != i:
+                found.discard(i)
+                told = f"{self.paths[i]} and {self.table.where(first)}: {file.name}"
+                problems.add("file that two rows lead to", self.table.where(i), told)
         splits: dict[SplitName, Split] = {}
         for part in PARTS:
-            rows = [i for i, file in enumerate(files) if file is not None and self.parts[i] == part]
+            rows = [i for i in sorted(found) if self.parts[i] == part]
             ages = torch.tensor(self.ages[rows], dtype=torch.float32)[:, None]
-            inputs = ImageFiles([file for i in rows if (file := files[i]) is not None])
+            chosen = [file for i in rows if (file := files[i]) is not None]
+            inputs = ImageFiles(chosen, [self.table.where(i) for i in rows])
             splits[part] = Split(inputs, ages, [self.paths[i] for i in rows])
         return splits
 
@@ -64,7 +72,7 @@ def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float
     """
     table = read_table(path, ["age", "path", "split"], missing=how_to_get)
     ages, good = labels(table, ["age"], problems, [plausible])
-    paths, parts = table.texts("path"), table.texts("split")
+    paths, parts = [path.replace("\\", "/") for path in table.texts("path")], table.texts("split")
     for i, (relative, part) in enumerate(zip(paths, parts, strict=True)):
         if part not in PARTS:
             problems.add("split other than train, val, test", table.where(i), repr(part))
@@ -75,5 +83,5 @@ def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float
         else:
             continue
         good[i] = False
-    good &= ~duplicates(paths, table, "path", problems)
+    good &= ~duplicates([os.path.normpath(path) if path else "" for path in paths], table, "path", problems)
     return AgeRows(table, ages[:, 0], paths, parts).kept(good)

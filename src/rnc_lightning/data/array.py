@@ -1,11 +1,9 @@
 """Plain features of one's own: the columns of a table, or the arrays of an .npz file."""
 
-import csv as csv_files
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -15,7 +13,7 @@ from torch import Tensor
 from rnc_lightning.data.own_table import OwnTableDataModule, own_rows, read_own_table
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.splits import Split, SplitName
-from rnc_lightning.data.tables import Table, labels
+from rnc_lightning.data.tables import Table, csv_header, is_file, is_parquet, labels, refuse_twice
 from rnc_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -53,22 +51,18 @@ class ArrayDataModule(OwnTableDataModule):
         if inputs is not None and not inputs:
             raise ValueError("inputs: name at least one column, or null for all columns of numbers")
         self.channels = channels
-        self.inputs = inputs
-        self.id = id
+        self.inputs = None if inputs is None else [str(name) for name in inputs]
+        self.id = None if id is None else str(id)
         self.standardize = standardize
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the splits once.
-
-        Raises:
-            UserError: Where rows cannot be used, a split is empty, or `channels` is not the number of inputs.
-        """
-        super().setup(stage)
-        count = self.splits["train"].inputs[0].shape[0]
-        if self.channels != count:
-            raise UserError(
-                f"input.channels: {self.csv} has another number of inputs; tell the encoder input.channels={count}"
-            )
+    def refusal_of(self, splits: Mapping[SplitName, Split]) -> str | None:
+        """Where a split is empty, or `channels` is not the number of inputs."""
+        if (refusal := super().refusal_of(splits)) is not None:
+            return refusal
+        count = splits["train"].inputs[0].shape[0]
+        if self.channels == count:
+            return None
+        return f"input.channels: {self.csv} has another number of inputs; tell the encoder input.channels={count}"
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
         """Read the table; rows that cannot be used become problems."""
@@ -102,7 +96,7 @@ class ArrayDataModule(OwnTableDataModule):
     def _table(self) -> tuple[Table, list[str]]:
         """The table and its columns of inputs."""
         taken = [*self.columns.present, *([self.id] if self.id is not None else [])]
-        if self.csv.suffix == ".npz":
+        if self.csv.suffix.lower() == ".npz":
             table = npz_table(self.csv, self.columns.target, taken[len(self.columns.target) :])
         else:
             others = column_names(self.csv, taken) if self.inputs is None else self.inputs
@@ -160,16 +154,11 @@ def column_names(path: Path, known: Sequence[str]) -> list[str]:
     Raises:
         UserError: Where a name occurs twice.
     """
-    if not path.is_file() or path.suffix in (".parquet", ".pq"):
+    if not is_file(path) or is_parquet(path):
         read_own_table(path, known)  # where it cannot be read, this says why
-        return list(pd.read_parquet(path).columns)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = file.readline()
-    rows = [next(csv_files.reader([header], delimiter=mark), []) for mark in ",;\t|"]
-    cells = [[cell.strip() for cell in row] for row in rows]
-    names = [name for name in max(cells, key=lambda row: (len(set(known) & set(row)), len(row))) if name]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"{path} has the column {', '.join(twice)} twice: rename one")
+        return [str(name).strip() for name in pd.read_parquet(path).columns]
+    names = [name for name in csv_header(path, known)[0] if name]
+    refuse_twice(path, names, names)
     return names
 
 
@@ -184,15 +173,18 @@ def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table
     Raises:
         UserError: Where the file or an array is missing, or they do not fit together.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"there is no {path}; data.csv is the path of the table, seen from where you are")
     try:
         with np.load(path, allow_pickle=False) as file:
             if absent := [key for key in ("x", "y", *others) if key not in file.files]:
                 raise UserError(f"{path} has no array {', '.join(absent)}; it has {', '.join(file.files)}")
             arrays = {key: file[key] for key in ("x", "y", *others)}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise UserError(f"{path} cannot be read as .npz: {str(error).splitlines()[0]}") from error
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file can bring up almost anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} cannot be read as .npz: {reason}") from error
     x, y = arrays.pop("x"), arrays.pop("y")
     y = y[:, None] if y.ndim == 1 else y
     shapes = ", ".join(f"{key} {array.shape}" for key, array in {"x": x, "y": y, **arrays}.items())
@@ -202,5 +194,8 @@ def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table
         raise UserError(f"{path}: the arrays differ in length: {shapes}")
     if y.shape[1] != len(target):
         raise UserError(f"{path}: y has {y.shape[1]} columns, and data.target names {len(target)}: {', '.join(target)}")
-    columns = {f"x{f}": x[:, f] for f in range(x.shape[1])} | dict(zip(target, y.T, strict=True)) | arrays
+    inputs = {f"x{f}": x[:, f] for f in range(x.shape[1])}
+    if clash := sorted(set(inputs) & {*target, *others}):
+        raise UserError(f"{path}: {', '.join(clash)} is the name of an input; call the target otherwise")
+    columns = inputs | dict(zip(target, y.T, strict=True)) | arrays
     return Table(path, pd.DataFrame(columns))

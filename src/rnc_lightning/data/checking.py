@@ -41,12 +41,15 @@ def unreadable(inputs: CheckedFiles, memory: Path | None = None, what: str = "fi
         what: What they are, for the progress bar.
     """
     known = _remembered(memory)
-    stamps = [_stamp(path) for path in inputs.paths]
+    found_stamps = {path: _stamp(path) for path in dict.fromkeys(inputs.paths)}  # a file may hold many samples
+    stamps = [found_stamps[path] for path in inputs.paths]
     open_ = [i for i, path in enumerate(inputs.paths) if stamps[i] is None or known.get(str(path)) != stamps[i]]
     found = zip(open_, _problems(inputs, open_, what), strict=True)
     bad = {i: problem for i, problem in found if problem is not None}
     if memory is not None and open_:
-        good = {str(path): stamps[i] for i, path in enumerate(inputs.paths) if i not in bad}
+        spoilt = {inputs.paths[i] for i in bad}
+        good = {str(path): stamp for path, stamp in found_stamps.items() if path not in spoilt}
+        known = {path: stamp for path, stamp in known.items() if Path(path) not in spoilt}
         with suppress(OSError):  # a folder that cannot be written costs time, no more
             write_text(memory, json.dumps({**known, **good}))
     return bad

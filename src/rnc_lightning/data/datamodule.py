@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -100,6 +100,7 @@ class RegressionDataModule(LightningDataModule):
         self.cache_side = cache_side
         self.colour_on_device = colour_on_device
         self.splits: dict[SplitName, Split] = {}
+        self.drawn: dict[SplitName, list[str]] = {}  # names by part, before files were opened
         self.skipped: dict[str, int] = {}
         self.for_stage(seed=0, batch_size=batch_size)
 
@@ -170,8 +171,8 @@ class RegressionDataModule(LightningDataModule):
             problems.refuse(self.title)
         for kind, count in problems.counts.items():
             log.warning("%s: left out: %d x %s", self.title, count, kind)
-        if empty := [name for name, split in splits.items() if not len(split)]:
-            raise UserError(f"{self.title}: nothing is left in {' and '.join(empty)}: check the split and the files")
+        if (refusal := self.refusal_of(splits)) is not None:
+            raise UserError(refusal)
         if self.cache and self.cache_dir is not None:
             self.splits = decoded_once(splits, self.cache_dir / "images", self.cache_side)
         else:
@@ -179,12 +180,30 @@ class RegressionDataModule(LightningDataModule):
         self.skipped = problems.counts
 
     def inspect(self) -> tuple[dict[SplitName, Split], Problems]:
-        """Read the splits and open every file: what can be used, and what cannot."""
+        """Read the splits and open every file: what can be used, and what cannot.
+
+        Raises:
+            UserError: Where nothing can be read at all; problems found until then are its details.
+        """
         problems = Problems()
-        splits = self.read(problems)
+        try:
+            splits = self.read(problems)
+        except UserError as error:
+            if not len(problems) or error.details:
+                raise
+            raise UserError(
+                f"{error}. Found before: {problems.samples} that cannot be used:", problems.lines
+            ) from error
+        self.drawn = {part: list(_group_names(split)) for part, split in splits.items()}
         if self.check_files:
             splits = {part: self._readable(split, problems) for part, split in splits.items()}
         return splits, problems
+
+    def refusal_of(self, splits: Mapping[SplitName, Split]) -> str | None:
+        """Why nothing can be trained on these splits though each of their samples is sound; None where it can."""
+        if empty := [name for name, split in splits.items() if not len(split)]:
+            return f"{self.title}: nothing is left in {' and '.join(empty)}: check the split and the files"
+        return None
 
     @property
     def title(self) -> str:
@@ -199,14 +218,18 @@ class RegressionDataModule(LightningDataModule):
     @property
     def made(self) -> bool:
         """Whether these are data that a program made, by the marker beside them."""
-        return self.root is not None and any(
-            (folder / MADE_DATA_MARKER).is_file() for folder in (self.root, self.root.resolve().parent)
-        )
+        if self.root is None:
+            return False
+        root = self.root.resolve()
+        return any((folder / MADE_DATA_MARKER).is_file() for folder in (root, *root.parents[:4]))
 
     def write_division(self, path: Path) -> None:
-        """Write a drawn split as `split.csv`, which `data.split.file` reads; nothing for a published one."""
+        """Write a drawn split as `split.csv`, which `data.split.file` reads; nothing for a published one.
+
+        Samples that turned out to be unreadable are in it too: the same draw fits the same table.
+        """
         if self.division is not None:
-            write_division(path, {part: _group_names(split) for part, split in self.splits.items()})
+            write_division(path, self.drawn)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -267,11 +290,15 @@ class RegressionDataModule(LightningDataModule):
             return split
         memory = None
         if self.cache_dir is not None:
-            paths = "\0".join(sorted({str(path.parent) for path in split.inputs.paths}))
-            memory = self.cache_dir / "checked" / f"{hashlib.sha256(paths.encode()).hexdigest()[:16]}.json"
+            folders = "\0".join(sorted({str(path.parent) for path in split.inputs.paths}))
+            checked_as = type(split.inputs).__name__.encode() + getattr(split.inputs, "checked_as", b"")
+            digest = hashlib.sha256(folders.encode(errors="surrogateescape") + checked_as).hexdigest()
+            memory = self.cache_dir / "checked" / f"{digest[:16]}.json"
         bad = unreadable(split.inputs, memory, f"files of {self.title}")
         for i, reason in bad.items():
-            problems.add("unreadable file", str(split.inputs.paths[i]), reason)
+            path, rows = split.inputs.paths[i], getattr(split.inputs, "rows", None)
+            where, detail = (str(path), reason) if rows is None else (rows[i], f"{path}: {reason}")
+            problems.add("unreadable file", where, detail)
         kept = [i for i in range(len(split)) if i not in bad]
         if not bad:
             return split

@@ -78,7 +78,10 @@ def read_division(path: Path, names: Sequence[str]) -> list[SplitName]:
     if wrong := [i for i, word in enumerate(words) if word not in PARTS]:
         where = table.where(wrong[0])
         raise UserError(f"{path} has a split other than {', '.join(PARTS)}: {words[wrong[0]]!r}, {where}")
-    known = dict(zip(table.texts("name"), words, strict=True))
+    known: dict[str, str] = {}
+    for i, (name, word) in enumerate(zip(table.texts("name"), words, strict=True)):
+        if known.setdefault(name, word) != word:
+            raise UserError(f"{path} says {known[name]} and, in {table.where(i)}, {word} of {name}")
     if lacking := [name for name in names if name not in known]:
         raise UserError(
             f"{path} does not say where {len(lacking)} of {len(names)} samples belong, {lacking[0]} for one: "

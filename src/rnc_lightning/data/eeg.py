@@ -231,6 +231,8 @@ class Preprocessing:
         edge = max(self.low or 0.0, self.high or 0.0)
         if edge >= rate / 2:
             return f"{rate:g} Hz is too low a sampling rate for a band up to {edge:g} Hz"
+        if 100 * rate < self.sampling_rate:
+            return f"{rate:g} Hz is less than a hundredth of {self.sampling_rate:g} Hz"
         return None
 
 

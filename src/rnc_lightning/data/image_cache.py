@@ -102,7 +102,10 @@ def cached_images(
     build = _Build(files, directory, side, _key(files.paths, side), _state(files.paths))
     if (cache := build.finished()) is not None:
         return cache
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the image cache {directory} cannot be made ({error.strerror})") from error
     with _held(directory / f"{build.key}.lock"):
         if (cache := build.finished()) is not None:
             return cache

@@ -19,9 +19,7 @@ def decoded_fast(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
     }
 
 
-def decoded_once(
-    splits: Mapping[SplitName, Split], directory: Path, side: int | None = None
-) -> dict[SplitName, Split]:
+def decoded_once(splits: Mapping[SplitName, Split], directory: Path, side: int | None = None) -> dict[SplitName, Split]:
     """The same splits, their images decoded into one cache, which runs with another division of the images share.
 
     Args:

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from rnc_lightning.errors import UserError
@@ -16,10 +17,12 @@ class ImageFiles:
 
     Args:
         paths: One file a sample.
+        rows: Where a table names each, for complaints, such as `faces.csv, row 7`; None where no table does.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], rows: Sequence[str] | None = None) -> None:
         self.paths = list(paths)
+        self.rows = None if rows is None else list(rows)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -41,24 +44,37 @@ class ImageFiles:
 
     def take(self, indices: Sequence[int]) -> "ImageFiles":
         """Some of the files, in the order given."""
-        return ImageFiles([self.paths[i] for i in indices])
+        rows = None if self.rows is None else [self.rows[i] for i in indices]
+        return ImageFiles([self.paths[i] for i in indices], rows)
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """Decode an image to RGB.
+    """Decode an image to RGB; 16 bits a pixel become 8.
 
     Raises:
-        ValueError: Where it is missing, unreadable, cut short, or has more than `MOST_PIXELS` pixels, which is seen
-            from its header, before memory is taken.
+        ValueError: Where it is missing, unreadable, cut short, has pixels that are no colours (whole numbers of 32
+            bits, or floats), or more than `MOST_PIXELS` of them, which is seen from its header, before memory is taken.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is told below
             with Image.open(path) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise ValueError(f"{image.width} x {image.height} pixels, a decompression bomb")
+                    raise _RefusedError(f"{image.width} x {image.height} pixels, a decompression bomb")
+                if image.mode in ("I", "F"):
+                    raise _RefusedError(
+                        f"its pixels are numbers (mode {image.mode}) of no known range: save it with 8 bits"
+                    )
+                if image.mode.startswith("I;16"):
+                    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
                 return image.convert("RGB")
+    except _RefusedError as error:
+        raise ValueError(str(error)) from error
     except Image.DecompressionBombError as error:
         raise ValueError("so many pixels that it is a decompression bomb") from error
-    except (OSError, SyntaxError, EOFError) as error:  # Pillow's readers raise all three for broken files
+    except Exception as error:  # Pillow's readers raise almost anything for broken files
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+class _RefusedError(Exception):
+    """What we will not decode."""

@@ -16,6 +16,7 @@ from rnc_lightning.data.division import write_division
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.published import Published
 from rnc_lightning.data.splits import Split, SplitName
+from rnc_lightning.data.tables import is_file
 from rnc_lightning.errors import UserError
 from rnc_lightning.seeding import derive_seed
 
@@ -78,12 +79,12 @@ class IMDBWikiDataModule(RegressionDataModule):
             raise UserError(f"there is no folder {self.root / 'imdb_crop'} nor wiki_crop beside it. {how_to_get}")
         if self.train_size is not None:
             rows = rows.kept(self._subsample(rows.paths, rows.parts, self.train_size))
-        return rows.splits([file if (file := self.root / path).is_file() else None for path in rows.paths], problems)
+        return rows.splits([file if is_file(file := self.root / path) else None for path in rows.paths], problems)
 
     def write_division(self, path: Path) -> None:
         """Write which images the subsample holds, as `split.csv`, where there is one."""
         if self.train_size is not None:
-            write_division(path, {part: split.names for part, split in self.splits.items()})
+            write_division(path, self.drawn)
 
     def _subsample(self, paths: list[str], parts: list[str], size: int) -> np.ndarray:
         """A mask (N,) of the rows to keep."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
@@ -41,6 +42,7 @@ class Inspection:
     labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct
     outside: Mapping[str, int]  # labels outside the configured range, by dimension
     problems: Problems
+    refusal: str | None  # why nothing can be trained on it all the same
     copies: tuple[Copies, ...]
     fingerprint: str
     published: Published | None
@@ -86,6 +88,7 @@ def inspect(datamodule: RegressionDataModule, target: TargetSpec | None = None) 
         labels={part: _summary(split.labels, names) for part, split in splits.items() if len(split)},
         outside=outside,
         problems=problems,
+        refusal=datamodule.refusal_of(splits),
         copies=_copies({part: getattr(split.inputs, "paths", ()) for part, split in splits.items()}),
         fingerprint=datamodule.fingerprint,
         published=datamodule.published,
@@ -100,7 +103,8 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "windows": dict(found.windows),
         "labels": found.labels,
         "outside": dict(found.outside),
-        "problems": [str(problem) for problem in found.problems],
+        "problems": found.problems.lines,
+        "refusal": found.refusal,
         "copies": [{"paths": list(copy.paths), "parts": list(copy.parts)} for copy in found.copies],
         "fingerprint": found.fingerprint,
         "disagreements_with_the_paper": found.disagreements(),
@@ -133,8 +137,10 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
         for problem in found.problems:
             console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
         console.print("Mend them, or train without them: data.on_bad=skip")
-    else:
+    elif found.refusal is None:
         console.print("[green]every sample can be used[/]")
+    if found.refusal is not None:
+        console.print(f"[red]{escape(found.refusal)}[/]", highlight=False, soft_wrap=True)
     console.print(f"fingerprint: {found.fingerprint}", highlight=False, soft_wrap=True)
     _print_agreement(found, console)
 

@@ -101,15 +101,10 @@ class MPIIFaceGazeDataModule(RegressionDataModule):
         parts = np.array([part_of.get(person, "train") for person in samples.persons.tolist()], dtype="U5")
         return {part: _split(samples.take(np.flatnonzero(parts == part))) for part in PARTS}
 
-    def content_digest(self) -> bytes:
-        """Sizes of the files, also of those that hold many samples."""
-        files = {file for split in self.splits.values() for file in getattr(split.inputs, "files", ())}
-        return super().content_digest() + b"".join(f.stat().st_size.to_bytes(8, "little") for f in sorted(files))
-
     def write_division(self, path: Path) -> None:
         """Write which samples were drawn, where `per_person` is set; a split by persons stands in the configuration."""
         if self.per_person is not None:
-            write_division(path, {part: split.names for part, split in self.splits.items()})
+            write_division(path, self.drawn)
 
     def _samples(self, layout: str, problems: Problems) -> GazeSamples:
         assert self.root is not None

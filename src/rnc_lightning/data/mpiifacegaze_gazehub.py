@@ -78,7 +78,7 @@ def read_gazehub(root: Path, eye: Eye, problems: Problems) -> GazeSamples:
 
 
 def _rows(file: Path, eye: Eye, problems: Problems) -> list[_Row]:
-    numbered = lines(file, problems)
+    numbered = lines(file, problems, headings=1)
     header = next(numbered, ("", []))[1]
     if not header:
         return []

@@ -34,9 +34,9 @@ class HDF5Faces:
         self._process = os.getpid()
 
     @property
-    def files(self) -> list[Path]:
-        """The files that the samples lie in, each once."""
-        return sorted({path for path, _ in self.places})
+    def paths(self) -> list[Path]:
+        """The file of each sample."""
+        return [path for path, _ in self.places]
 
     def __len__(self) -> int:
         return len(self.places)
@@ -49,6 +49,14 @@ class HDF5Faces:
             raise UserError(f"{path}, sample {row} cannot be read ({_first_line(error)}): replace the file") from error
         rgb = np.rint(pixels[::-1]).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
         return Image.fromarray(np.ascontiguousarray(rgb))
+
+    def problem(self, index: int) -> str | None:
+        """What is wrong with a sample, found by decompressing it; None where nothing is."""
+        try:
+            self[index]
+        except UserError as error:
+            return f"sample {self.places[index][1]}: {error.__cause__}"
+        return None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
@@ -84,7 +92,7 @@ def read_hdf5(root: Path, problems: Problems) -> GazeSamples:
             with h5py.File(file, "r") as content:
                 data, label = content["Data/data"], np.asarray(content["Data/label"], dtype=np.float64)
                 shape = data.shape
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, AttributeError) as error:
             problems.add("unreadable file", str(file), _first_line(error))
             continue
         if len(shape) != 4 or shape[1] != 3 or label.ndim != 2 or label.shape[1] < 2 or len(label) != shape[0]:

@@ -50,6 +50,11 @@ class CroppedFaces:
         self.landmarks = landmarks
         self.margin = margin
 
+    @property
+    def checked_as(self) -> bytes:
+        """What a check looks at beside the files."""
+        return self.landmarks.tobytes()
+
     def __len__(self) -> int:
         return len(self.paths)
 

@@ -89,16 +89,24 @@ def person_of(path: Path) -> int:
     return int(path.stem[1:])
 
 
-def lines(path: Path, problems: Problems) -> Iterator[tuple[str, list[str]]]:
-    """Each line of a label file that is not blank: where it is, and its fields, which blanks separate."""
+def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Each line of a label file that is not blank: where it is, and its fields, which blanks separate.
+
+    Args:
+        path: The file.
+        problems: Gets it where it cannot be read, or has no line beside its headings.
+        headings: How many lines stand before the first sample.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         problems.add("unreadable label file", str(path), (str(error).splitlines() or [""])[0])
         return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if fields := line.split():
-            yield f"{path.parent.name}/{path.name}, line {number}", fields
+    filled = [(number, fields) for number, line in enumerate(text.splitlines(), start=1) if (fields := line.split())]
+    if len(filled) <= headings:
+        problems.add("label file without a sample", str(path))
+    for number, fields in filled:
+        yield f"{path.parent.name}/{path.name}, line {number}", fields
 
 
 def numbers(fields: Sequence[str], count: int) -> list[float] | None:
@@ -146,7 +154,7 @@ class Pictures:
 
 
 def _file_names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return {path.name for path in folder.iterdir()} if os.path.isdir(folder) else set()  # noqa: PTH112 - long names
 
 
 def _told(angles: np.ndarray) -> str:

@@ -19,7 +19,7 @@ from rnc_lightning.data.datamodule import RegressionDataModule
 from rnc_lightning.data.division import Division
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.splits import PARTS, Inputs, Split, SplitName
-from rnc_lightning.data.tables import Table, climbs_out, duplicates, labels, read_table
+from rnc_lightning.data.tables import Table, climbs_out, duplicates, is_file, labels, read_table
 from rnc_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,9 @@ class OwnTableDataModule(RegressionDataModule):
         self.csv = Path(csv)
         self.root = self.csv.parent
         targets = target if isinstance(target, list | tuple) else [target]
-        self.columns = OwnColumns([str(name) for name in targets], split_column, group, plausible or {})
+        split_column, group = (None if name is None else str(name) for name in (split_column, group))
+        bounds = {str(name): ends for name, ends in (plausible or {}).items()}
+        self.columns = OwnColumns([str(name) for name in targets], split_column, group, bounds)
         self.division = own_division(split or {}, self.columns)
 
     @property
@@ -225,7 +227,7 @@ def find_files(table: Table, column: str, root: Path, problems: Problems) -> tup
     names = [_relative(path, root) for path in written]
     files = [root / name for name in names]
     inside = [bool(path) and not climbs_out(name) for path, name in zip(written, names, strict=True)]
-    good = np.array([within and file.is_file() for within, file in zip(inside, files, strict=True)], dtype=bool)
+    good = np.array([within and is_file(file) for within, file in zip(inside, files, strict=True)], dtype=bool)
     if any(inside) and not good.any():
         first = files[inside.index(True)]
         raise UserError(
@@ -341,8 +343,11 @@ def _warn_of_torn_groups(table: str, column: str, groups: Sequence[str], parts: 
 def _relative(path: str, root: Path) -> str:
     """A path as the folder knows it, with slashes, and without the folder where it is absolute and within it."""
     plain = Path(os.path.normpath(path.replace("\\", "/")))
-    home = Path(os.path.abspath(root))  # noqa: PTH100 - Path.resolve would follow links
-    return (plain.relative_to(home) if plain.is_relative_to(home) else plain).as_posix()
+    if plain.is_absolute():
+        for home in (Path(os.path.abspath(root)), root.resolve()):  # noqa: PTH100 - as written, and where links lead
+            if plain.is_relative_to(home):
+                return plain.relative_to(home).as_posix()
+    return plain.as_posix()
 
 
 def _is_range(bounds: object) -> bool:

@@ -56,6 +56,11 @@ class Problems:
         return dict(Counter(problem.kind for problem in self._problems).most_common())
 
     @property
+    def lines(self) -> list[str]:
+        """Each problem in words."""
+        return [str(problem) for problem in self._problems]
+
+    @property
     def samples(self) -> str:
         """How many samples have a problem, in words; one may have several."""
         count = len({problem.where for problem in self._problems})
@@ -73,5 +78,5 @@ class Problems:
         raise UserError(
             f"{dataset}: {self.samples} cannot be used ({kinds}). Mend them, or train without them: "
             "data.on_bad=skip. They are:",
-            [str(problem) for problem in self._problems],
+            self.lines,
         )

@@ -55,6 +55,8 @@ class Recording:
             raise ValueError(f"shape {found.shape}, not {(self.channels, self.samples)} as its header says")
         if bad := int(np.count_nonzero(~np.isfinite(found))):
             raise ValueError(f"{bad} values are NaN or infinite")
+        if np.abs(found).max(initial=0) > np.finfo(np.float32).max:
+            raise ValueError("values beyond what float32 holds")
         return found
 
 
@@ -116,7 +118,10 @@ class RecordingStore:
             missing = [recording for recording in recordings if recording.path not in self._memory]
             self._run(missing, self._hold, what)
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"data.cache_dir: {self.folder} cannot be made ({error.strerror})") from error
         with FileLock(self.folder / ".lock"):  # a second process waits, then finds them
             for left in self.folder.glob(".*.npy"):  # unfinished, of a process that was killed
                 left.unlink()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -54,11 +53,11 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
             raise ValueError(f"channels: {len(channels)} are named, and input.channels is {in_channels}")
         if root is not None:
             self.root = Path(root)
-        self.input = input
+        self.input = str(input)
         self.in_channels = in_channels
         self.key = key
         self.channels = None if channels is None else list(channels)
-        self.rate_column = rate_column
+        self.rate_column = None if rate_column is None else str(rate_column)
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
         """Read the table and the header of every file; what cannot be used becomes a problem."""
@@ -224,5 +223,7 @@ def _array(path: Path, key: str | None) -> np.ndarray:
             if key is not None and key not in arrays.files:
                 raise ValueError(f"no array {key}: it has {', '.join(arrays.files)}")
             return arrays[key or arrays.files[0]]
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+    except ValueError:
+        raise
+    except Exception as error:  # a damaged file can bring up almost anything
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error

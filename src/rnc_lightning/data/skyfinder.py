@@ -12,7 +12,7 @@ The paper's lists are not published, nor how near it had to be.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ from rnc_lightning.data.images import ImageFiles
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.published import Published
 from rnc_lightning.data.splits import PARTS, Split, SplitName
-from rnc_lightning.data.tables import Table, duplicates, read_table
+from rnc_lightning.data.tables import NO_NUMBER, Table, duplicates, read_table
 from rnc_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -177,13 +177,32 @@ def local_moments(table: Table) -> np.ndarray:
 
 
 def find_pictures(root: Path) -> pd.Series:
-    """Every picture under a folder: paths by key `<CamId>/<Filename>`. Of copies the first path is taken."""
+    """Every picture under a folder: paths by key `<CamId>/<Filename>`. Of copies that below `images/` is taken."""
     found: dict[str, Path] = {}
-    for folder, _, names in sorted(os.walk(root, followlinks=True)):
+    copies = 0
+    for folder, names in sorted(_folders(root), key=lambda pair: (not pair[0].startswith(f"{root / 'images'}"), pair)):
         for name in names:
             if name.lower().endswith(_SUFFIXES):
-                found.setdefault(f"{os.path.basename(folder)}/{name}", Path(folder, name))  # noqa: PTH119
+                key = f"{os.path.basename(folder)}/{name}"  # noqa: PTH119
+                copies += found.setdefault(key, path := Path(folder, name)) != path
+    if copies:
+        log.warning(
+            "SkyFinder: %d pictures lie in more than one folder named by their camera; those in %s/images are taken",
+            *(copies, root),
+        )
     return pd.Series(found, dtype=object)
+
+
+def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each folder below one, itself included, with its files; where links lead to it again, once."""
+    seen: set[tuple[int, int]] = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        status = os.stat(folder)  # noqa: PTH116
+        if (known := (status.st_dev, status.st_ino)) in seen:
+            inner.clear()
+            continue
+        seen.add(known)
+        yield folder, names
 
 
 def with_pictures(rows: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
@@ -237,7 +256,8 @@ def nearest_to_eleven(rows: pd.DataFrame) -> pd.DataFrame:
 def _labelled(table: Table, problems: Problems) -> Table:
     """The rows with a plausible temperature."""
     values = table.numbers("TempM")
-    unknown = (_texts(table, "TempM") == "").to_numpy() | (values <= _NO_LABEL[0]) | (values >= _NO_LABEL[1])
+    unknown = _texts(table, "TempM").str.lower().isin(NO_NUMBER).to_numpy()
+    unknown |= (values <= _NO_LABEL[0]) | (values >= _NO_LABEL[1])
     log.info("SkyFinder: %d of %d rows have no temperature", unknown.sum(), len(table))
     table = table.kept(~unknown)
     table = _without(table, np.isnan(table.numbers("TempM")), "TempM not a number", "TempM", problems)

@@ -24,11 +24,11 @@ class TableDataModule(OwnTableDataModule):
 
     def __init__(self, *, input: str = "path", root: str | None = None, **table: Any) -> None:
         super().__init__(**table)
-        self.input = input
+        self.input = str(input)
         if root is not None:
             self.root = Path(root)
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
         """Read the table and look for every image; rows that cannot be used become problems."""
         rows, files = self.file_rows(self.input, problems)
-        return rows.splits(lambda chosen: ImageFiles([files[i] for i in chosen]))
+        return rows.splits(lambda chosen: ImageFiles([files[i] for i in chosen], [rows.table.where(i) for i in chosen]))

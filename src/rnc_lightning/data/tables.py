@@ -1,7 +1,10 @@
 """Tables of samples (CSV or Parquet) as people really have them, with every complaint naming file and row."""
 
+import csv
 import os
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,11 @@ import pandas as pd
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.errors import UserError
 
+NO_NUMBER = ("", "nan", "na", "n/a", "nat", "none", "null")  # what stands for a number that is missing
 _SEPARATORS = (",", ";", "\t", "|")
+_PARQUET = (".parquet", ".pq")
+_WIDE = 40  # columns; of a wider table only those wanted are kept while it is read
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # 1,220: a thousand and more, or a decimal comma
 
 
 class Table:
@@ -40,13 +47,19 @@ class Table:
         ]
 
     def numbers(self, column: str) -> np.ndarray:
-        """A column as float64; NaN where a cell is empty or no number. Decimal commas are understood."""
+        """A column as float64; NaN where a cell is empty, no number, or beyond what float32 holds.
+
+        Decimal commas are understood where the column leaves no doubt: no cell with a point beside them, and not each
+        of them such that it may part thousands.
+        """
         values = self.frame[column]
-        found = pd.to_numeric(values, errors="coerce")
-        if found.isna().any() and not pd.api.types.is_numeric_dtype(values):
-            commas = pd.to_numeric(values.astype("string").str.replace(",", ".", regex=False), errors="coerce")
-            found = found.astype("Float64").fillna(commas.astype("Float64"))
-        return found.to_numpy(dtype=np.float64, na_value=np.nan)
+        kinds = pd.api.types
+        if not kinds.is_numeric_dtype(values) or kinds.is_complex_dtype(values):
+            if kinds.is_datetime64_any_dtype(values) or kinds.is_timedelta64_dtype(values):
+                return np.full(len(values), np.nan)  # pandas would take their internal counts
+            values = _with_points(values.astype("string").str.strip())
+        found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.where(np.abs(found) <= np.finfo(np.float32).max, found, np.nan)
 
     def kept(self, keep: np.ndarray) -> "Table":
         """The rows where a mask is true, their numbers unchanged."""
@@ -65,15 +78,14 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = (),
     Raises:
         UserError: Where the file is missing, is no table, or lacks a column.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"there is no {path}. {missing}".strip())
     wanted = {*columns, *optional}
-    frame = _parquet(path) if path.suffix in (".parquet", ".pq") else _csv(path, wanted)
+    frame = _parquet(path, wanted) if is_parquet(path) else _csv(path, wanted)
     absent = [column for column in columns if column not in frame.columns]
     if absent:
-        raise UserError(
-            f"{path} has no column {', '.join(absent)}; its columns are {', '.join(map(str, frame.columns))}"
-        )
+        there = frame.columns if is_parquet(path) else csv_header(path, wanted)[0]
+        raise UserError(f"{path} has no column {', '.join(absent)}; its columns are {', '.join(there)}")
     return Table(path, frame[[column for column in frame.columns if column in wanted]])
 
 
@@ -96,7 +108,7 @@ def labels(
         texts: list[str] | None = None
         for i in np.flatnonzero(~np.isfinite(values[:, d])).tolist():
             texts = texts or table.texts(column)
-            if texts[i] == "" or texts[i].lower() == "nan":
+            if texts[i].lower() in NO_NUMBER:
                 problems.add(f"{column} missing", table.where(i))
             else:
                 problems.add(f"{column} not a finite number", table.where(i), repr(texts[i]))
@@ -124,6 +136,16 @@ def duplicates(keys: Sequence[str], table: Table, what: str, problems: Problems)
     return repeated
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether a table is Parquet, by its name."""
+    return path.suffix.lower() in _PARQUET
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+
+
 def climbs_out(relative: str) -> bool:
     """Whether a path from a table leads out of the folder that it is relative to.
 
@@ -134,30 +156,47 @@ def climbs_out(relative: str) -> bool:
     return Path(plain).is_absolute() or plain.split("/")[0] == ".." or (len(plain) > 1 and plain[1] == ":")
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except ImportError as error:
         raise UserError(f"{path}: Parquet needs pyarrow: pip install 'rnc-lightning[parquet]'") from error
     except (ValueError, OSError) as error:
         raise UserError(f"{path} is not a Parquet file: {_first_line(error)}") from error
+    frame.columns = [name.strip() if isinstance(name, str) else str(name) for name in frame.columns]
+    refuse_twice(path, list(frame.columns), wanted)
     return frame.set_axis(range(1, len(frame) + 1), axis=0)
+
+
+def _with_points(cells: pd.Series) -> pd.Series:
+    """Cells of text whose decimal commas are points; left as they are where a comma may mean something else."""
+    commas = cells.str.contains(",", regex=False).fillna(False)
+    if not commas.any() or cells.str.contains(r"\d\.\d").fillna(False).any():
+        return cells
+    if cells[commas].str.fullmatch(_THOUSANDS).all():
+        return cells
+    return cells.str.replace(",", ".", regex=False)
 
 
 def _csv(path: Path, wanted: set[str]) -> pd.DataFrame:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-        separator = max(_SEPARATORS, key=lambda s: (len(wanted & _cells(header, s)), header.count(s)))
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            encoding="utf-8-sig",
-            dtype="string",
-            skip_blank_lines=False,  # else the rows' numbers would not be those of an editor
-            index_col=False,  # else a separator at the end of each row would shift all columns by one
-            skipinitialspace=True,
-        )
+        names, separator = csv_header(path, wanted)
+        with warnings.catch_warnings(record=True) as longer:
+            warnings.simplefilter("always", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                sep=separator,
+                encoding="utf-8-sig",
+                dtype="string",
+                usecols=(lambda name: name.strip() in wanted) if len(names) > _WIDE else None,
+                skip_blank_lines=False,  # else the rows' numbers would not be those of an editor
+                index_col=False,  # else a separator at the end of each row would shift all columns by one
+                skipinitialspace=True,
+                keep_default_na=False,  # NA may be the name of something
+                na_values=[""],
+            )
+        if longer:
+            _refuse_surplus_cells(path, separator, len(names))
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
@@ -167,8 +206,39 @@ def _csv(path: Path, wanted: set[str]) -> pd.DataFrame:
     return frame.dropna(how="all")
 
 
-def _cells(header: str, separator: str) -> set[str]:
-    return {cell.strip().strip('"') for cell in header.split(separator)}
+def csv_header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
+    """The names in a CSV's first row, and its separator: the one by which most of the wanted names are there.
+
+    Raises:
+        UserError: Where a wanted name is there twice.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        header = file.readline()
+    rows = {separator: next(csv.reader([header], delimiter=separator), []) for separator in _SEPARATORS}
+    cells = {separator: [cell.strip() for cell in row] for separator, row in rows.items()}
+    separator = max(cells, key=lambda s: (len(set(wanted) & set(cells[s])), len(cells[s])))
+    refuse_twice(path, cells[separator], wanted)
+    return cells[separator], separator
+
+
+def refuse_twice(path: Path, names: Sequence[str], wanted: Collection[str]) -> None:
+    """Refuse a table with two columns of one name.
+
+    Raises:
+        UserError: Where one of those wanted is there twice.
+    """
+    if twice := sorted({name for name in names if name in wanted and names.count(name) > 1}):
+        raise UserError(f"{path} has the column {', '.join(twice)} twice: rename one")
+
+
+def _refuse_surplus_cells(path: Path, separator: str, columns: int) -> None:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for number, row in enumerate(csv.reader(file, delimiter=separator), start=1):
+            if any(cell.strip() for cell in row[columns:]):
+                raise UserError(
+                    f"{path}, row {number}, has {len(row)} cells, its header {columns}: quote what holds a "
+                    f"{separator!r}, such as a number with a decimal comma, or use another separator"
+                )
 
 
 def _first_line(error: Exception) -> str:
