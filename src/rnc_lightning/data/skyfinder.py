@@ -257,7 +257,7 @@ def _labelled(table: Table, problems: Problems) -> Table:
     """The rows with a plausible temperature."""
     values = table.numbers("TempM")
     unknown = _texts(table, "TempM").str.lower().isin(NO_NUMBER).to_numpy()
-    unknown |= (values <= _NO_LABEL[0]) | (values >= _NO_LABEL[1])
+    unknown = unknown | (values <= _NO_LABEL[0]) | (values >= _NO_LABEL[1])
     log.info("SkyFinder: %d of %d rows have no temperature", unknown.sum(), len(table))
     table = table.kept(~unknown)
     table = _without(table, np.isnan(table.numbers("TempM")), "TempM not a number", "TempM", problems)
