@@ -34,7 +34,7 @@ demo: $(VENV)/.installed ## L1 against Rank-N-Contrast on rotated digits: a tabl
 	$(BIN)/python -m rnc_lightning.demo
 
 test: $(VENV)/.installed-dev ## All tests but the slow ones
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses=2 --dist=worksteal
 
 test-slow: $(VENV)/.installed-dev ## The slow tests
 	$(BIN)/python -m pytest -m slow
@@ -86,11 +86,11 @@ study-imitations: $(VENV)/.installed ## The study of experiments/imitations: mad
 	  grep -qs "^- $$name:" $(MADE)/MADE_DATA.txt || $(BIN)/python -m rnc_lightning.data imitate $$name --out $(MADE) \
 	    || exit 1; \
 	done
-	$(IMITATED) +experiment=agedb_rnc,agedb_l1 $(SMALL_IMAGES)
-	$(IMITATED) +experiment=imdb_wiki_rnc,imdb_wiki_l1 $(SMALL_IMAGES) data.train_size=2000
-	$(IMITATED) +experiment=tuab_rnc,tuab_l1 $(SMALL_SIGNALS)
-	$(IMITATED) +experiment=mpiifacegaze_rnc,mpiifacegaze_l1 $(SMALL_IMAGES)
-	$(IMITATED) +experiment=skyfinder_rnc,skyfinder_l1 $(SMALL_IMAGES)
+	$(IMITATED) data=agedb method=rnc,l1 $(SMALL_IMAGES)
+	$(IMITATED) data=imdb_wiki method=rnc,l1 $(SMALL_IMAGES) data.train_size=2000
+	$(IMITATED) data=tuab method=rnc,l1 $(SMALL_SIGNALS)
+	$(IMITATED) data=mpiifacegaze method=rnc,l1 $(SMALL_IMAGES)
+	$(IMITATED) data=skyfinder method=rnc,l1 $(SMALL_IMAGES)
 	$(BIN)/python -m rnc_lightning.report runs/imitations --out experiments/imitations/results
 
 TUNE := OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc seed=100,101 \
