@@ -9,18 +9,17 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from torch import nn
 
 from rnc_lightning.code_version import code_version
 from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.files import write_text, write_whole
+from rnc_lightning.locks import held
 from rnc_lightning.run_directory import shaping
 from rnc_lightning.stages.fit import StageSummary
 
@@ -78,7 +77,7 @@ class SharedEncoders:
         name = shape_hash(shape)
         home = self.root / name
         self.root.mkdir(parents=True, exist_ok=True)
-        with _held(self.root / f"{name}.lock", home):
+        with held(self.root / f"{name}.lock", f"is training the encoder {home}"):
             if (damage := _damage(home, encoder)) is not None:
                 if damage:
                     log.warning("the shared encoder %s cannot be used and is trained again: %s", home, damage)
@@ -107,18 +106,3 @@ def _damage(home: Path, encoder: nn.Module) -> str | None:
     except (ValueError, TypeError) as error:
         return str(error)
     return None
-
-
-@contextmanager
-def _held(path: Path, home: Path) -> Iterator[None]:
-    """Hold a lock file; say why nothing happens while another process has it."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("another process is training the encoder %s: waiting for it", home)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

@@ -18,14 +18,12 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import Progress
@@ -34,6 +32,7 @@ from rnc_lightning.data.crop import Pixels
 from rnc_lightning.data.images import ImageFiles
 from rnc_lightning.errors import UserError
 from rnc_lightning.files import write_whole
+from rnc_lightning.locks import held
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +105,7 @@ def cached_images(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the image cache {directory} cannot be made ({error.strerror})") from error
-    with _held(directory / f"{build.key}.lock"):
+    with held(directory / f"{build.key}.lock", f"builds the image cache in {directory}"):
         if (cache := build.finished()) is not None:
             return cache
         build.drop_former()
@@ -277,21 +276,6 @@ def _write_at(file: BinaryIO, content: bytes, start: int) -> None:
     while content:  # one call writes at most 2 GB, and less where the disk is full
         written = os.pwrite(file.fileno(), content, start)
         content, start = content[written:], start + written
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Hold a lock file; say why nothing happens while another process has it."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("another process builds the image cache (%s): waiting for it", path)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _present(cache: CachedImages | None) -> CachedImages:

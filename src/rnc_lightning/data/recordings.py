@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from rich.progress import track
 
 from rnc_lightning.data.datamodule import RegressionDataModule
@@ -21,6 +20,7 @@ from rnc_lightning.data.eeg import Preprocessing
 from rnc_lightning.data.splits import Groups, Split, SplitName
 from rnc_lightning.errors import UserError
 from rnc_lightning.files import write_whole
+from rnc_lightning.locks import held
 
 _VERSION = 1  # to be raised when the preprocessing changes, so that nothing old is taken for new
 _HEADER = 128  # bytes of an .npy file beside its samples
@@ -122,7 +122,7 @@ class RecordingStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"data.cache_dir: {self.folder} cannot be made ({error.strerror})") from error
-        with FileLock(self.folder / ".lock"):  # a second process waits, then finds them
+        with held(self.folder / ".lock", f"preprocesses {what}"):
             for left in self.folder.glob(".*.npy"):  # unfinished, of a process that was killed
                 left.unlink()
             missing = [recording for recording in recordings if not self._cached(recording)]

@@ -7,7 +7,9 @@
 Age and sex are in each file's header. The corpus' own train and eval parts are for another task and are put together.
 """
 
+import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +29,8 @@ _HOW_TO_GET = (
     "that {root}/v3.0.1/edf/train exists (or v2.0.0). Elsewhere: data.root=..., paths.data_dir=... or the environment "
     "variable RNC_DATA."
 )
+log = logging.getLogger(__name__)
+
 _PARTS = ("train", "eval")
 _PATHOLOGY = ("normal", "abnormal")
 _PLAUSIBLE = (0.0, 120.0)
@@ -81,6 +85,7 @@ class TUABDataModule(RecordingsDataModule):
         self.root = Path(root)
         self.channels = list(channels)
         self.pathology = list(pathology)
+        self._sexes: Counter[str] = Counter()
         self.start = start
         self.duration = duration
         self.division: Division = Division(**{"by": "subject", **(split or {})})
@@ -89,10 +94,12 @@ class TUABDataModule(RecordingsDataModule):
         """List the recordings by their headers; what cannot be used becomes a problem."""
         assert self.root is not None
         edf = edf_folder(self.root)
+        self._sexes.clear()
         files = first_recordings(list_recordings(edf, self.pathology, problems))
         if not files and not len(problems):
             raise UserError(f"{edf} has no {' or '.join(self.pathology)} recordings. {_how_to_get(self.root)}")
         found = [(file, one) for file in files if (one := self._labelled(file, edf.parent, problems)) is not None]
+        log.info("TUAB: recordings by sex: %s", ", ".join(f"{sex} {n}" for sex, n in sorted(self._sexes.items())))
         parts = self._parts([one.name for _, one in found], [file.subject for file, _ in found], problems)
         settings = {"channels": self.channels, "start": self.start, "duration": self.duration}
         chosen: dict[SplitName, list[LabelledRecording]] = {part: [] for part in PARTS}
@@ -112,6 +119,7 @@ class TUABDataModule(RecordingsDataModule):
         except ValueError as error:
             problems.add("unreadable recording", where, str(error))
             return None
+        self._sexes[header.sex or "unknown"] += 1
         age = _plausible_age(header, where, problems)
         recording = self._recording(file.path, header, problems)
         if recording is None or age is None:
