@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from rnc_lightning import distributed
 from rnc_lightning.targets import TargetSpec
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -49,5 +50,6 @@ class Stage(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def log_epoch(self, name: str, value: Tensor, batch_size: int, progress: bool = False) -> None:
-        """Log the epoch's mean of a value, weighted by batch size."""
-        self.log(name, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=progress)
+        """Log the epoch's mean of a value, weighted by batch size, over all processes."""
+        several = distributed.world_size() > 1
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=progress, sync_dist=several)

@@ -4,6 +4,7 @@ In a single process everything here leaves its argument as it is.
 """
 
 import math
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -19,6 +20,41 @@ def world_size() -> int:
 def rank() -> int:
     """This process among them, from 0 up."""
     return dist.get_rank() if world_size() > 1 else 0
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes files: rank 0, or the only one."""
+    return rank() == 0
+
+
+def join(place: int, processes: int, backend: str) -> None:
+    """Become one of several processes; the address is that of the environment (MASTER_ADDR, MASTER_PORT).
+
+    A process may wait for another as long as a lock is held elsewhere, so the patience is a day.
+    """
+    dist.init_process_group(backend, rank=place, world_size=processes, timeout=timedelta(days=1))
+
+
+def leave() -> None:
+    """Be a single process from here on; every process does so, and at the same point."""
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def said_by_first(value: Any) -> Any:
+    """What rank 0 gives, a plain value, in every process."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
 def gathered(part: Tensor) -> Tensor:
@@ -49,6 +85,14 @@ def shared_out(share: Tensor) -> Tensor:
         return share
     scaled = share * world_size()
     return scaled + (summed(share) - scaled.detach())
+
+
+def weighted_by_rows(mean: Tensor, rows: int) -> Tensor:
+    """A process' mean over its rows, weighted so that DDP's mean of gradients is that of the mean over all rows."""
+    if world_size() == 1:
+        return mean
+    total = float(summed(torch.tensor(float(rows), device=mean.device)))
+    return mean * (rows * world_size() / total)
 
 
 def summed(value: Tensor) -> Tensor:
