@@ -164,7 +164,7 @@ def _quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # a frozen encoder
     warnings.filterwarnings("ignore", message=".*number of training batches.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")  # on resuming
-    warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")  # metrics join by themselves
+    warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")  # all are joined before
     warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")  # stage one has none
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -91,8 +91,15 @@ def weighted_by_rows(mean: Tensor, rows: int) -> Tensor:
     """A process' mean over its rows, weighted so that DDP's mean of gradients is that of the mean over all rows."""
     if world_size() == 1:
         return mean
-    total = float(summed(torch.tensor(float(rows), device=mean.device)))
-    return mean * (rows * world_size() / total)
+    return mean * (rows * world_size() / summed(torch.tensor(float(rows), device=mean.device)))
+
+
+def mean_over_rows(mean: Tensor, rows: int) -> tuple[Tensor, int]:
+    """A process' mean over its rows as the mean over all rows, and how many those are; without a gradient."""
+    if world_size() == 1:
+        return mean, rows
+    total = summed(torch.stack([mean.detach().double() * rows, mean.new_tensor(rows, dtype=torch.float64)]))
+    return (total[0] / total[1]).to(mean.dtype), int(total[1])
 
 
 def summed(value: Tensor) -> Tensor:

@@ -51,5 +51,6 @@ class Stage(LightningModule):
 
     def log_epoch(self, name: str, value: Tensor, batch_size: int, progress: bool = False) -> None:
         """Log the epoch's mean of a value, weighted by batch size, over all processes."""
-        several = distributed.world_size() > 1
-        self.log(name, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=progress, sync_dist=several)
+        # Put together here: Lightning rounds the mean batch size of uneven processes down to a whole number.
+        value, batch_size = distributed.mean_over_rows(value, batch_size)
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=progress)
