@@ -131,7 +131,12 @@ def processes(trainer: Mapping[str, Any]) -> int:
 
     >>> processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), processes({"devices": 1})
     (2, 1)
+
+    Raises:
+        UserError: For more than one machine.
     """
+    if trainer.get("num_nodes", 1) != 1:
+        raise UserError("trainer.num_nodes: runs on several machines are not supported yet; set 1")
     devices = trainer.get("devices", 1)
     if isinstance(devices, list):
         return len(devices)

@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,3 +83,36 @@ def test_a_batch_that_cannot_be_divided_is_one_line(start: Start) -> None:
     ):
         start("run", "trainer=ddp_cpu", "trainer.devices=5")
     assert json.loads(Path("run/result.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_ends_the_run_and_the_same_command_goes_on(rank: int, start: Start) -> None:
+    words = [*WORDS, "trainer=ddp_cpu", "recipe.pretrain.epochs=40", "paths.encoder_dir=null"]
+    undisturbed = start("undisturbed", *words[len(WORDS) :])
+    command = [sys.executable, "-m", "rnc_lightning.train", *words, "paths.run_dir=killed"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    history = Path("killed/stages/pretrain/metrics.csv")
+    deadline = time.monotonic() + 120
+    while not history.is_file() or history.read_text().count("\n") < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(_process_of(rank), signal.SIGKILL)
+    printed, _ = running.communicate(timeout=60)
+    assert running.returncode == 1, printed
+    assert f"process {rank} of 2 ended with signal SIGKILL" in printed
+    assert json.loads(Path("killed/result.json").read_text())["status"] == "failed"
+    assert 4 <= history.read_text().count("\n") < 40  # it was in the middle
+    subprocess.run(command, check=True, capture_output=True)
+    result = json.loads(Path("killed/result.json").read_text())
+    assert result["test"] == undisturbed["test"]
+    assert Path("killed/predictions.csv").read_bytes() == Path("undisturbed/predictions.csv").read_bytes()
+
+
+def _process_of(rank: int) -> int:
+    """The process of a run that has this rank."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    for pid in (int(line.split()[0]) for line in listed if "rnc_lightning.rank" in line):
+        if f"RANK={rank}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            return pid
+    raise AssertionError("no such process")

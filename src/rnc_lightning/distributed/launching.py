@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from rnc_lightning.errors import UserError
+
 _PARENT = "RNC_PARENT_PROCESS"
 _PATIENCE = 15.0  # seconds that children have to end by themselves
 _POLL = 0.1
 
 
-class ProcessFailedError(RuntimeError):
+class ProcessFailedError(UserError):
     """A process ended with an error; the message says which, and where it wrote why."""
 
 
