@@ -17,7 +17,8 @@ for variable in ("RNC_DATA", "RNC_RUNS", "HYDRA_FULL_ERROR", "WANDB_API_KEY"):
 import torch  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the modules that make data
+for _folder in (".", "distributed"):  # modules that make data, programs that tests start
+    sys.path.insert(0, str(Path(__file__).parent / _folder))
 torch.set_num_threads(1)
 
 TINY_DIGITS = (

@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning import Trainer
 
+from rnc_lightning import distributed
 from rnc_lightning.code_version import training_code_version
 from rnc_lightning.composition import Parts
 from rnc_lightning.data.datamodule import RegressionDataModule
@@ -28,6 +29,7 @@ def execute(
 ) -> dict[str, Any]:
     """Fit what is not fitted yet, test the last stage, write everything but the final `result.json`; returns it.
 
+    Over several processes all of them fit, and the first one writes and tests; the others return the identity alone.
     All parts are built before the directory is made, so that what cannot run leaves none behind.
     """
     plans = {stage: parts.plan(stage) for stage in config["stages"]}
@@ -44,9 +46,11 @@ def execute(
     regressor.fit_labels(labels)
 
     identity = {**identity, "dataset": dataset_name(config["dataset"], datamodule)}
-    directory.begin(config, identity)
-    directory.check_data(datamodule.fingerprint)
-    datamodule.write_division(directory.path / "split.csv")
+    if distributed.is_first():
+        directory.begin(config, identity)
+        directory.check_data(datamodule.fingerprint)
+        datamodule.write_division(directory.path / "split.csv")
+    distributed.wait_for_all()
     origin = {
         "run": name,
         "encoder": config["encoder"],
@@ -74,7 +78,7 @@ def execute(
     before: Path | None = None
     for stage, module in modules.items():
         place = directory.stage(stage)
-        if StageSummary.read(place) is not None and _usable(module, place):
+        if _finished(module, place):
             log.info("stage %s is finished already", stage)
         elif isinstance(module, Pretrain) and before is None and encoder_dir:
             shape = encoder_shape(config, stage, datamodule.fingerprint)
@@ -86,7 +90,14 @@ def execute(
             fit(stage, place)
         before = place / "encoder.safetensors"
 
-    tester = make_trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1)
+    first = distributed.is_first()
+    distributed.leave()
+    if not first:
+        return identity
+    # One process alone tests, so that no sample counts twice.
+    tester = make_trainer(
+        logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1, num_nodes=1, strategy="auto"
+    )
     return {**identity, **_finish(modules, datamodule, tester, directory, name)}
 
 
@@ -133,10 +144,18 @@ def _finish(
     }
 
 
+def _finished(module: Stage, place: Path) -> bool:
+    """Whether the stage is finished and its weights could be loaded, in every process."""
+    distributed.wait_for_all()
+    usable = distributed.said_by_first(_usable(module, place) if distributed.is_first() else None)
+    return usable and (distributed.is_first() or _usable(module, place))
+
+
 def _usable(module: Stage, place: Path) -> bool:
     """Whether a finished stage's weights could be loaded; an encoder that was damaged since is no use."""
     summary = StageSummary.read(place)
-    assert summary is not None
+    if summary is None:
+        return False
     if not isinstance(module, Pretrain):
         load_weights(module, place / summary.checkpoint)
         return True

@@ -10,12 +10,14 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from rnc_lightning import distributed
 from rnc_lightning.code_version import code_version
 from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.files import write_text, write_whole
@@ -77,21 +79,28 @@ class SharedEncoders:
         name = shape_hash(shape)
         home = self.root / name
         self.root.mkdir(parents=True, exist_ok=True)
-        with held(self.root / f"{name}.lock", f"is training the encoder {home}"):
-            if (damage := _damage(home, encoder)) is not None:
-                if damage:
+        lock = held(self.root / f"{name}.lock", f"is training the encoder {home}")
+        with lock if distributed.is_first() else nullcontext():
+            damage = distributed.said_by_first(_damage(home, encoder) if distributed.is_first() else None)
+            if damage is not None:
+                if damage and distributed.is_first():
                     log.warning("the shared encoder %s cannot be used and is trained again: %s", home, damage)
                     shutil.rmtree(home)
                 log.info("training the encoder %s, which other runs can share", home)
-                write_text(home / "shape.json", json.dumps(shape, indent=1, default=str))
+                if distributed.is_first():
+                    write_text(home / "shape.json", json.dumps(shape, indent=1, default=str))
+                distributed.wait_for_all()
                 train(home)
                 load_encoder(encoder, home / "encoder.safetensors")
             else:
                 trainer = read_card(home / "encoder.safetensors").get("run")
                 who = "this run" if trainer == run else trainer or "an unnamed run"
                 log.info("reusing the encoder %s, trained by %s; its checksum is right", home, who)
-            for file in _HANDED_OVER:
+                if not distributed.is_first():  # which has loaded it to see whether it is whole
+                    load_encoder(encoder, home / "encoder.safetensors")
+            for file in _HANDED_OVER if distributed.is_first() else ():
                 write_whole(into / file, partial(shutil.copyfile, home / file))
+            distributed.wait_for_all()
 
 
 def _damage(home: Path, encoder: nn.Module) -> str | None:

@@ -4,15 +4,18 @@ Composes the configuration, checks it, runs the stages in order, tests the regre
 Nothing heavy is imported before the configuration has been looked at.
 """
 
+import json
 import logging
+import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from rnc_lightning.cli import run_cli, task
@@ -39,14 +42,13 @@ def run(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float | Non
     config = plain(cfg)
     check_keys(config)
     console = Console()
-    name = run_name(config, overrides)
     directory = RunDirectory(run_path(config, overrides))
     directory.check(config)
     result = directory.finished()
     if result is None:
         if config["print_config"]:
             _print_config(config, console)
-        result = _run_stages(cfg, config, directory, name, _identity(config, overrides))
+        result = _run_stages(cfg, config, directory, overrides)
     else:
         log.info("%s is finished already: nothing to train", directory.path)
 
@@ -63,34 +65,88 @@ def returned_metrics(result: dict[str, Any]) -> dict[str, float | None]:
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
-def _run_stages(
-    cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, name: str, identity: dict[str, Any]
-) -> dict[str, Any]:
+def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+    """Do what a run does in this process, alone or as one of several, and return its result without a status."""
     from rnc_lightning import loggers
     from rnc_lightning.execution import execute
 
-    parts = Parts(cfg)
-    began = time.perf_counter()
+    config = plain(cfg)
     _quiet_lightning()
+    exit_code = 1
     try:
-        result = execute(parts, config, directory, name, identity)
-    except Exception as error:
-        loggers.finish(exit_code=1)
-        if directory.begun():
-            reason = f"{type(error).__name__}: {error}"
-            directory.write_result({**identity, **(directory.result() or {}), "status": "failed", "reason": reason})
+        directory = RunDirectory(run_path(config, overrides))
+        result = execute(Parts(cfg), config, directory, run_name(config, overrides), _identity(config, overrides))
+        exit_code = 0
+    except Exception:
         raise
     except BaseException as stop:  # a person's Ctrl-C, which Lightning turns into an exit: not a failure
-        loggers.finish(exit_code=130)
+        exit_code = 130
         raise KeyboardInterrupt from stop
-    result = {
-        **result,
-        "status": "finished",
-        "seconds": time.perf_counter() - began,
-    }
-    directory.write_result(result)
-    loggers.finish(exit_code=0)
+    finally:
+        loggers.finish(exit_code)
     return result
+
+
+def _run_stages(
+    cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str]
+) -> dict[str, Any]:
+    began = time.perf_counter()
+    count = processes(config["trainer"])
+    try:
+        result = execute_here(cfg, overrides) if count == 1 else _execute_in_processes(cfg, overrides, count, directory)
+    except Exception as error:
+        if directory.begun():
+            reason = f"{type(error).__name__}: {error}"
+            known = {**_identity(config, overrides), **(directory.result() or {})}
+            directory.write_result({**known, "status": "failed", "reason": reason})
+        raise
+    result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
+    directory.write_result(result)
+    return result
+
+
+def _execute_in_processes(
+    cfg: DictConfig, overrides: Sequence[str], count: int, directory: RunDirectory
+) -> dict[str, Any]:
+    """The same in processes of this run's own: what it returned in the first one, or the error that a user can mend."""
+    from rnc_lightning.distributed.launching import ProcessFailedError, python_module, run_processes
+
+    with tempfile.TemporaryDirectory() as folder:
+        task = Path(folder)
+        (task / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
+        (task / "words.json").write_text(json.dumps(list(overrides)), encoding="utf-8")
+        try:
+            run_processes(python_module("rnc_lightning.rank", folder), count, directory.path / "processes")
+        except ProcessFailedError as failure:
+            if not (task / "error.json").is_file():
+                raise
+            error = json.loads((task / "error.json").read_text(encoding="utf-8"))
+            raise UserError(error["message"], error["details"]) from failure
+        result: dict[str, Any] = json.loads((task / "result.json").read_text(encoding="utf-8"))
+        return result
+
+
+def processes(trainer: Mapping[str, Any]) -> int:
+    """How many processes the trainer's configuration asks for.
+
+    >>> processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), processes({"devices": 1})
+    (2, 1)
+
+    Raises:
+        UserError: For more than one machine.
+    """
+    if trainer.get("num_nodes", 1) != 1:
+        raise UserError("trainer.num_nodes: runs on several machines are not supported yet; set 1")
+    devices = trainer.get("devices", 1)
+    if isinstance(devices, list):
+        return len(devices)
+    if isinstance(devices, int) and not isinstance(devices, bool) and devices > 0:
+        return devices
+    if trainer.get("accelerator") == "cpu" or devices not in (-1, "-1", "auto"):
+        return 1
+    import torch
+
+    return max(1, torch.cuda.device_count())
 
 
 def _identity(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -113,6 +169,7 @@ def _quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # a frozen encoder
     warnings.filterwarnings("ignore", message=".*number of training batches.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")  # on resuming
+    warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")  # all are joined before
     warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")  # stage one has none
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rnc_lightning.data.digits import DigitsDataModule
-from rnc_lightning.data.sampling import SeededSampler
+from rnc_lightning.data.sampling import SeededBatches, SeededSampler
 from rnc_lightning.data.splits import Split
 from rnc_lightning.data.transforms import augmented_digit, plain_digit
 from rnc_lightning.data.views import ViewsDataset
@@ -22,7 +22,7 @@ def _module(**changes: Any) -> DigitsDataModule:
 
 def _epoch(module: DigitsDataModule, epoch: int) -> list[dict[str, torch.Tensor]]:
     loader = module.train_dataloader()
-    loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+    loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
     return list(loader)
 
 
@@ -102,8 +102,19 @@ def test_seeds_tell_kinds_and_borders_apart() -> None:
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_without_shuffling_the_order_is_the_splits() -> None:
-    assert [draw.sample for draw in SeededSampler(4, seed=0, shuffle=False)] == [0, 1, 2, 3]
+@pytest.mark.parametrize("size", [16, 17, 21, 23])
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_the_batches_of_one(size: int, processes: int) -> None:
+    """Each training batch is divided without a rest; what is left of fewer samples than processes is left out."""
+    whole = [[d.sample for d in batch] for batch in SeededBatches(SeededSampler(size, 1), 6)]
+    shares = [list(SeededBatches(SeededSampler(size, 1), 6, share=(r, processes))) for r in range(processes)]
+    assert len({len(share) for share in shares}) == 1
+    for position, parts in enumerate(zip(*shares, strict=True)):
+        assert all(parts)
+        assert sorted(d.sample for part in parts for d in part) == sorted(whole[position])
+    assert sum(map(len, whole[len(shares[0]) :])) < processes
+    in_order = [d.sample for r in range(processes) for b in SeededBatches(size, 6, share=(r, processes)) for d in b]
+    assert sorted(in_order) == list(range(size))  # in validation nothing is left out
 
 
 @pytest.mark.parametrize(

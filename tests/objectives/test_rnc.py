@@ -519,7 +519,7 @@ def test_module_passes_its_settings_on() -> None:
     expected = rnc_loss_floor(targets, 2, target_distance="l2", tie_tolerance=0.3)
     assert torch.equal(module.floor(targets, 2), expected)
     assert repr(module) == (
-        "RnCLoss(temperature=0.5, similarity=cosine, target_distance=l2, chunk_size=4, tie_tolerance=0.3)"
+        "RnCLoss(temperature=0.5, similarity=cosine, target_distance=l2, chunk_size=4, tie_tolerance=0.3, gather=True)"
     )
     assert not list(module.parameters())
 

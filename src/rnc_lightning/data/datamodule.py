@@ -13,14 +13,15 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from rnc_lightning import distributed
 from rnc_lightning.data.batched_colour import finish_on_device
 from rnc_lightning.data.checking import CheckedFiles, unreadable
 from rnc_lightning.data.division import Division, write_division
-from rnc_lightning.data.features import SeededBatches, features_loader
+from rnc_lightning.data.features import features_loader
 from rnc_lightning.data.image_source import decoded_fast, decoded_once
 from rnc_lightning.data.problems import OnBad, Problems
 from rnc_lightning.data.published import Published
-from rnc_lightning.data.sampling import SeededSampler
+from rnc_lightning.data.sampling import SeededBatches, SeededSampler
 from rnc_lightning.data.splits import Split, SplitName, fingerprint
 from rnc_lightning.data.views import Transform, ViewsDataset
 from rnc_lightning.errors import UserError
@@ -242,38 +243,58 @@ class RegressionDataModule(LightningDataModule):
         return fingerprint(self.splits, self.content_digest())
 
     def train_dataloader(self) -> Loader:
-        """Augmented, shuffled anew each epoch."""
-        split = self.splits["train"]
+        """Augmented, shuffled anew each epoch; over several processes each one's share of every batch.
+
+        Raises:
+            UserError: Where a batch cannot be divided evenly.
+            ValueError: Where no batch would remain.
+        """
+        split, processes = self.splits["train"], distributed.world_size()
         if self.drop_last and len(split) < self.batch_size:
             raise ValueError(
                 f"batch_size: {self.batch_size} is more than the {len(split)} training samples, "
                 "and an incomplete batch is left out: no batch would remain"
             )
-        sampler = SeededSampler(len(split), self.seed)
+        if rest := self.batch_size % processes:
+            near = [n for n in (self.batch_size - rest, self.batch_size - rest + processes) if n]
+            raise UserError(
+                f"batch_size: {self.batch_size} samples, over all processes, cannot be divided among {processes}: "
+                f"take {' or '.join(map(str, near))}, or another trainer.devices"
+            )
+        batches = SeededBatches(SeededSampler(len(split), self.seed), self.batch_size, self.drop_last, self._share)
         if (features := self._features.get("train")) is not None:
-            return features_loader(features, split.targets, SeededBatches(sampler, self.batch_size, self.drop_last))
+            return features_loader(features, split.targets, batches)
         transform = self.train_transform if self.augment else self.eval_transform
-        dataset = ViewsDataset(split, transform, self.views, self._on_device())
-        return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=self.drop_last)
+        return self._loader(ViewsDataset(split, transform, self.views, self._on_device()), batches)
 
     def val_dataloader(self) -> Loader:
-        """In the order of the split, without augmentation."""
+        """In the order of the split, without augmentation; over several processes each one's share, none twice."""
+        split = self.splits["val"]
         if (features := self._features.get("val")) is not None:
-            sampler = SeededSampler(len(features), self.seed, shuffle=False)
-            return features_loader(features, self.splits["val"].targets, SeededBatches(sampler, self.eval_batch_size))
-        return self.plain_loader("val")
+            return features_loader(features, split.targets, self._in_order(len(features), self._share))
+        return self._plain_loader(split, self._share)
 
     def test_dataloader(self) -> Loader:
-        """In the order of the split, without augmentation."""
+        """In the order of the split, without augmentation; all of it, since one process alone tests."""
         return self.plain_loader("test")
 
     def plain_loader(self, name: SplitName) -> Loader:
-        """The inputs of any split in its order, without augmentation.
+        """The inputs of any split in its order, without augmentation, all of them in every process.
 
         Whoever takes batches from it without a Trainer gives them to `on_after_batch_transfer` himself.
         """
-        dataset = ViewsDataset(self.splits[name], self.eval_transform, on_device=self._on_device())
-        return self._loader(dataset, self.eval_batch_size)
+        return self._plain_loader(self.splits[name])
+
+    def _plain_loader(self, split: Split, share: tuple[int, int] = (0, 1)) -> Loader:
+        dataset = ViewsDataset(split, self.eval_transform, on_device=self._on_device())
+        return self._loader(dataset, self._in_order(len(split), share))
+
+    def _in_order(self, size: int, share: tuple[int, int] = (0, 1)) -> SeededBatches:
+        return SeededBatches(size, self.eval_batch_size, share=share)
+
+    @property
+    def _share(self) -> tuple[int, int]:
+        return distributed.rank(), distributed.world_size()
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Finish on its device what the loader left to it; Lightning calls it."""
@@ -310,18 +331,10 @@ class RegressionDataModule(LightningDataModule):
             groups=None if split.groups is None else replace(split.groups, index=split.groups.index[kept]),
         )
 
-    def _loader(
-        self,
-        dataset: ViewsDataset,
-        batch_size: int,
-        sampler: SeededSampler | None = None,
-        drop_last: bool = False,
-    ) -> Loader:
+    def _loader(self, dataset: ViewsDataset, batches: SeededBatches) -> Loader:
         return DataLoader(
             dataset,
-            batch_size=batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
+            batch_sampler=batches,
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=self.num_workers > 0,

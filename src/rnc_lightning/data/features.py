@@ -1,44 +1,14 @@
 """Features in the place of inputs: batches for a head on a frozen encoder, cut from one tensor."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
-from rnc_lightning.data.sampling import SeededSampler
-
-
-class SeededBatches(Sampler[list[int]]):
-    """The batches that a `SeededSampler` makes, as lists of indices, so that a batch is cut in one step.
-
-    Args:
-        sampler: Gives the order of each epoch.
-        batch_size: Samples a batch.
-        drop_last: Whether an incomplete last batch is left out.
-    """
-
-    def __init__(self, sampler: SeededSampler, batch_size: int, drop_last: bool = False) -> None:
-        self.sampler = sampler
-        self.batch_size = batch_size
-        self.drop_last = drop_last
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch comes next; Lightning calls it."""
-        self.sampler.set_epoch(epoch)
-
-    def __len__(self) -> int:
-        whole, rest = divmod(len(self.sampler), self.batch_size)
-        return whole + (1 if rest and not self.drop_last else 0)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = [draw.sample for draw in self.sampler]
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield order[start : start + self.batch_size]
+from rnc_lightning.data.sampling import Draw, SeededBatches
 
 
 class FeaturesDataset(Dataset[dict[str, Tensor]]):
-    """Whole batches `features` (B, F), `y` (B, D) and `index` (B,), by lists of indices.
+    """Whole batches `features` (B, F), `y` (B, D) and `index` (B,), by lists of draws, so that each is cut in one step.
 
     Args:
         features: (N, F), in the order of the split.
@@ -52,8 +22,8 @@ class FeaturesDataset(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getitem__(self, indices: list[int]) -> dict[str, Tensor]:
-        index = torch.tensor(indices)
+    def __getitem__(self, draws: list[Draw]) -> dict[str, Tensor]:
+        index = torch.tensor([draw.sample for draw in draws], dtype=torch.int64)
         return {"features": self.features[index], "y": self.targets[index], "index": index}
 
 

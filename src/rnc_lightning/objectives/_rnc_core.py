@@ -38,12 +38,13 @@ class RnCFunction(torch.autograd.Function):
         kind: type[Similarity],
         temperature: float,
         chunk_size: int | None,
+        share: tuple[int, int],
         with_gradient: bool,
     ) -> Tensor:
         """Compute the loss, and keep dL/dfeatures, nothing else."""
         narrow = features.dtype != torch.float64
         dtype = torch.float32 if narrow else torch.float64
-        task = (ranks, kind, temperature, chunk_size, with_gradient)
+        task = (ranks, kind, temperature, chunk_size, share, with_gradient)
         with torch.autocast(features.device.type, enabled=False), _full_precision():
             try:
                 loss, gradient = _evaluate(features.to(dtype), *task, _TOLERANCES[0 if narrow else 2])
@@ -59,7 +60,7 @@ class RnCFunction(torch.autograd.Function):
         features, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():
             gradient = _FirstDerivative.apply(gradient, features)
-        return (gradient * grad_outputs[0].to(gradient.dtype), None, None, None, None, None)
+        return (gradient * grad_outputs[0].to(gradient.dtype), *[None] * 6)
 
 
 class _FirstDerivative(torch.autograd.Function):
@@ -94,15 +95,20 @@ def _evaluate(
     kind: type[Similarity],
     temperature: float,
     chunk_size: int | None,
+    share: tuple[int, int],
     with_gradient: bool,
     tolerance: float,
 ) -> tuple[Tensor, Tensor | None]:
-    """Loss (float64 scalar) and gradient (n, F) for features (n, F) given sample by sample."""
+    """Loss (float64 scalar) and gradient (n, F) for features (n, F) given sample by sample.
+
+    Of the anchors those of one share are taken: the share's place and the number of shares, which add up to the loss.
+    """
     n, views, batch = len(features), ranks.views, ranks.batch
+    first, last = (batch * place // share[1] for place in (share[0], share[0] + 1))
     rows = _row_order(ranks)
     similarity = kind(features, rows, batch, temperature, tolerance)
-    step, whole = _plan(n, views, batch, features.element_size(), chunk_size)
-    whole = whole and with_gradient
+    step, whole = _plan(n, views, last - first, features.element_size(), chunk_size)
+    whole = whole and with_gradient and last - first == batch
     loss = torch.zeros((), dtype=torch.float64, device=features.device)
     weights = features.new_empty(views, batch if whole else step, n)
     scratch = torch.empty_like(weights) if step == batch else features.new_empty(views, step, n)
@@ -110,8 +116,8 @@ def _evaluate(
     square = weights.shape[1] == batch
     if square:
         similarity.compare_all(weights.view(n, n))
-    for start in range(0, batch, step):
-        stop = min(start + step, batch)
+    for start in range(first, last, step):
+        stop = min(start + step, last)
         block = weights[:, start:stop] if square else weights[:, : stop - start]
         if not square:
             similarity.compare_block(start, stop, block)
@@ -140,7 +146,8 @@ def _row_order(ranks: LabelRanks) -> Tensor | None:
 
 
 def _plan(n: int, views: int, batch: int, size: int, chunk_size: int | None) -> tuple[int, bool]:
-    """Samples per block of anchors, and whether the weights of all pairs are kept until the end."""
+    """Of `batch` samples as anchors: how many in a block, and whether the weights of all pairs are kept to the end."""
+    batch = max(1, batch)  # a share may have none
     if chunk_size is not None:
         step = min(batch, max(1, chunk_size // views))
         return step, step == batch

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from rnc_lightning import distributed
 from rnc_lightning.distances import TargetDistance, resolve_target_distance
 from rnc_lightning.objectives._rnc_core import RnCFunction
 from rnc_lightning.objectives._rnc_ranks import LabelRanks, least_loss
@@ -28,6 +29,7 @@ def rnc_loss(
     target_distance: str | TargetDistance = "l1",
     tie_tolerance: float = 0.0,
     chunk_size: int | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> Tensor:
     """Rank-N-Contrast loss of a batch, with a closed-form gradient for the features.
 
@@ -47,6 +49,8 @@ def rnc_loss(
         chunk_size: Number of anchor rows handled at a time; memory is then O(chunk_size * n), whole samples at
             least. None chooses: about 128 MB of working space, and the n x n weights as long as they take no more
             than 1 GB.
+        share: (k, W) takes the anchors of the k-th of W shares, from 0 up, against all rows: the loss is the sum over
+            the shares, and each costs about 1/W of it. For batches that are spread over processes.
 
     Returns:
         The loss, a scalar, float64 for float64 features and else float32. One or two rows have loss 0 and gradient
@@ -54,13 +58,15 @@ def rnc_loss(
 
     Raises:
         ValueError: For targets that are NaN or infinite, for shapes that do not fit, for a temperature or chunk_size
-            that is not positive, a negative tie_tolerance, or an unknown similarity or distance.
+            that is not positive, a negative tie_tolerance, a share that is none, or an unknown similarity or distance.
 
     >>> features = torch.tensor([[0.0], [1.0], [3.0]], requires_grad=True)
     >>> loss = rnc_loss(features, torch.tensor([10.0, 20.0, 40.0]))
     >>> loss.backward()
     """
     _check_settings(temperature, similarity, tie_tolerance, chunk_size)
+    if not 0 <= share[0] < share[1]:
+        raise ValueError(f"share must be (k, W) with 0 <= k < W, got {share}")
     distance = resolve_target_distance(target_distance)
     if not isinstance(features, Tensor) or not features.is_floating_point():
         raise ValueError(f"features must be a floating-point tensor, got {_describe(features)}")
@@ -78,6 +84,7 @@ def rnc_loss(
         SIMILARITIES[similarity],
         float(temperature),
         chunk_size,
+        share,
         with_gradient,
     )
     return loss
@@ -129,6 +136,11 @@ def rnc_loss_floor(
 class RnCLoss(nn.Module):
     """Rank-N-Contrast loss as a module; see `rnc_loss` for the arguments.
 
+    Where a batch is spread over processes (a process group is initialised, as under DDP), it is the loss of the whole
+    batch: features and targets of all processes are gathered, each process takes its share of the anchors, and the
+    gradient that DDP averages is that of one process with the whole batch. Processes may have different numbers of
+    samples, but all must call it. `gather=False` leaves each process to its own part of the batch, another loss.
+
     Raises:
         ValueError: If an argument is out of its range or unknown.
 
@@ -144,6 +156,7 @@ class RnCLoss(nn.Module):
         target_distance: str | TargetDistance = "l1",
         chunk_size: int | None = None,
         tie_tolerance: float = 0.0,
+        gather: bool = True,
     ) -> None:
         super().__init__()
         _check_settings(temperature, similarity, tie_tolerance, chunk_size)
@@ -153,12 +166,21 @@ class RnCLoss(nn.Module):
         self.target_distance = target_distance
         self.chunk_size = chunk_size
         self.tie_tolerance = tie_tolerance
+        self.gather = gather
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F) or (N, F) with targets (B,) or (B, D)."""
+        if not self.gather or distributed.world_size() == 1:
+            return self._loss(features, targets)
+        share = (distributed.rank(), distributed.world_size())
+        everything = distributed.gathered(features), distributed.gathered(targets.detach())
+        return distributed.shared_out(self._loss(*everything, share))
+
+    def _loss(self, features: Tensor, targets: Tensor, share: tuple[int, int] = (0, 1)) -> Tensor:
         return rnc_loss(
             features,
             targets,
+            share=share,
             temperature=self.temperature,
             similarity=self.similarity,
             target_distance=self.target_distance,
@@ -168,6 +190,8 @@ class RnCLoss(nn.Module):
 
     def floor(self, targets: Tensor, views: int = 1) -> Tensor:
         """The least value that this loss can come to on the targets; see `rnc_loss_floor`."""
+        if self.gather:
+            targets = distributed.gathered(targets.detach())
         return rnc_loss_floor(targets, views, target_distance=self.target_distance, tie_tolerance=self.tie_tolerance)
 
     def extra_repr(self) -> str:
@@ -175,7 +199,7 @@ class RnCLoss(nn.Module):
         distance = self.target_distance if isinstance(self.target_distance, str) else "callable"
         return (
             f"temperature={self.temperature}, similarity={self.similarity}, target_distance={distance}, "
-            f"chunk_size={self.chunk_size}, tie_tolerance={self.tie_tolerance}"
+            f"chunk_size={self.chunk_size}, tie_tolerance={self.tie_tolerance}, gather={self.gather}"
         )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from rnc_lightning import distributed
 from rnc_lightning.targets import TargetSpec
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -49,5 +50,7 @@ class Stage(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def log_epoch(self, name: str, value: Tensor, batch_size: int, progress: bool = False) -> None:
-        """Log the epoch's mean of a value, weighted by batch size."""
+        """Log the epoch's mean of a value, weighted by batch size, over all processes."""
+        # Put together here: Lightning rounds the mean batch size of uneven processes down to a whole number.
+        value, batch_size = distributed.mean_over_rows(value, batch_size)
         self.log(name, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=progress)

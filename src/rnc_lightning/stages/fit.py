@@ -11,6 +11,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
+from rnc_lightning import distributed
 from rnc_lightning.data.datamodule import RegressionDataModule
 from rnc_lightning.encoders.handoff import save_encoder
 from rnc_lightning.files import write_text
@@ -127,9 +128,11 @@ def fit_stage(
         ],
         logger=list(loggers) or False,
         default_root_dir=directory,
+        use_distributed_sampler=False,  # the data module divides the batches itself, exactly
     )
     last = directory / "last.ckpt"
     trainer.fit(module, datamodule=datamodule, ckpt_path=last if last.is_file() else None)
+    distributed.wait_for_all()
 
     chosen = directory / f"{plan.checkpoint}.ckpt"
     load_weights(module, chosen)
@@ -142,8 +145,11 @@ def fit_stage(
         checkpoint=chosen.name,
         metrics={name: value for name, value in row.items() if name.startswith(("train/", "val/"))},
     )
-    save_encoder(module.encoder, directory / "encoder.safetensors", {**origin, "stage": directory.name, "epoch": epoch})
-    summary.write(directory)
+    if distributed.is_first():
+        card = {**origin, "stage": directory.name, "epoch": epoch}
+        save_encoder(module.encoder, directory / "encoder.safetensors", card)
+        summary.write(directory)
+    distributed.wait_for_all()
     return summary
 
 

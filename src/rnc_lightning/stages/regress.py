@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from rnc_lightning import distributed
 from rnc_lightning.data.splits import Groups, SplitName, group_means
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 from rnc_lightning.stages.base import Stage
@@ -107,19 +108,22 @@ class Regress(Stage):
         y = batch["y"]
         if self._views is None:
             features = self._batch_features(batch)
-            loss: Tensor = self.head.loss(self.head(features), y)
+            head_loss: Tensor = self.head.loss(self.head(features), y)
             features = features[:, None]
         else:
             features = self.features(rearrange(batch["x"], "b v ... -> (b v) ..."))
-            loss = self.head.loss(self.head(features), y.repeat_interleave(self._views, dim=0))
+            head_loss = self.head.loss(self.head(features), y.repeat_interleave(self._views, dim=0))
             features = rearrange(features, "(b v) f -> b v f", b=len(y))
         if self.regularizers:
-            self.log_epoch("train/head_loss", loss.detach(), len(y))
+            self.log_epoch("train/head_loss", head_loss.detach(), len(y))
+        loss = distributed.weighted_by_rows(head_loss, len(y))
+        logged = head_loss.detach()
         for name, term in self.regularizers.items():
             value = term(features, y)
             self.log_epoch(f"train/{name}", value.detach(), len(y))
             loss = loss + self._weights[name] * value
-        self.log_epoch("train/loss", loss.detach(), len(y), progress=True)
+            logged = logged + self._weights[name] * value.detach()
+        self.log_epoch("train/loss", logged, len(y), progress=True)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -135,7 +139,10 @@ class Regress(Stage):
         if (groups := self._groups("val")) is not None:
             index, y, prediction = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
             self._validation.clear()
+            index, y, prediction = (distributed.gathered(part) for part in (index, y, prediction))
             _, y, prediction = _averaged(groups, index, y, prediction)
+            if not distributed.is_first():  # the metrics are put together over all processes: once is enough
+                y, prediction = y[:0], prediction[:0]
             self.val_metrics.update(prediction, y)
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()

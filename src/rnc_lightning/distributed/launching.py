@@ -1,0 +1,126 @@
+"""One program in several processes of this machine: started together, watched, and ended together.
+
+Each run has processes of its own, all of them children of the process that the user started. So a sweep's jobs are
+never repeated by a child, nothing is left over from one job to the next, and whoever ends the parent ends them all.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rnc_lightning.errors import UserError
+
+_PARENT = "RNC_PARENT_PROCESS"
+_PATIENCE = 15.0  # seconds that children have to end by themselves
+_POLL = 0.1
+
+
+class ProcessFailedError(UserError):
+    """A process ended with an error; the message says which, and where it wrote why."""
+
+
+def run_processes(command: Sequence[str], count: int, logs: Path, environment: Mapping[str, str] | None = None) -> None:
+    """Run a command in `count` processes and wait for all of them.
+
+    Rank 0 prints where the parent does; the others write to `rank_<k>.log`. The usual variables (RANK, LOCAL_RANK,
+    WORLD_SIZE, MASTER_ADDR, ...) tell each its place.
+
+    Args:
+        command: Program and arguments.
+        count: Number of processes.
+        logs: Folder of the log files; made if it is not there.
+        environment: Variables beside the parent's own.
+
+    Raises:
+        ProcessFailedError: Where one fails; the others are ended.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    threads = str(max(1, len(os.sched_getaffinity(0)) // count))
+    common = {
+        "OMP_NUM_THREADS": threads,
+        **os.environ,
+        **(environment or {}),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+        "WORLD_SIZE": str(count),
+        "NODE_RANK": "0",
+        _PARENT: str(os.getpid()),
+    }
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for rank in range(count):
+            place = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            if rank == 0:
+                running.append(subprocess.Popen(command, env=place, start_new_session=True))
+                continue
+            with (logs / f"rank_{rank}.log").open("wb") as log:
+                running.append(
+                    subprocess.Popen(command, env=place, start_new_session=True, stdout=log, stderr=subprocess.STDOUT)
+                )
+        _watch(running, logs)
+    finally:
+        end(running)
+
+
+def _watch(running: Sequence[subprocess.Popen[bytes]], logs: Path) -> None:
+    while True:
+        codes = [process.poll() for process in running]
+        for rank, code in enumerate(codes):
+            if code:
+                how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                where = "see above" if rank == 0 else f"see {logs / f'rank_{rank}.log'}"
+                raise ProcessFailedError(f"process {rank} of {len(running)} ended with {how}: {where}")
+        if all(code == 0 for code in codes):
+            return
+        time.sleep(_POLL)
+
+
+def end(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End processes with all that they started: asked first, then made to."""
+    for process in running:
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE
+    for process in running:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        _signal(process, signal.SIGKILL)  # data workers too, which may outlive it
+        process.wait()
+
+
+def end_with_parent() -> None:
+    """In a child: end as soon as the parent is gone, however it went."""
+    parent = os.environ.get(_PARENT)
+    if parent is None:
+        return
+
+    def look() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1.0)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)  # each is the leader of a group of its own
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module with this Python."""
+    return [sys.executable, "-m", module, *arguments]

@@ -1,0 +1,80 @@
+"""Objectives whose gradients over several processes must equal those of one; run by test_gradients.py.
+
+An objective joins by being listed in `OBJECTIVES`.
+
+Arguments when run as a program: rank, number of processes, rendezvous file, file for the result.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+
+from rnc_lightning.objectives.rnc import RnCLoss
+
+OBJECTIVES: dict[str, Callable[[], nn.Module]] = {
+    "rnc": RnCLoss,
+    "rnc_chunked": lambda: RnCLoss(chunk_size=2),
+    "rnc_cosine": lambda: RnCLoss(temperature=0.1, similarity="cosine"),
+    "rnc_l1": lambda: RnCLoss(similarity="negative_l1"),
+}
+PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
+BATCH, VIEWS = 12, 2
+# By number of processes: how many samples each one has.
+DIVISIONS: dict[str, dict[int, list[int]]] = {
+    "even": {2: [6, 6], 4: [3, 3, 3, 3]},
+    "uneven": {2: [7, 5], 4: [4, 3, 3, 2]},
+    "one process has none": {2: [12, 0], 4: [5, 5, 2, 0]},
+}
+
+
+def samples() -> tuple[Tensor, Tensor]:
+    """Inputs (B, V, 5) and labels (B, 1); in every division the first process' labels are all equal."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(BATCH, VIEWS, 5, generator=generator, dtype=torch.float64)
+    y = torch.randint(0, 6, (BATCH, 1), generator=generator).double()
+    y[:3] = 2.0
+    return x, y
+
+
+def encoder() -> nn.Module:
+    """The same weights in every process."""
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 4)).double()
+
+
+def step(objective: nn.Module, module: nn.Module, x: Tensor, y: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Loss and gradient of all parameters as one vector."""
+    features = module(x.flatten(0, 1)).to(dtype).unflatten(0, x.shape[:2])
+    loss = objective(features, y)
+    loss.backward()
+    gradient = torch.cat([p.grad.flatten() for p in module.parameters()])
+    module.zero_grad()
+    return loss.detach().double(), gradient
+
+
+def main(rank: int, world: int, rendezvous: str, result: str) -> None:
+    """Every objective, division and precision."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world)
+    x, y = samples()
+    found = {}
+    for division, sizes in DIVISIONS.items():
+        mine = slice(sum(sizes[world][:rank]), sum(sizes[world][: rank + 1]))
+        for name, make in OBJECTIVES.items():
+            for precision, dtype in PRECISIONS.items():
+                module = DistributedDataParallel(encoder())
+                found[division, name, precision] = step(make(), module, x[mine], y[mine], dtype)
+    floor = RnCLoss().floor(y[mine], VIEWS)
+    torch.save({"steps": found, "floor": floor}, f"{result}.{rank}")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,118 @@
+"""Whole runs in several processes: the numbers of one, and errors in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+
+from rnc_lightning.errors import UserError
+from rnc_lightning.train import run
+
+WORDS = [
+    "+experiment=digits_rnc",
+    "encoder._target_=plain_encoder.PlainEncoder",
+    "~encoder.in_channels",
+    "~encoder.width",
+    "~encoder.stages",
+    "data.digits=[3]",
+    "data.size=16",
+    "data.eval_angles=1",
+    "data.batch_size=12",
+    "recipe.pretrain.epochs=2",
+    "recipe.pretrain.lr=0.05",
+    "recipe.linear_probe.epochs=2",
+    "recipe.linear_probe.batch_size=12",
+    "data.val_fraction=0.19",
+    "trainer.enable_progress_bar=false",
+    "callbacks.model_summary=null",
+    "print_config=false",
+]
+Start = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def start(compose_config: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Runs the experiment, in a place of its own, and returns its result."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+
+    def go(place: str, *words: str) -> dict[str, Any]:
+        words = (*WORDS, *words)
+        run(compose_config(*words, f"paths.run_dir={place}", "paths.encoder_dir=null"), words)
+        found: dict[str, Any] = json.loads(Path(place, "result.json").read_text())
+        return found
+
+    return go
+
+
+@pytest.mark.usefixtures("without_plots")
+@pytest.mark.parametrize(
+    ("scheme", "counts"),
+    [
+        ("linear_probe", [2]),
+        pytest.param("linear_probe", [3], marks=pytest.mark.slow),
+        pytest.param("end_to_end", [2, 3], marks=pytest.mark.slow),
+        pytest.param("regularization", [2, 3], marks=pytest.mark.slow),
+    ],
+)
+def test_several_processes_end_with_the_numbers_of_one(scheme: str, counts: list[int], start: Start) -> None:
+    words = [f"scheme={scheme}", "recipe.end_to_end.epochs=2", "recipe.regularization.epochs=2"]
+    one = start("one", "trainer=cpu", *words)
+    assert one["counts"]["train"] % 12 == 3  # the last batch is uneven
+    for count in counts:
+        several = start(f"processes{count}", "trainer=ddp_cpu", f"trainer.devices={count}", *words)
+        for name in ("test", "constant"):
+            assert several[name] == pytest.approx(one[name], rel=2e-3, abs=2e-3)
+        for stage, expected in one["stages"].items():
+            assert several["stages"][stage]["metrics"] == pytest.approx(expected["metrics"], rel=2e-3, abs=2e-3)
+        assert Path(f"processes{count}/predictions.csv").read_text().count("\n") == one["counts"]["test"] + 1
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "rnc_lightning.rank" not in left
+
+
+def test_a_batch_that_cannot_be_divided_is_one_line(start: Start) -> None:
+    with pytest.raises(
+        UserError, match=r"batch_size: 12 samples, over all processes, cannot be divided among 5: take 10 or 15"
+    ):
+        start("run", "trainer=ddp_cpu", "trainer.devices=5")
+    assert json.loads(Path("run/result.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_ends_the_run_and_the_same_command_goes_on(rank: int, start: Start) -> None:
+    words = [*WORDS, "trainer=ddp_cpu", "recipe.pretrain.epochs=40", "paths.encoder_dir=null"]
+    undisturbed = start("undisturbed", *words[len(WORDS) :])
+    command = [sys.executable, "-m", "rnc_lightning.train", *words, "paths.run_dir=killed"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    history = Path("killed/stages/pretrain/metrics.csv")
+    deadline = time.monotonic() + 120
+    while not history.is_file() or history.read_text().count("\n") < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(_process_of(rank), signal.SIGKILL)
+    printed, _ = running.communicate(timeout=60)
+    assert running.returncode == 1, printed
+    assert f"process {rank} of 2 ended with signal SIGKILL" in printed
+    assert json.loads(Path("killed/result.json").read_text())["status"] == "failed"
+    assert 4 <= history.read_text().count("\n") < 40  # it was in the middle
+    subprocess.run(command, check=True, capture_output=True)
+    result = json.loads(Path("killed/result.json").read_text())
+    assert result["test"] == undisturbed["test"]
+    assert Path("killed/predictions.csv").read_bytes() == Path("undisturbed/predictions.csv").read_bytes()
+
+
+def _process_of(rank: int) -> int:
+    """The process of a run that has this rank."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    for pid in (int(line.split()[0]) for line in listed if "rnc_lightning.rank" in line):
+        if f"RANK={rank}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            return pid
+    raise AssertionError("no such process")
