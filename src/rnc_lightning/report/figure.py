@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.report.layout import decimals, number
-from rnc_lightning.report.names import END_TO_END, LINEAR_PROBE, metric_label, row_label
+from rnc_lightning.report.names import END_TO_END, LINEAR_PROBE, is_made, metric_label, row_label
 from rnc_lightning.report.table import Cell, MetricTable
 
 _WIDTH = 7.0  # inches, as all below
@@ -79,7 +79,7 @@ def _panel(axes: Any, table: MetricTable, found: Sequence[tuple[str, Cell | None
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.12)
-    axes.set_title(_plain(table.dataset))
+    axes.set_title(_plain(table.dataset) + (" (made data)" if is_made(table.dataset) else ""))
     axes.set_xlabel(_plain(metric_label(table.metric, table.unit)) + ", mean ± sd over seeds")
 
 
