@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from rnc_lightning.data.division import Division
+from rnc_lightning.data.own_files import find_files
 from rnc_lightning.data.own_table import (
     OwnColumns,
     OwnRows,
-    find_files,
     own_division,
     own_rows,
     read_own_table,

@@ -12,7 +12,7 @@ import pytest
 import torch
 from edfio import Edf, EdfSignal, Patient
 
-from rnc_lightning.data import recordings as recordings_file
+from rnc_lightning.data import recording_store as recordings_file
 from rnc_lightning.data.recordings import Recordings, Windows, window_starts
 from rnc_lightning.data.signal_transforms import centred_crop, random_crop
 from rnc_lightning.data.tuab import TUABDataModule

@@ -6,7 +6,6 @@ which rows belong together (a person, a camera), so that a drawn split keeps the
 
 import logging
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,10 @@ import torch
 
 from rnc_lightning.data.datamodule import RegressionDataModule
 from rnc_lightning.data.division import Division
+from rnc_lightning.data.own_files import find_files
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.splits import PARTS, Inputs, Split, SplitName
-from rnc_lightning.data.tables import Table, climbs_out, duplicates, is_file, labels, read_table
+from rnc_lightning.data.tables import Table, duplicates, labels, read_table
 from rnc_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -208,42 +208,6 @@ def read_own_table(path: Path, columns: Sequence[str]) -> Table:
     return table
 
 
-def find_files(table: Table, column: str, root: Path, problems: Problems) -> tuple[list[str], list[Path], np.ndarray]:
-    """Each row's file.
-
-    Args:
-        table: The rows.
-        column: Column of the paths, relative to `root` or, where absolute, within it.
-        root: The folder.
-        problems: Gets the rows whose path is missing, leads out of the folder or to no file.
-
-    Returns:
-        N names (paths relative to `root`, written in one way), N files, and which rows (N,) have one.
-
-    Raises:
-        UserError: Where not one of the files is there.
-    """
-    written = table.texts(column)
-    names = [_relative(path, root) for path in written]
-    files = [root / name for name in names]
-    inside = [bool(path) and not climbs_out(name) for path, name in zip(written, names, strict=True)]
-    good = np.array([within and is_file(file) for within, file in zip(inside, files, strict=True)], dtype=bool)
-    if any(inside) and not good.any():
-        first = files[inside.index(True)]
-        raise UserError(
-            f"{table.path}: none of the files of its column {column} is there, {first} for one; data.root is the "
-            "folder that the paths are relative to (null: that of the table)"
-        )
-    for i in np.flatnonzero(~good).tolist():
-        if not written[i]:
-            problems.add(f"{column} missing", table.where(i))
-        elif not inside[i]:
-            problems.add("path that leads out of the folder", table.where(i), written[i])
-        else:
-            problems.add("missing file", table.where(i), written[i])
-    return names, files, good
-
-
 def own_rows(
     table: Table,
     names: Sequence[str],
@@ -338,16 +302,6 @@ def _warn_of_torn_groups(table: str, column: str, groups: Sequence[str], parts: 
             "%s: %d of %d groups (column %s) occur in more than one split, %s: a model may know them from training",
             *(table, len(torn), len(found), column, shown),
         )
-
-
-def _relative(path: str, root: Path) -> str:
-    """A path as the folder knows it, with slashes, and without the folder where it is absolute and within it."""
-    plain = Path(os.path.normpath(path.replace("\\", "/")))
-    if plain.is_absolute():
-        for home in (Path(os.path.abspath(root)), root.resolve()):  # noqa: PTH100 - as written, and where links lead
-            if plain.is_relative_to(home):
-                return plain.relative_to(home).as_posix()
-    return plain.as_posix()
 
 
 def _is_range(bounds: object) -> bool:

@@ -14,7 +14,8 @@ from rnc_lightning.data.checking import CheckedFiles, unreadable
 from rnc_lightning.data.eeg import pick, read_header, read_samples
 from rnc_lightning.data.own_table import OwnTableDataModule
 from rnc_lightning.data.problems import Problems
-from rnc_lightning.data.recordings import LabelledRecording, Recording, RecordingsDataModule
+from rnc_lightning.data.recording_store import Recording
+from rnc_lightning.data.recordings import LabelledRecording, RecordingsDataModule
 from rnc_lightning.data.splits import PARTS, Split, SplitName
 from rnc_lightning.data.tables import read_table
 from rnc_lightning.errors import UserError

@@ -20,7 +20,8 @@ from rnc_lightning.data.division import Division
 from rnc_lightning.data.eeg import EdfHeader, microvolts, pick, read_header, read_samples, used_samples
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.published import Published
-from rnc_lightning.data.recordings import LabelledRecording, Recording, RecordingsDataModule
+from rnc_lightning.data.recording_store import Recording
+from rnc_lightning.data.recordings import LabelledRecording, RecordingsDataModule
 from rnc_lightning.data.splits import PARTS, Split, SplitName
 from rnc_lightning.errors import UserError
 
