@@ -62,6 +62,7 @@ def test_images() -> None:
     assert not sheets["train"] & sheets["val"]
 
 
+@pytest.mark.slow
 def test_plain_features() -> None:
     _run(_section("Worked example: plain features"))
     (result,) = _results("diabetes_rnc")
