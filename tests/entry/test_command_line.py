@@ -1,8 +1,11 @@
 """What a person sees on the command line, above all when something is wrong."""
 
 import json
+import logging
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,24 @@ import pytest
 
 def _call(*words: str, module: str = "rnc_lightning.train") -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", module, *words], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """The command in this process, which spares the imports; returns its exit code."""
+    from rnc_lightning.train import main
+
+    def go(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["train", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    before = logging.root.handlers[:], logging.root.level
+    yield go
+    logging.root.handlers[:], logging.root.level = before  # Hydra has put its own there
+    os.environ.pop("HYDRA_FULL_ERROR", None)  # and the command has asked it for whole errors
 
 
 @pytest.mark.parametrize(
@@ -41,16 +62,31 @@ def _call(*words: str, module: str = "rnc_lightning.train") -> subprocess.Comple
         (["~head_name"], ["head_name"]),
     ],
 )
-def test_what_is_wrong_is_one_line_and_leaves_no_run(words: list[str], expected: list[str], tmp_path: Path) -> None:
-    called = _call(*words, "print_config=false")
-    assert called.returncode != 0
-    lines = [line for line in called.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, called.stderr
+def test_what_is_wrong_is_one_line_and_leaves_no_run(
+    words: list[str],
+    expected: list[str],
+    tmp_path: Path,
+    here: Callable[..., int],
+    capfd: pytest.CaptureFixture,
+) -> None:
+    assert here(*words, "print_config=false") != 0
+    stdout, stderr = capfd.readouterr()
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, stderr
     assert lines[0].startswith("error: ")
     for word in expected:
         assert word in lines[0]
-    assert not called.stdout.strip()
+    assert not stdout.strip()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("words", [["data.batchsize=3"], ["data=agedb", "paths.data_dir=nowhere"]])
+def test_a_process_of_its_own_says_the_same_and_ends_with_1(words: list[str]) -> None:
+    called = _call(*words, "print_config=false")
+    assert called.returncode == 1
+    assert len(called.stderr.splitlines()) == 1
+    assert called.stderr.startswith("error: ")
+    assert not called.stdout.strip()
 
 
 def test_help_says_how_and_lists_the_choices() -> None:
