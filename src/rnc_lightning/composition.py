@@ -47,6 +47,14 @@ def config_directory() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
 
 
+def composed(words: Sequence[str]) -> DictConfig:
+    """The configuration that the command line's words compose, for programs that are no Hydra application."""
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        return compose("train", list(words))
+
+
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The configuration as plain containers with every interpolation resolved.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rnc_lightning.cli import run_plain
-from rnc_lightning.composition import Parts, config_directory
+from rnc_lightning.composition import Parts, composed, config_directory
 from rnc_lightning.files import write_text
 
 
@@ -87,13 +87,9 @@ def _imitate(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from hydra import compose, initialize_config_dir
-
     from rnc_lightning.data.inspection import as_json, print_inspection
 
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        cfg = compose("train", [f"data={arguments.name}", *arguments.overrides])
-    found = Parts(cfg).inspection()
+    found = Parts(composed([f"data={arguments.name}", *arguments.overrides])).inspection()
     print_inspection(arguments.name, found, Console())
     if arguments.json is not None:
         write_text(arguments.json, json.dumps(as_json(found), indent=1))
