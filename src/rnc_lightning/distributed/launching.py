@@ -18,7 +18,7 @@ from pathlib import Path
 from rnc_lightning.errors import UserError
 
 _PARENT = "RNC_PARENT_PROCESS"
-_PATIENCE = 15.0  # seconds that children have to end by themselves
+_PATIENCE = 5.0  # seconds that children have to end by themselves
 _POLL = 0.1
 
 
