@@ -2,12 +2,11 @@
 
 `make check-faults`, or `python checks/faults.py [--out FILE] [--kills 20] [--only WORD]`. Linux; a full and a read-only
 disk are small file systems in memory, which only root can make (others see those lines as not tried).
-Real handwritten digits with a made target (the angle that they were turned by), two processes on the CPU.
+Real handwritten digits with a made target (the angle that they were turned by), one or two processes on the CPU.
 """
 
 import argparse
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -16,34 +15,35 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import torch
+from disturbed import (
+    EPOCHS,
+    ONE,
+    TWO,
+    NotTriedError,
+    Runs,
+    children,
+    fill,
+    in_memory,
+    mount,
+    ranks,
+    until,
+    wait_for,
+    wait_for_epoch,
+    wait_until_gone,
+)
 from rich.console import Console
 from rich.progress import track
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from rnc_lightning.results import machine, versions
 from rnc_lightning.stages.checkpoints import BEFORE, LAST
 
-EPOCHS = 30
-WORDS = [
-    "+experiment=digits_rnc", "data.digits=[3]", "data.size=16", "data.eval_angles=1", "encoder.width=4",
-    "encoder.stages=2", f"recipe.pretrain.epochs={EPOCHS}", f"recipe.linear_probe.epochs={EPOCHS}",
-    "recipe.pretrain.batch_size=32", "recipe.linear_probe.batch_size=16", "paths.encoder_dir=null", "print_config=false",
-    "trainer.enable_progress_bar=false", "callbacks.model_summary=null", "stages.regress.features_once=false",
-]  # fmt: skip
-ONE, TWO = ["trainer=cpu"], ["trainer=ddp_cpu"]
-PATIENCE = 300.0
-
-
-class NotTried(Exception):
-    """This machine or this user cannot do it."""
+Fault = Callable[[Runs, Path, random.Random], tuple[bool, str]]
 
 
 @dataclass
@@ -61,90 +61,33 @@ class Tried:
         return f"| {self.fault} | {self.times} | {self.recovered} | {seen} |"
 
 
-class Runs:
-    """Starts runs in a folder and compares what they end with.
-
-    Args:
-        folder: Where they lie.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._undisturbed: dict[str, tuple[str, float]] = {}
-
-    def command(self, place: Path, *words: str) -> list[str]:
-        """The command line of a run."""
-        return [sys.executable, "-m", "rnc_lightning.train", *WORDS, *words, f"paths.run_dir={place}"]
-
-    def start(self, place: Path, *words: str, **environment: str) -> "subprocess.Popen[str]":
-        """Begin a run; what it prints can be read from it."""
-        return subprocess.Popen(
-            self.command(place, *words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            cwd=self.folder, env={"OMP_NUM_THREADS": "1", **os.environ, **environment},
-        )  # fmt: skip
-
-    def outcome(self, place: Path) -> str:
-        """What a finished run ended with, to the last digit."""
-        result = json.loads((place / "result.json").read_text(encoding="utf-8"))
-        if result["status"] != "finished":
-            raise AssertionError(f"the run is {result['status']}: {result.get('reason')}")
-        metrics = {name: stage["metrics"] for name, stage in result["stages"].items()}
-        predictions = hashlib.sha256((place / "predictions.csv").read_bytes()).hexdigest()
-        return json.dumps([result["test"], metrics, predictions], sort_keys=True)
-
-    def undisturbed(self, words: list[str]) -> tuple[str, float]:
-        """What such a run ends with if it is left alone, and how long its stages take."""
-        key = " ".join(words)
-        if key not in self._undisturbed:
-            place = self.folder / f"undisturbed{len(self._undisturbed)}"
-            running = self.start(place, *words)
-            _wait_for(place / "config.yaml", running)
-            began = time.monotonic()
-            self.end(running, 0)
-            self._undisturbed[key] = (self.outcome(place), time.monotonic() - began)
-        return self._undisturbed[key]
-
-    def end(self, running: "subprocess.Popen[str]", code: int | None = None) -> str:
-        """Wait for a run; what it said last on standard error."""
-        _, said = running.communicate(timeout=PATIENCE)
-        if code is not None and running.returncode != code:
-            raise AssertionError(f"exit code {running.returncode} instead of {code}: {said}")
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        return lines[-1] if lines else ""
-
-    def again(self, place: Path, words: list[str]) -> bool:
-        """Give the same command again: whether it ends with the numbers of the undisturbed run."""
-        self.end(self.start(place, *words), 0)
-        return self.outcome(place) == self.undisturbed(words)[0]
-
-
 def kill(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """SIGKILL to one process, or to the one that started them, at a random moment of either stage."""
     seconds = runs.undisturbed(TWO)[1]
     who = draw.choice(["rank 0", "rank 1", "parent"])
     running = runs.start(place, *TWO)
-    _wait_for(place / "config.yaml", running)
+    wait_for(place / "config.yaml", running)
     time.sleep(draw.uniform(0.0, seconds))
-    pids = {"parent": running.pid} if who == "parent" else _ranks(running.pid)
+    pids = {"parent": running.pid} if who == "parent" else ranks(running.pid)
     stage = "regress" if (place / "stages/pretrain/stage.json").is_file() else "pretrain"
     if who in pids:
         os.kill(pids[who], signal.SIGKILL)
     said = runs.end(running)
-    _wait_until_gone(place)
+    wait_until_gone(place)
     return runs.again(place, TWO), f"{said or f'nothing (killed: {who}, in {stage})'}"
 
 
-def terminate(words: list[str]) -> Callable[[Runs, Path, random.Random], tuple[bool, str]]:
+def terminate(words: list[str]) -> Fault:
     """SIGTERM in the middle of a stage: the run ends within 10 seconds, with exit code 143."""
 
     def fault(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
         running = runs.start(place, *words)
-        _wait_for_epoch(place, draw.choice(["pretrain", "regress"]), draw.randint(1, EPOCHS - 5), running)
+        wait_for_epoch(place, draw.choice(["pretrain", "regress"]), draw.randint(1, EPOCHS - 5), running)
         began = time.monotonic()
         running.terminate()
         said = runs.end(running, 143)
         seconds = time.monotonic() - began
-        _wait_until_gone(place)
+        wait_until_gone(place)
         return seconds < 10 and runs.again(place, words), f"{said} (after {seconds:.1f} s)"
 
     return fault
@@ -152,11 +95,11 @@ def terminate(words: list[str]) -> Callable[[Runs, Path, random.Random], tuple[b
 
 def full_disk(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """The disk fills while a stage is trained; afterwards room is made."""
-    with _in_memory(place, "1536k"):
+    with in_memory(place, "1536k"):
         running = runs.start(place, *ONE)
-        _wait_for_epoch(place, "pretrain", 3, running)
+        wait_for_epoch(place, "pretrain", 3, running)
         with (place / "filler").open("wb") as filler:
-            _fill(filler)
+            fill(filler)
             said = runs.end(running, 1)
         if not torch.load(place / "stages/pretrain" / LAST, weights_only=True):
             raise AssertionError("no checkpoint is left")
@@ -166,9 +109,9 @@ def full_disk(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
 
 def read_only(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """The run directory's file system is read-only."""
-    with _in_memory(place, "8m", "ro"):
+    with in_memory(place, "8m", "ro"):
         said = runs.end(runs.start(place, *ONE), 1)
-        _mount("-o", "remount,rw", str(place))
+        mount("-o", "remount,rw", str(place))
         return runs.again(place, ONE), said
 
 
@@ -218,7 +161,7 @@ def malicious(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
 def two_at_once(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """The same command is given while the run is being trained: the second refuses, the first is not disturbed."""
     running = runs.start(place, *ONE)
-    _wait_for_epoch(place, "pretrain", 1, running)
+    wait_for_epoch(place, "pretrain", 1, running)
     said = runs.end(runs.start(place, *ONE), 1)
     runs.end(running, 0)
     return runs.outcome(place) == runs.undisturbed(ONE)[0] and "another process" in said, said
@@ -228,9 +171,9 @@ def dead_worker(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str
     """A data worker is killed, as by a system that runs out of memory."""
     words = [*ONE, "data.num_workers=1"]
     running = runs.start(place, *words)
-    _wait_for_epoch(place, draw.choice(["pretrain", "regress"]), 2, running)
-    _until(lambda: bool(_children(running.pid)), "no worker")
-    os.kill(_children(running.pid)[-1], signal.SIGKILL)
+    wait_for_epoch(place, draw.choice(["pretrain", "regress"]), 2, running)
+    until(lambda: bool(children(running.pid)), "no worker")
+    os.kill(children(running.pid)[-1], signal.SIGKILL)
     said = runs.end(running, 1)
     return runs.again(place, words), said
 
@@ -244,7 +187,7 @@ def not_finite(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]
 
 def _stop_at(runs: Runs, place: Path, stage: str, epoch: int) -> None:
     running = runs.start(place, *ONE)
-    _wait_for_epoch(place, stage, epoch, running)
+    wait_for_epoch(place, stage, epoch, running)
     running.kill()
     running.wait()
 
@@ -267,80 +210,7 @@ class _Program:
         return os.system, (f"touch {self.mark}",)
 
 
-def _ranks(parent: int) -> dict[str, int]:
-    found = {}
-    for pid in _children(parent):
-        place = dict(pair.partition("=")[::2] for pair in Path(f"/proc/{pid}/environ").read_text().split("\0"))
-        if "RANK" in place:
-            found[f"rank {place['RANK']}"] = pid
-    return found
-
-
-def _children(parent: int) -> list[int]:
-    listed = subprocess.run(["ps", "--ppid", str(parent), "-o", "pid="], capture_output=True, text=True, check=False)
-    return [int(pid) for pid in listed.stdout.split()]
-
-
-def _wait_until_gone(place: Path) -> None:
-    """All processes of a run have ended."""
-    _until(lambda: not _working_on(place), "processes are left")
-
-
-def _working_on(place: Path) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    held = f"paths.run_dir={place}"
-    return [line for line in listed.splitlines() if held in line]
-
-
-def _wait_for(path: Path, running: "subprocess.Popen[str]") -> None:
-    _until(path.is_file, f"no {path}", running)
-
-
-def _wait_for_epoch(place: Path, stage: str, epoch: int, running: "subprocess.Popen[str]") -> None:
-    history = place / "stages" / stage / "metrics.csv"
-    _until(lambda: history.is_file() and history.read_text().count("\n") > epoch, f"no epoch {epoch}", running)
-
-
-def _until(
-    happened: Callable[[], bool], what: str, running: "subprocess.Popen[str] | None" = None
-) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        if running is not None and running.poll() is not None:
-            raise AssertionError(f"the run ended too early: {running.communicate()[1]}")
-        if time.monotonic() > deadline:
-            raise AssertionError(what)
-        time.sleep(0.01)
-
-
-@contextmanager
-def _in_memory(place: Path, size: str, mode: str = "rw") -> Iterator[None]:
-    """A small file system at the place."""
-    place.mkdir(parents=True)
-    _mount("-t", "tmpfs", "-o", f"size={size},{mode}", "tmpfs", str(place))
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=False)
-
-
-def _mount(*arguments: str) -> None:
-    if os.geteuid() != 0 or subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode:
-        raise NotTried("needs root and mount")
-
-
-def _fill(file) -> None:  # type: ignore[no-untyped-def]
-    """Write until nothing more fits, also what is freed meanwhile."""
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        try:
-            file.write(b"\0" * 4096)
-            file.flush()
-        except OSError:
-            time.sleep(0.01)
-
-
-FAULTS: dict[str, tuple[Callable[[Runs, Path, random.Random], tuple[bool, str]], int | None]] = {
+FAULTS: dict[str, tuple[Fault, int | None]] = {
     "SIGKILL of a random process (either rank, or their parent) at a random moment, 2 processes": (kill, None),
     "SIGTERM in either stage, 1 process": (terminate(ONE), 3),
     "SIGTERM in either stage, 2 processes": (terminate(TWO), 3),
@@ -378,7 +248,7 @@ def main() -> None:
     sys.exit(any(tried.recovered < tried.times for tried in found))
 
 
-def _tried(runs: Runs, name: str, fault: Callable, times: int, seed: int) -> Tried:  # type: ignore[type-arg]
+def _tried(runs: Runs, name: str, fault: Fault, times: int, seed: int) -> Tried:
     recovered, seen = 0, ""
     for number in track(range(times), description=name):
         draw = random.Random(f"{seed}/{name}/{number}")
@@ -386,7 +256,7 @@ def _tried(runs: Runs, name: str, fault: Callable, times: int, seed: int) -> Tri
         try:
             equal, seen = fault(runs, place, draw)
             recovered += equal
-        except NotTried as reason:
+        except NotTriedError as reason:
             return Tried(name, 0, 0, f"not tried: {reason}")
         except AssertionError as failed:
             seen = f"FAILED: {failed}"
@@ -402,8 +272,8 @@ def _table(found: list[Tried], arguments: argparse.Namespace) -> str:
     return "\n".join([
         "# Faults",
         "",
-        f"`make check-faults` (seed {arguments.seed}), {date.today()}, {computer['processor']}, {computer['cores']} cores,"
-        f" no GPU; {named}. Rotated digits at tiny size: real handwritten digits, a made target.",
+        f"`make check-faults` (seed {arguments.seed}), {date.today()}, {computer['processor']}, {computer['cores']} "
+        f"cores, no GPU; {named}. Rotated digits at tiny size: real handwritten digits, a made target.",
         "",
         "Recovered: the same command, given again, ended with the test metrics, the metrics of both stages and the "
         "predictions of an undisturbed run, to the last digit.",

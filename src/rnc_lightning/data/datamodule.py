@@ -261,7 +261,10 @@ class RegressionDataModule(LightningDataModule):
                 f"batch_size: {self.batch_size} samples, over all processes, cannot be divided among {processes}: "
                 f"take {' or '.join(map(str, near))}, or another trainer.devices"
             )
-        batches = SeededBatches(SeededSampler(len(split), self.seed), self.batch_size, self.drop_last, self._share)
+        # The epoch now: on resuming Lightning tells it only after the workers have begun to fetch.
+        epoch = self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0
+        sampler = SeededSampler(len(split), self.seed, epoch)
+        batches = SeededBatches(sampler, self.batch_size, self.drop_last, self._share)
         if (features := self._features.get("train")) is not None:
             return features_loader(features, split.targets, batches)
         transform = self.train_transform if self.augment else self.eval_transform
