@@ -161,6 +161,5 @@ def fill(file: BinaryIO) -> None:
     while time.monotonic() < deadline:
         try:
             file.write(b"\0" * 4096)
-            file.flush()
         except OSError:
             time.sleep(0.01)

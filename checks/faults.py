@@ -95,12 +95,12 @@ def terminate(words: list[str]) -> Fault:
 
 def full_disk(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """The disk fills while a stage is trained; afterwards room is made."""
-    with in_memory(place, "1536k"):
+    with in_memory(place, "8m"):
         running = runs.start(place, *ONE)
         wait_for_epoch(place, "pretrain", 3, running)
-        with (place / "filler").open("wb") as filler:
+        with (place / "filler").open("wb", buffering=0) as filler:
             fill(filler)
-            said = runs.end(running, 1)
+        said = runs.end(running, 1)
         if not torch.load(place / "stages/pretrain" / LAST, weights_only=True):
             raise AssertionError("no checkpoint is left")
         (place / "filler").unlink()

@@ -262,7 +262,7 @@ class RegressionDataModule(LightningDataModule):
                 f"take {' or '.join(map(str, near))}, or another trainer.devices"
             )
         # The epoch now: on resuming Lightning tells it only after the workers have begun to fetch.
-        epoch = self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0
+        epoch = self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0  # type: ignore[attr-defined]
         sampler = SeededSampler(len(split), self.seed, epoch)
         batches = SeededBatches(sampler, self.batch_size, self.drop_last, self._share)
         if (features := self._features.get("train")) is not None:
