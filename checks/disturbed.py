@@ -20,7 +20,7 @@ WORDS = [
     "stages.regress.features_once=false",
 ]  # fmt: skip
 ONE, TWO = ["trainer=cpu"], ["trainer=ddp_cpu"]
-PATIENCE = 300.0
+PATIENCE = 900.0
 
 
 class NotTriedError(Exception):
@@ -124,7 +124,7 @@ def wait_for_epoch(place: Path, stage: str, epoch: int, running: "subprocess.Pop
 
 
 def until(happened: Callable[[], bool], what: str, running: "subprocess.Popen[str] | None" = None) -> None:
-    """Until something has happened; an error where the run ends before, or after five minutes."""
+    """Until something has happened; an error where the run ends before, or after a quarter of an hour."""
     deadline = time.monotonic() + PATIENCE
     while not happened():
         if running is not None and running.poll() is not None:
