@@ -129,8 +129,8 @@ def _page(gradient_rows: list[str], run_rows: list[str]) -> str:
         "## Whole runs",
         "",
         "Rotated digits at tiny size (real handwritten digits, a made target), seed 0, RnC and a linear probe, an "
-        "encoder without batch normalisation, three epochs a stage, uneven last batches; float32, so sums in another order "
-        "differ in the last digits, which training then spreads.",
+        "encoder without batch normalisation, three epochs a stage, uneven last batches; float32, so sums in another "
+        "order differ in the last digits, which training then spreads.",
         "",
         "| processes | last loss of stage one | difference | test MAE (degrees) | difference | test samples |",
         "|---|---|---|---|---|---|",
