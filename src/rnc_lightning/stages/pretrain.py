@@ -5,14 +5,14 @@ from typing import Any
 from einops import rearrange
 from torch import Tensor, nn
 
-from rnc_lightning.stages.base import Stage
+from rnc_lightning.stages.base import Stage, at_least_float32
 
 
 class Pretrain(Stage):
     """Encoder and objective.
 
     All views of a batch go through the encoder in one forward, so batch normalisation sees them together,
-    as in the official code.
+    as in the official code; with `gradient_cache`, all views of a chunk do.
 
     Args:
         objective: features (B, V, F), y (B, D) to a scalar loss. Where it has `floor(targets, views)`, the least
@@ -26,13 +26,13 @@ class Pretrain(Stage):
 
     def forward(self, x: Tensor) -> Tensor:
         """Views (B, V, ...) to features (B, V, F)."""
-        features = self.encoder(rearrange(x, "b v ... -> (b v) ..."))
+        features = self.encode(rearrange(x, "b v ... -> (b v) ..."))
         return rearrange(features, "(b v) f -> b v f", b=x.shape[0])
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """The objective on one batch."""
         size, views = batch["x"].shape[:2]
-        loss: Tensor = self.objective(self(batch["x"]), batch["y"])
+        loss = at_least_float32(self.objective(self(batch["x"]), batch["y"]))
         self.log_epoch("train/loss", loss.detach(), size, progress=True)
         if hasattr(self.objective, "floor"):
             floor = self.objective.floor(batch["y"], views=views).to(loss)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rnc_lightning import distributed
 from rnc_lightning.data.splits import Groups, SplitName, group_means
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
-from rnc_lightning.stages.base import Stage
+from rnc_lightning.stages.base import Stage, at_least_float32
 
 HeadFactory = Callable[..., nn.Module]
 
@@ -43,7 +43,8 @@ class Regress(Stage):
         **stage: Arguments of `Stage`.
 
     Raises:
-        ValueError: For a regularizer that could change nothing, or has no term or no finite weight.
+        ValueError: For a regularizer that could change nothing, or has no term or no finite weight; for a
+            `gradient_cache` of a frozen encoder; for what a `Stage` refuses.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class Regress(Stage):
             raise ValueError(f"frozen_autocast must be bfloat16, float16 or null, got {frozen_autocast!r}")
         if regularizers and freeze_encoder:
             raise ValueError(f"regularizers ({', '.join(regularizers)}) cannot change a frozen encoder's features")
+        if self._at_once is not None and freeze_encoder:
+            raise ValueError("gradient_cache: a frozen encoder keeps no activations, so there is nothing to save")
         self.head: Any = head(in_features=self.encoder.num_features, target=self.target)
         self.freeze_encoder = freeze_encoder
         self._frozen_dtype = getattr(torch, frozen_autocast) if frozen_autocast else None
@@ -87,12 +90,12 @@ class Regress(Stage):
     def features(self, x: Tensor) -> Tensor:
         """Input (B, ...) to features (B, F), without a graph where the encoder is frozen."""
         if not self.freeze_encoder:
-            return self.encoder(x)
+            return self.encode(x)
         if self._frozen_dtype is None:
             with torch.no_grad():
-                return self.encoder(x)
+                return self.encode(x)
         with torch.no_grad(), torch.autocast(x.device.type, dtype=self._frozen_dtype):
-            return self.encoder(x).float()
+            return self.encode(x).float()
 
     def fit_labels(self, labels: Tensor) -> None:
         """Let the head take what it needs from the training labels (N, D)."""
@@ -108,11 +111,11 @@ class Regress(Stage):
         y = batch["y"]
         if self._views is None:
             features = self._batch_features(batch)
-            head_loss: Tensor = self.head.loss(self.head(features), y)
+            head_loss = at_least_float32(self.head.loss(self.head(features), y))
             features = features[:, None]
         else:
             features = self.features(rearrange(batch["x"], "b v ... -> (b v) ..."))
-            head_loss = self.head.loss(self.head(features), y.repeat_interleave(self._views, dim=0))
+            head_loss = at_least_float32(self.head.loss(self.head(features), y.repeat_interleave(self._views, dim=0)))
             features = rearrange(features, "(b v) f -> b v f", b=len(y))
         if self.regularizers:
             self.log_epoch("train/head_loss", head_loss.detach(), len(y))
