@@ -91,8 +91,3 @@ class Stage(LightningModule):
         # Put together here: Lightning rounds the mean batch size of uneven processes down to a whole number.
         value, batch_size = distributed.mean_over_rows(value, batch_size)
         self.log(name, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=progress)
-
-
-def at_least_float32(loss: Tensor) -> Tensor:
-    """A loss in float32, or wider as it is: fp16 multiplies it by a scale, beyond what half precision can hold."""
-    return loss.float() if loss.element_size() < 4 else loss

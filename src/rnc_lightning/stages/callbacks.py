@@ -84,7 +84,7 @@ class NonFiniteLossGuard(Callback):
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """Look at the loss.
 
-        With `precision: 16-mixed` it comes multiplied by the loss scale, which a finite loss in float32 survives.
+        With `precision: 16-mixed` it comes multiplied by the loss scale, in float32, which a finite loss survives.
         Gradients that the scale makes infinite are no failure: the scaler then leaves out the step and lowers it.
 
         Raises:

@@ -5,7 +5,7 @@ from typing import Any
 from einops import rearrange
 from torch import Tensor, nn
 
-from rnc_lightning.stages.base import Stage, at_least_float32
+from rnc_lightning.stages.base import Stage
 
 
 class Pretrain(Stage):
@@ -32,7 +32,7 @@ class Pretrain(Stage):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """The objective on one batch."""
         size, views = batch["x"].shape[:2]
-        loss = at_least_float32(self.objective(self(batch["x"]), batch["y"]))
+        loss: Tensor = self.objective(self(batch["x"]), batch["y"])
         self.log_epoch("train/loss", loss.detach(), size, progress=True)
         if hasattr(self.objective, "floor"):
             floor = self.objective.floor(batch["y"], views=views).to(loss)

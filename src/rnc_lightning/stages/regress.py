@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rnc_lightning import distributed
 from rnc_lightning.data.splits import Groups, SplitName, group_means
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
-from rnc_lightning.stages.base import Stage, at_least_float32
+from rnc_lightning.stages.base import Stage
 
 HeadFactory = Callable[..., nn.Module]
 
@@ -111,11 +111,11 @@ class Regress(Stage):
         y = batch["y"]
         if self._views is None:
             features = self._batch_features(batch)
-            head_loss = at_least_float32(self.head.loss(self.head(features), y))
+            head_loss: Tensor = self.head.loss(self.head(features), y)
             features = features[:, None]
         else:
             features = self.features(rearrange(batch["x"], "b v ... -> (b v) ..."))
-            head_loss = at_least_float32(self.head.loss(self.head(features), y.repeat_interleave(self._views, dim=0)))
+            head_loss = self.head.loss(self.head(features), y.repeat_interleave(self._views, dim=0))
             features = rearrange(features, "(b v) f -> b v f", b=len(y))
         if self.regularizers:
             self.log_epoch("train/head_loss", head_loss.detach(), len(y))
