@@ -3,19 +3,19 @@
     python benchmarks/long_batches.py             # two encoders, 512 ... 4096 samples of two views, a few minutes
     python benchmarks/long_batches.py --help      # encoders, sizes, rows at once, threads
 
-One step is features, loss and the gradient of all weights, in float32. Each is taken in a process of its own, which
-first takes a small one, so that libraries are loaded; its peak is how far the step raises the kernel's high-water mark
-of resident memory (ru_maxrss) above what the process came to before, batch included. On CUDA it is the allocator's.
+One step is features, loss and the gradient of all weights, in float32. On a CPU each is taken in a process of its own,
+which first takes a small one; its peak is how far the step raises the kernel's high-water mark of resident memory
+(ru_maxrss) above that, the batch itself included, and its time is CPU time, which other programs disturb little. On
+CUDA the peak is that of the allocator and the time that of a clock.
 """
 
 import argparse
-import json
 import math
+import multiprocessing
 import resource
-import subprocess
-import sys
 import time
 from itertools import pairwise
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -41,32 +41,43 @@ def one_step(encoder: nn.Module, x: torch.Tensor, y: torch.Tensor, at_once: int 
 
 
 def measure(name: str, samples: int, at_once: int | None, threads: int, device: str) -> dict[str, float]:
-    """Seconds and MB of one step in this process, which must be a fresh one."""
+    """Seconds and MB of one step."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    clock = time.perf_counter if device == "cuda" else time.process_time
     encoder = ENCODERS[name]().to(device)
-    x, y = torch.randn(samples * VIEWS, 3, SIDE, SIDE, device=device), torch.randn(samples, 1)
-    one_step(encoder, x[:16], y[:8], at_once)
+    y = torch.randn(samples, 1)
+    one_step(encoder, torch.randn(16, 3, SIDE, SIDE, device=device), y[:8], at_once)
     before = peak(device)
-    began = time.perf_counter()
+    x = torch.randn(samples * VIEWS, 3, SIDE, SIDE, device=device)
+    began = clock()
     one_step(encoder, x, y, at_once)
-    return {"seconds": time.perf_counter() - began, "mb": peak(device) - before}
+    return {"seconds": clock() - began, "mb": peak(device) - before}
 
 
 def peak(device: str) -> float:
     """Most MB held so far; on CUDA since the last call."""
     if device == "cuda":
         highest = torch.cuda.max_memory_allocated() / 2**20
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         return highest
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def in_own_process(*words: object) -> dict[str, float] | None:
-    """What `measure` finds; None where the process was killed, as for want of memory."""
-    done = subprocess.run([sys.executable, __file__, "--one", *map(str, words)], stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] | None = json.loads(done.stdout) if done.returncode == 0 else None
-    return found
+def measured(*arguments: Any) -> dict[str, float] | None:
+    """What `measure` finds, on a CPU in a process of its own; None where there was not memory enough."""
+    if arguments[-1] == "cuda":
+        try:
+            return measure(*arguments)
+        except torch.OutOfMemoryError:
+            return None
+    # Forked, so that libraries are loaded once; this process itself computes nothing, and so has no threads yet.
+    there, here = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=lambda: here.send(measure(*arguments)))
+    process.start()
+    process.join()
+    return there.recv() if process.exitcode == 0 else None
 
 
 def exponent(samples: list[int], values: list[float | None]) -> str:
@@ -90,8 +101,8 @@ def report(name: str, samples: list[int], at_once: int, threads: int, device: st
     for count in samples:
         before = whole[-1]["mb"] if whole and whole[-1] else 0.0
         fits = not whole or (whole[-1] is not None and before * count / samples[len(whole) - 1] < limit)
-        whole.append(in_own_process(name, count, 0, threads, device) if fits else None)
-        cached.append(in_own_process(name, count, at_once, threads, device))
+        whole.append(measured(name, count, None, threads, device) if fits else None)
+        cached.append(measured(name, count, at_once, threads, device))
         row, chunks = whole[-1], cached[-1]
         cells = [str(count)]
         for key, digits in (("mb", 0), ("seconds", 1)):
@@ -114,12 +125,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=256)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--limit", type=float, default=6000, help="MB that an undivided step may take")
-    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.one:
-        name, samples, at_once, threads, device = given.one
-        print(json.dumps(measure(name, int(samples), int(at_once) or None, int(threads), device)))
-        return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     console = Console()
     for name in given.encoder:
