@@ -54,8 +54,9 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(VENV)/.installed-dev ## Time of the loss, the linear probe and the input pipeline beside their references
+benchmark: $(VENV)/.installed-dev ## Time of the loss, long batches, the linear probe and the input pipeline
 	$(BIN)/python benchmarks/rnc_loss.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/long_batches.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/linear_probe.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/input_pipeline.py
 

@@ -49,6 +49,9 @@ def gradients(folder: Path) -> list[str]:
                 _, expected = gathering.step(make(), gathering.encoder(), x, y, dtype)
                 keys = [(division, name, precision) for division in gathering.DIVISIONS]
                 differences.append(_largest([steps[key] for steps in found[world] for key in keys], expected))
+                if precision == "float64":
+                    keys = [(division, name, "cached") for division in gathering.DIVISIONS]
+                    differences.append(_largest([steps[key] for steps in found[world] for key in keys], expected))
         rows.append(f"| {name} | {' | '.join(f'{value:.0e}' for value in differences)} |")
     for name in gathering.HEADS:
         _, expected = gathering.head_step(name, x, y)
@@ -56,7 +59,7 @@ def gradients(folder: Path) -> list[str]:
         for world in WORLDS:
             keys = [(division, name) for division in gathering.DIVISIONS if (division, name) in found[world][0]]
             value = _largest([steps[key] for steps in found[world] for key in keys], expected)
-            differences += [f"{value:.0e}", "", ""]
+            differences += [f"{value:.0e}", "", "", ""]
         rows.append(f"| {name} (head) | {' | '.join(differences)} |")
     return rows
 
@@ -110,7 +113,8 @@ def main() -> None:
 def _page(gradient_rows: list[str], run_rows: list[str]) -> str:
     kept, computer = versions(), machine()
     named = ", ".join(f"{name} {kept[name]}" for name in ("python", "torch", "lightning") if name in kept)
-    columns = [f"{world} processes, {precision}" for world in WORLDS for precision in gathering.PRECISIONS]
+    precisions = ["float64", "float64, gradient cache", *list(gathering.PRECISIONS)[1:]]
+    columns = [f"{world} processes, {precision}" for world in WORLDS for precision in precisions]
     return "\n".join([
         "# Several processes against one",
         "",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # heavy, and not needed before the configuration has been loo
 log = logging.getLogger(__name__)
 
 ROOT_KEYS = {
-    "callbacks", "data", "dataset", "encoder", "head", "head_name", "input", "logger", "method", "objective",
+    "callbacks", "compute", "data", "dataset", "encoder", "head", "head_name", "input", "logger", "method", "objective",
     "optimized_metric", "paths", "print_config", "recipe", "scheme", "seed", "stages", "target", "trainer",
 }  # fmt: skip
 STAGE_KEYS = {
@@ -228,7 +228,10 @@ class Parts:
             chosen = instantiate(self.cfg.trainer, _partial_=True, _convert_="all")
             plugins = [*(chosen.keywords.get("plugins") or []), WholeCheckpoints()]
             factory: Callable[..., Trainer] = partial(chosen, plugins=plugins)
-            factory(logger=False, enable_checkpointing=False)
+            made = factory(logger=False, enable_checkpointing=False)
+        # Lightning would take bf16 instead, with a warning.
+        if self.cfg.trainer.precision == "16-mixed" and made.strategy.root_device.type == "cpu":
+            raise UserError("trainer.precision: 16-mixed needs a GPU; on a CPU take bf16-mixed")
         return factory
 
     def callbacks(self) -> "list[Callback]":

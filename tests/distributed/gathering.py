@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
@@ -19,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 from rnc_lightning import distributed
 from rnc_lightning.heads import ExpectationHead, OrdinalHead, PointHead
 from rnc_lightning.objectives.rnc import RnCLoss
+from rnc_lightning.stages.gradient_cache import encoded_in_chunks
 from rnc_lightning.targets import TargetSpec
 
 OBJECTIVES: dict[str, Callable[[], nn.Module]] = {
@@ -39,6 +41,7 @@ HEADS: dict[str, Callable[[], nn.Module]] = {
 }
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 BATCH, VIEWS = 12, 2
+AT_ONCE = 5  # rows that an encoder with a gradient cache takes
 # By number of processes: how many samples each one has.
 DIVISIONS: dict[str, dict[int, list[int]]] = {
     "even": {2: [6, 6], 4: [3, 3, 3, 3]},
@@ -83,6 +86,39 @@ def head_step(name: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return distributed.mean_over_rows(mean.detach(), len(y))[0], gradient
 
 
+class InChunks(nn.Module):
+    """An encoder with a gradient cache."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return encoded_in_chunks(self.inner, x, AT_ONCE)
+
+
+class SyncedNorm(nn.Module):
+    """Synchronised batch normalisation, which PyTorch has for GPUs only."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(width, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        sums = torch.cat([x.sum(0), (x * x).sum(0), x.new_tensor([len(x)])])
+        if dist.is_initialized():
+            sums = all_reduce(sums)
+        mean, square = (sums[:-1] / sums[-1].detach()).chunk(2)
+        self.running_mean.lerp_(mean.detach(), 0.1)
+        return (x - mean) * (square - mean * mean + 1e-5).rsqrt()
+
+
+def encoder_with_synced_norm() -> nn.Sequential:
+    """The same weights in every process, and a layer in which the processes meet."""
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(5, 7).double(), SyncedNorm(7), nn.Tanh(), nn.Linear(7, 4).double())
+
+
 def step(objective: nn.Module, module: nn.Module, x: Tensor, y: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Loss and gradient of all parameters as one vector."""
     features = module(x.flatten(0, 1)).to(dtype).unflatten(0, x.shape[:2])
@@ -105,11 +141,20 @@ def main(rank: int, world: int, rendezvous: str, result: str) -> None:
             for precision, dtype in PRECISIONS.items():
                 module = DistributedDataParallel(encoder())
                 found[division, name, precision] = step(make(), module, x[mine], y[mine], dtype)
+            in_chunks = DistributedDataParallel(InChunks(encoder()))
+            found[division, name, "cached"] = step(make(), in_chunks, x[mine], y[mine], torch.float64)
         if min(sizes[world]):  # a regressor's process always has samples
             for name in HEADS:
                 found[division, name] = head_step(name, x[mine], y[mine])
     floor = RnCLoss().floor(y[mine], VIEWS)
-    torch.save({"steps": found, "floor": floor}, f"{result}.{rank}")
+    normed = encoder_with_synced_norm()
+    uneven = DIVISIONS["uneven"][world]
+    mine = slice(sum(uneven[:rank]), sum(uneven[: rank + 1]))
+    synced = step(RnCLoss(), DistributedDataParallel(InChunks(normed)), x[mine], y[mine], torch.float64)
+    torch.save(
+        {"steps": found, "floor": floor, "synced": (*synced, normed[1].running_mean)},
+        f"{result}.{rank}",
+    )
     dist.destroy_process_group()
 
 

@@ -53,6 +53,44 @@ def test_heads_have_it_too(division: str, name: str, processes: list[dict[str, A
         torch.testing.assert_close(its_gradient, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
 
 
+@pytest.mark.parametrize("name", gathering.OBJECTIVES)
+@pytest.mark.parametrize("division", gathering.DIVISIONS)
+def test_a_gradient_cache_changes_none_of_them(division: str, name: str, processes: list[dict[str, Any]]) -> None:
+    x, y = gathering.samples()
+    loss, gradient = gathering.step(gathering.OBJECTIVES[name](), gathering.encoder(), x, y, torch.float64)
+    for found in processes:
+        its_loss, its_gradient = found["steps"][division, name, "cached"]
+        torch.testing.assert_close(its_loss, loss, rtol=1e-10, atol=0)
+        torch.testing.assert_close(its_gradient, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
+
+
+def test_layers_that_synchronise_meet_in_every_chunk(processes: list[dict[str, Any]]) -> None:
+    """Uneven shares make as many chunks each; statistics are those of a chunk over all processes."""
+    x, y = gathering.samples()
+    sizes = gathering.DIVISIONS["uneven"][len(processes)]
+    chunks = -(-max(sizes) * gathering.VIEWS // gathering.AT_ONCE)
+    encoder = gathering.encoder_with_synced_norm()
+
+    class Together(torch.nn.Module):
+        """The encoder with the processes' chunks side by side."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = encoder
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            shares = [share.tensor_split(chunks) for share in rows.split([n * gathering.VIEWS for n in sizes])]
+            encoded = [encoder(torch.cat(parts)).split([len(p) for p in parts]) for parts in zip(*shares, strict=True)]
+            return torch.cat([torch.cat(parts) for parts in zip(*encoded, strict=True)])
+
+    loss, gradient = gathering.step(gathering.RnCLoss(), Together(), x, y, torch.float64)
+    for found in processes:
+        its_loss, its_gradient, its_mean = found["synced"]
+        torch.testing.assert_close(its_loss, loss, rtol=1e-10, atol=0)
+        torch.testing.assert_close(its_gradient, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
+        torch.testing.assert_close(its_mean, encoder[1].running_mean, rtol=1e-10, atol=1e-14)
+
+
 def test_the_floor_is_that_of_the_whole_batch(processes: list[dict[str, Any]]) -> None:
     _, y = gathering.samples()
     expected = gathering.RnCLoss().floor(y, gathering.VIEWS)

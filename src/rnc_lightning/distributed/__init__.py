@@ -110,6 +110,15 @@ def summed(value: Tensor) -> Tensor:
     return total
 
 
+def largest(count: int, device: torch.device) -> int:
+    """The largest of the processes' counts; `device` is where the processes meet."""
+    if world_size() == 1:
+        return count
+    found = torch.tensor(count, device=device)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return int(found)
+
+
 class _Gathered(torch.autograd.Function):
     """All rows forward; backward the summed gradient of one's own."""
 

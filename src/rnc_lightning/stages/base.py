@@ -1,7 +1,9 @@
 """What every stage shares: its optimiser, its schedule, and names of what it logs."""
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
+import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
@@ -9,6 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from rnc_lightning import distributed
+from rnc_lightning.stages.compiling import compile_in_place, failures_told
+from rnc_lightning.stages.gradient_cache import encoded_in_chunks
 from rnc_lightning.targets import TargetSpec
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -24,6 +28,14 @@ class Stage(LightningModule):
         optimizer: Makes the optimiser from the parameters that train.
         schedule: Makes the schedule from the optimiser and `epochs`; stepped once an epoch.
         epochs: Number of epochs.
+        gradient_cache: Rows (views of samples) that a process encodes at once in training, while the loss sees the
+            whole batch; see `encoded_in_chunks`, also for what becomes of batch normalisation. None encodes all at
+            once.
+        channels_last: Whether weights of two-dimensional convolutions and images lie in memory with the channels last.
+        compile: Backend of `torch.compile` for the encoder, such as `inductor`; None does not compile.
+
+    Raises:
+        ValueError: For a `gradient_cache` that is no whole number from 1 up, or a backend that does not exist.
     """
 
     def __init__(
@@ -34,14 +46,39 @@ class Stage(LightningModule):
         optimizer: OptimizerFactory,
         schedule: ScheduleFactory,
         epochs: int,
+        gradient_cache: int | None = None,
+        channels_last: bool = False,
+        compile: str | None = None,
     ) -> None:
         super().__init__()
+        if gradient_cache is not None and (
+            isinstance(gradient_cache, bool) or not isinstance(gradient_cache, int) or gradient_cache < 1
+        ):
+            raise ValueError(f"gradient_cache must be a whole number from 1 up or null, got {gradient_cache}")
         # Neither module nor factory goes into hparams: a checkpoint then holds tensors and plain values only.
         self.encoder = encoder
         self.target = target
         self._make_optimizer = optimizer
         self._make_schedule = schedule
         self._epochs = epochs
+        if not isinstance(channels_last, bool):
+            raise ValueError(f"channels_last must be true or false, got {channels_last}")
+        self._at_once = gradient_cache
+        self._channels_last = channels_last
+        if channels_last:
+            encoder.to(memory_format=torch.channels_last)
+        if compile is not None:
+            compile_in_place(encoder, compile)
+        self._compiled = compile is not None
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Rows (N, ...) to features (N, F), as the settings say."""
+        if self._channels_last and x.dim() == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with failures_told() if self._compiled else nullcontext():
+            if self._at_once is not None and self.training:
+                return encoded_in_chunks(self.encoder, x, self._at_once)
+            return self.encoder(x)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimise all that trains; one step of the schedule an epoch."""

@@ -101,6 +101,9 @@ class NonFiniteLossGuard(Callback):
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """Look at the loss.
 
+        With `precision: 16-mixed` it comes multiplied by the loss scale, in float32, which a finite loss survives.
+        Gradients that the scale makes infinite are no failure: the scaler then leaves out the step and lowers it.
+
         Raises:
             NonFiniteLossError: Where it is NaN or infinite.
         """
@@ -110,7 +113,12 @@ class NonFiniteLossGuard(Callback):
         indices = [] if self._index is None else self._index.tolist()
         report = {"loss": str(loss.item()), "epoch": epoch, "step": step, "indices": indices}
         write_text(self.path, json.dumps(report, indent=1))
+        half = " In fp16 the encoder may also have left its range: bf16-mixed is wider." if _is_fp16(trainer) else ""
         raise NonFiniteLossError(
             f"the training loss became {loss.item()} in epoch {epoch}, step {step}; the batch's sample indices are in "
-            f"{self.path}. A lower learning rate (recipe.*.lr) is the usual remedy."
+            f"{self.path}. A lower learning rate (recipe.*.lr) is the usual remedy.{half}"
         )
+
+
+def _is_fp16(trainer: Trainer) -> bool:
+    return str(trainer.precision).startswith("16")

@@ -12,7 +12,7 @@ class Pretrain(Stage):
     """Encoder and objective.
 
     All views of a batch go through the encoder in one forward, so batch normalisation sees them together,
-    as in the official code.
+    as in the official code; with `gradient_cache`, all views of a chunk do.
 
     Args:
         objective: features (B, V, F), y (B, D) to a scalar loss. Where it has `floor(targets, views)`, the least
@@ -26,7 +26,7 @@ class Pretrain(Stage):
 
     def forward(self, x: Tensor) -> Tensor:
         """Views (B, V, ...) to features (B, V, F)."""
-        features = self.encoder(rearrange(x, "b v ... -> (b v) ..."))
+        features = self.encode(rearrange(x, "b v ... -> (b v) ..."))
         return rearrange(features, "(b v) f -> b v f", b=x.shape[0])
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:

@@ -43,7 +43,8 @@ class Regress(Stage):
         **stage: Arguments of `Stage`.
 
     Raises:
-        ValueError: For a regularizer that could change nothing, or has no term or no finite weight.
+        ValueError: For a regularizer that could change nothing, or has no term or no finite weight; for a
+            `gradient_cache` of a frozen encoder; for what a `Stage` refuses.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class Regress(Stage):
             raise ValueError(f"frozen_autocast must be bfloat16, float16 or null, got {frozen_autocast!r}")
         if regularizers and freeze_encoder:
             raise ValueError(f"regularizers ({', '.join(regularizers)}) cannot change a frozen encoder's features")
+        if self._at_once is not None and freeze_encoder:
+            raise ValueError("gradient_cache: a frozen encoder keeps no activations, so there is nothing to save")
         self.head: Any = head(in_features=self.encoder.num_features, target=self.target)
         self.freeze_encoder = freeze_encoder
         self._frozen_dtype = getattr(torch, frozen_autocast) if frozen_autocast else None
@@ -87,12 +90,12 @@ class Regress(Stage):
     def features(self, x: Tensor) -> Tensor:
         """Input (B, ...) to features (B, F), without a graph where the encoder is frozen."""
         if not self.freeze_encoder:
-            return self.encoder(x)
+            return self.encode(x)
         if self._frozen_dtype is None:
             with torch.no_grad():
-                return self.encoder(x)
+                return self.encode(x)
         with torch.no_grad(), torch.autocast(x.device.type, dtype=self._frozen_dtype):
-            return self.encoder(x).float()
+            return self.encode(x).float()
 
     def fit_labels(self, labels: Tensor) -> None:
         """Let the head take what it needs from the training labels (N, D)."""
