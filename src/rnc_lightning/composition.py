@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,8 +222,13 @@ class Parts:
 
     def trainer(self) -> "Callable[..., Trainer]":
         """Makes a Trainer; what belongs to a stage is added to it."""
+        from lightning.pytorch.plugins.environments import LightningEnvironment
+
         with _blaming("trainer"):
-            factory: Callable[..., Trainer] = instantiate(self.cfg.trainer, _partial_=True, _convert_="all")
+            chosen = instantiate(self.cfg.trainer, _partial_=True, _convert_="all")
+            # Lightning is told that nobody else starts processes, so that it looks for no Slurm or torchrun of its own.
+            plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment()]
+            factory: Callable[..., Trainer] = partial(chosen, plugins=plugins)
             factory(logger=False, enable_checkpointing=False)
         return factory
 
