@@ -222,7 +222,7 @@ class Parts:
 
     def trainer(self) -> "Callable[..., Trainer]":
         """Makes a Trainer; what belongs to a stage is added to it."""
-        from lightning.pytorch.plugins.environments import LightningEnvironment
+        from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
         with _blaming("trainer"):
             chosen = instantiate(self.cfg.trainer, _partial_=True, _convert_="all")
