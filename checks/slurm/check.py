@@ -5,6 +5,7 @@ long as the check lasts, and writes what it saw to docs/checked/slurm.md.
 """
 
 import argparse
+import atexit
 import csv
 import json
 import os
@@ -34,7 +35,7 @@ SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1"]  # the nodes 
 STOPS = {
     0: ("SIGTERM (`scancel --signal=TERM`)", "scancel --signal=TERM {job}"),
     1: ("`scontrol requeue`", "scontrol requeue {job}"),
-    2: ("the signal before the time limit (`scancel --signal=USR2`)", "scancel --signal=USR2 {job}"),
+    2: ("the signal before a time limit (`scancel --signal=USR2`)", "scancel --signal=USR2 {job}"),
     3: ("preempted by a job of a partition with priority", "sbatch -p urgent -w {node} -n 1 -o /dev/null --wrap true"),
 }
 
@@ -77,10 +78,10 @@ def _stopped_sweep() -> tuple[list[str], list[list[str]]]:
     for seed, (_, how) in STOPS.items():
         _wait_for(lambda seed=seed: _epochs("slurm", seed) >= 4, sweep)
         node = cluster.asked("squeue", "-h", "-j", f"{array}_{seed}", "-o", "%N").strip()
-        job = cluster.asked("squeue", "-h", "-j", f"{array}_{seed}", "-o", "%A").strip()
-        subprocess.run(how.format(job=job, node=node).split(), check=True, stdout=subprocess.DEVNULL)
+        command = how.format(job=f"{array}_{seed}", node=node).split()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         stopped[seed] = _epochs("slurm", seed)
-        print(f"seed {seed}, job {array}_{seed} on {node}: {how} after epoch {stopped[seed]}", flush=True)
+        print(f"{' '.join(command)}: seed {seed}, after epoch {stopped[seed]}", flush=True)
     code = sweep.wait()
     rows = []
     for seed, (what, _) in STOPS.items():
@@ -118,17 +119,20 @@ def _page(parts: list[tuple[list[str], list[list[str]]]], left: list[str], slurm
     packages = ("hydra-submitit-launcher", "submitit", "hydra-core", "lightning", "torch")
     rows = parts[0][1]
     counts = [
-        ["expected", "finished", "requeued", "equal numbers", "processes left"],
+        ["runs expected", "runs finished", "requeued", "equal numbers", "processes left"],
         [[str(len(rows)), *(str(sum(test(row) for row in rows)) for test in _COUNTED), str(len(left))]],
     ]
     tables = "\n\n".join(_table(*part) for part in (counts, *parts))
+    versions = ", ".join(f"{name} {installed(name)}" for name in packages)
+    machine = f"{platform.platform()}, {os.cpu_count()} cores, no GPU"
     return f"""# Checked: runs on Slurm
 
-`make slurm-check`, {date.today().isoformat()}, {seconds / 60:.0f} minutes: {slurm} as two nodes on one machine ({platform.platform()}, \
-{os.cpu_count()} cores, no GPU), Python {platform.python_version()}, {", ".join(f"{name} {installed(name)}" for name in packages)}.
+`make slurm-check`, {date.today().isoformat()}, {seconds / 60:.0f} minutes.
+{slurm} as two nodes on one machine ({machine}).
+Python {platform.python_version()}, {versions}.
 
-Runs of `{" ".join(WORDS)}` (`hydra/launcher=slurm`, `trainer=cpu`, a seed each) beside the same ones without Slurm. \
-The same numbers: `test` of `result.json` and `predictions.csv`, bit for bit.
+Runs of `{" ".join(WORDS)}` with `hydra/launcher=slurm`, beside the same ones without Slurm.
+The same numbers means `test` of `result.json` and `predictions.csv`, bit for bit.
 
 {tables}
 """
@@ -158,7 +162,9 @@ def _train(*words: str, place: str) -> None:
 def _start(*words: str, place: str) -> subprocess.Popen[bytes]:
     print(f"on Slurm: {place}", flush=True)
     with Path(f"{place}.txt").open("wb") as log:
-        return subprocess.Popen(_command(place, *words), stdout=log, stderr=subprocess.STDOUT)
+        sweep = subprocess.Popen(_command(place, *words), stdout=log, stderr=subprocess.STDOUT)
+    atexit.register(sweep.kill)
+    return sweep
 
 
 def _array(sweep: subprocess.Popen[bytes]) -> str:

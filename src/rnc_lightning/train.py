@@ -189,6 +189,7 @@ def _quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")  # on resuming
     warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")  # all are joined before
     warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")  # stage one has none
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # a run starts its processes itself
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

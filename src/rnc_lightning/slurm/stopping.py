@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -29,9 +29,9 @@ class _Stop:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a child that inherited it
             os._exit(_STOPPED)
-        self.came = True
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise SystemExit(_STOPPED)
+        if not self.came:
+            self.came = True
+            raise SystemExit(_STOPPED)
 
 
 def requeued_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
@@ -59,6 +59,17 @@ def requeued_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
     return done
 
 
+def job_number(environment: Mapping[str, str]) -> str:
+    """How Slurm calls this job and no other: one of the jobs of an array has the array's own SLURM_JOB_ID.
+
+    >>> job_number({"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"})
+    '7_1'
+    """
+    if "SLURM_ARRAY_JOB_ID" in environment:
+        return f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
+    return environment["SLURM_JOB_ID"]
+
+
 def _act_only_here(number: signal.Signals) -> None:
     """Let data workers, which inherit a handler and get the signal too, ignore it."""
     handler = signal.getsignal(number)
@@ -77,7 +88,7 @@ def _requeue_if_running() -> None:
     """Queue this job again where Slurm still calls it running: then nobody else ends or requeues it."""
     if os.environ.get("SLURM_PROCID", "0") != "0":  # node 0 does it for all
         return
-    job = os.environ["SLURM_JOB_ID"]
+    job = job_number(os.environ)
     try:
         state = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%T").strip()
         if state != "RUNNING":
