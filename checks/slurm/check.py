@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -58,7 +59,7 @@ def main() -> None:
         with cluster.slurm(Path(folder) / "cluster"):
             versions = cluster.version()
             parts = [_stopped_sweep(), _two_nodes(), _lost_job()]
-        left = _left()
+        left = _left(folder)
     good = all(row[-1] == "yes" for part in parts for row in part[1]) and not left
     page = _page(parts, left, versions, time.monotonic() - began)
     print(page)
@@ -215,12 +216,18 @@ def _same(place: str, other: str, seed: int) -> bool:
     return (one / "predictions.csv").read_bytes() == (two / "predictions.csv").read_bytes()
 
 
-def _left() -> list[str]:
-    """Processes of runs, jobs and daemons that should be gone."""
+def _left(folder: str) -> list[str]:
+    """Processes of runs, jobs and daemons that work in this folder or know of it, this one left out."""
     time.sleep(5)
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    ours = ("rnc_lightning.train -m", "rnc_lightning.rank", "submitit.core", "slurmctld -D", "slurmd -D", "slurmstepd")
-    return [line for line in listed.splitlines() if any(name in line for name in ours)]
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            ours = folder in str((process / "cwd").readlink()) or folder.encode() in (process / "environ").read_bytes()
+            if ours:
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
 
 
 if __name__ == "__main__":
