@@ -80,7 +80,8 @@ def _stopped_sweep() -> tuple[list[str], list[list[str]]]:
         _wait_for(lambda seed=seed: _epochs("slurm", seed) >= 4, sweep)
         node = cluster.asked("squeue", "-h", "-j", f"{array}_{seed}", "-o", "%N").strip()
         command = how.format(job=f"{array}_{seed}", node=node).split()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with suppress(subprocess.TimeoutExpired):  # scancel would try again, where the job has gone on to another state
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=3)
         stopped[seed] = _epochs("slurm", seed)
         print(f"{' '.join(command)}: seed {seed}, after epoch {stopped[seed]}", flush=True)
     code = sweep.wait()

@@ -93,11 +93,11 @@ def submit(
         )
         executor.update_parameters(**named)
         return list(executor.map_array(call, *zip(*arguments, strict=True)))
-    except RuntimeError as error:  # no Slurm here
-        raise UserError(f"hydra/launcher=slurm: {error}") from error
     except submitit.core.utils.FailedJobError as error:
         reasons = [line for line in str(error).splitlines() if "error:" in line] or [str(error)]
-        raise UserError(f"Slurm refused the jobs: {reasons[-1].strip()}") from error
+        raise UserError(f"Slurm refused the jobs: {reasons[0].partition('error:')[2].strip() or reasons[0]}") from error
+    except RuntimeError as error:  # no Slurm here
+        raise UserError(f"hydra/launcher=slurm: {error}") from error
 
 
 def _needs(config: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
