@@ -81,6 +81,8 @@ def one_line(error: BaseException) -> str:
         cause = cause.__cause__ or cause.__context__
     if cause is not None and cause.parent_node is not None and cause.key is not None:
         return f"{_full_key(cause)}: no such key{_nearest(str(cause.key), _keys(cause.parent_node), cause)}"
+    if getattr(error, "missing_cfg_file", None) == "hydra/launcher/submitit_slurm":
+        return "hydra/launcher=slurm needs submitit: pip install 'rnc-lightning[slurm]'"
     message = " ".join(lines)
     return message or type(error).__name__
 

@@ -6,6 +6,7 @@ TASK is a folder with `config.yaml` and `words.json`; the first process leaves `
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -21,12 +22,13 @@ from rnc_lightning.stopping import sigterm_raises
 def main() -> None:
     """Entry point."""
     end_with_parent()
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a cluster tells all processes; the parent knows what to do
     task = Path(sys.argv[1])
     cfg = OmegaConf.load(task / "config.yaml")
     assert isinstance(cfg, DictConfig)
     place, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     logging.basicConfig(level=logging.INFO if place == 0 else logging.WARNING, format="%(message)s", stream=sys.stdout)
-    distributed.join(place, processes, _backend(cfg, place))
+    distributed.join(place, processes, _backend(cfg))
 
     from rnc_lightning.train import execute_here
 
@@ -40,12 +42,12 @@ def main() -> None:
         write_text(task / "result.json", json.dumps(result))
 
 
-def _backend(cfg: DictConfig, place: int) -> str:
+def _backend(cfg: DictConfig) -> str:
     import torch
 
     if cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available():
         return "gloo"
-    torch.cuda.set_device(place)
+    torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     return "nccl"
 
 

@@ -6,12 +6,13 @@ Nothing heavy is imported before the configuration has been looked at.
 
 import json
 import logging
+import os
 import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -25,6 +26,9 @@ from rnc_lightning.locks import claimed
 from rnc_lightning.run_directory import RunDirectory, setting_hash
 from rnc_lightning.stopping import Terminated, sigterm_raises
 
+if TYPE_CHECKING:
+    from rnc_lightning.distributed.nodes import Node
+
 log = logging.getLogger(__name__)
 
 
@@ -36,23 +40,30 @@ def run(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float | Non
         overrides: The command line's words, which name the run directory.
 
     Returns:
-        `test/...` and, for the chosen epoch of the regressor, `val/...`.
+        `test/...` and, for the chosen epoch of the regressor, `val/...`; of several nodes only node 0 has them.
 
     Raises:
         UserError: For whatever the user can mend.
     """
     config = plain(cfg)
     check_keys(config)
+    node = _this_node(config["trainer"])
     console = Console()
     directory = RunDirectory(run_path(config, overrides))
     directory.check(config)
     result = directory.finished()
     if result is None:
+        if node.rank > 0:
+            with sigterm_raises(), machine_troubles_told():
+                _execute_in_processes(cfg, overrides, processes(config["trainer"]), directory, node)
+            return {}
         if config["print_config"]:
             _print_config(config, console)
-        result = _run_stages(cfg, config, directory, overrides)
+        result = _run_stages(cfg, config, directory, overrides, node)
     else:
         log.info("%s is finished already: nothing to train", directory.path)
+        if node.rank > 0:
+            return {}
 
     from rnc_lightning.results import print_result
 
@@ -97,15 +108,16 @@ def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _run_stages(
-    cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str]
+    cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str], node: "Node"
 ) -> dict[str, Any]:
     began = time.perf_counter()
     count = processes(config["trainer"])
     with sigterm_raises(), machine_troubles_told(), claimed(directory.path):
         try:
-            result = (
-                execute_here(cfg, overrides) if count == 1 else _execute_in_processes(cfg, overrides, count, directory)
-            )
+            if count * node.count == 1:
+                result = execute_here(cfg, overrides)
+            else:
+                result = _execute_in_processes(cfg, overrides, count, directory, node)
             result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
             directory.write_result(result)
         except Exception as error:
@@ -124,7 +136,7 @@ def _note_failure(directory: RunDirectory, known: Mapping[str, Any]) -> None:
 
 
 def _execute_in_processes(
-    cfg: DictConfig, overrides: Sequence[str], count: int, directory: RunDirectory
+    cfg: DictConfig, overrides: Sequence[str], count: int, directory: RunDirectory, node: "Node"
 ) -> dict[str, Any]:
     """The same in processes of this run's own: what it returned in the first one, or the error that a user can mend."""
     from rnc_lightning.distributed.launching import ProcessFailedError, python_module, run_processes
@@ -134,27 +146,32 @@ def _execute_in_processes(
         (task / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
         (task / "words.json").write_text(json.dumps(list(overrides)), encoding="utf-8")
         try:
-            run_processes(python_module("rnc_lightning.rank", folder), count, directory.path / "processes")
+            run_processes(python_module("rnc_lightning.rank", folder), count, directory.path / "processes", node=node)
         except ProcessFailedError as failure:
             if not (task / "error.json").is_file():
                 raise
             error = json.loads((task / "error.json").read_text(encoding="utf-8"))
             raise UserError(error["message"], error["details"]) from failure
+        if node.rank > 0:
+            return {}
         result: dict[str, Any] = json.loads((task / "result.json").read_text(encoding="utf-8"))
         return result
 
 
+def _this_node(trainer: Mapping[str, Any]) -> "Node":
+    """This machine among those of the run; refuses launchers that would start every process themselves."""
+    from rnc_lightning.distributed.nodes import refuse_other_launchers, this_node
+
+    refuse_other_launchers(os.environ)
+    return this_node(trainer.get("num_nodes", 1), os.environ)
+
+
 def processes(trainer: Mapping[str, Any]) -> int:
-    """How many processes the trainer's configuration asks for.
+    """How many processes on each node the trainer's configuration asks for.
 
     >>> processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), processes({"devices": 1})
     (2, 1)
-
-    Raises:
-        UserError: For more than one machine.
     """
-    if trainer.get("num_nodes", 1) != 1:
-        raise UserError("trainer.num_nodes: runs on several machines are not supported yet; set 1")
     devices = trainer.get("devices", 1)
     if isinstance(devices, list):
         return len(devices)
@@ -189,6 +206,7 @@ def _quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")  # on resuming
     warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")  # all are joined before
     warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")  # stage one has none
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # a run starts its processes itself
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -197,6 +215,8 @@ def _quiet_lightning() -> None:
 @task
 def _main(cfg: DictConfig) -> float | None:
     metrics = run(cfg, HydraConfig.get().overrides.task)
+    if not metrics:  # not the first node: it has none
+        return None
     if cfg.optimized_metric not in metrics:
         raise UserError(f"optimized_metric: {cfg.optimized_metric} is not one of {', '.join(metrics)}")
     return metrics[cfg.optimized_metric]

@@ -84,6 +84,25 @@ def test_a_batch_that_cannot_be_divided_is_one_line(start: Start) -> None:
 
 
 @pytest.mark.slow
+def test_two_nodes_end_with_the_numbers_of_one(start: Start) -> None:
+    one = start("one", "trainer=ddp_cpu")
+    words = ["trainer=ddp_cpu", "trainer.devices=1", "trainer.num_nodes=2", "paths.encoder_dir=null"]
+    command = [sys.executable, "-m", "rnc_lightning.train", *WORDS, *words, "paths.run_dir=two"]
+    place = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611", "SLURM_NTASKS": "4"}
+    nodes = [
+        subprocess.Popen(command, env={**place, "NODE_RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
+        for rank in (1, 0)
+    ]
+    printed = [node.communicate(timeout=300)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0]
+    assert "run directory: two" in printed[1]
+    assert not printed[0].strip()  # node 1 has nothing to say
+    assert json.loads(Path("two/result.json").read_text())["test"] == one["test"]
+    assert Path("two/predictions.csv").read_bytes() == Path("one/predictions.csv").read_bytes()
+    assert [path.name for path in Path("two/processes").iterdir()] == ["rank_1.log"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_process_ends_the_run_and_the_same_command_goes_on(rank: int, start: Start) -> None:
     words = [*WORDS, "trainer=ddp_cpu", "recipe.pretrain.epochs=40", "paths.encoder_dir=null"]

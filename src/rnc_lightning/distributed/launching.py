@@ -15,19 +15,28 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from rnc_lightning.distributed.lifeline import Lifeline, NodeFailedError
+from rnc_lightning.distributed.nodes import PARENT, Node
 from rnc_lightning.errors import UserError
 
-_PARENT = "RNC_PARENT_PROCESS"
 _PATIENCE = 5.0  # seconds that children have to end by themselves
 _POLL = 0.1
+_GRACE = 3.0  # seconds in which processes can say of themselves what another node has failed of
+_ALONE = Node()
 
 
 class ProcessFailedError(UserError):
     """A process ended with an error; the message says which, and where it wrote why."""
 
 
-def run_processes(command: Sequence[str], count: int, logs: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Run a command in `count` processes and wait for all of them.
+def run_processes(
+    command: Sequence[str],
+    count: int,
+    logs: Path,
+    environment: Mapping[str, str] | None = None,
+    node: Node = _ALONE,
+) -> None:
+    """Run a command in `count` processes of this machine and wait for all of them.
 
     Rank 0 prints where the parent does; the others write to `rank_<k>.log`. The usual variables (RANK, LOCAL_RANK,
     WORLD_SIZE, MASTER_ADDR, ...) tell each its place.
@@ -37,9 +46,11 @@ def run_processes(command: Sequence[str], count: int, logs: Path, environment: M
         count: Number of processes.
         logs: Folder of the log files; made if it is not there.
         environment: Variables beside the parent's own.
+        node: This machine's place among those that do the same; each has as many processes.
 
     Raises:
         ProcessFailedError: Where one fails; the others are ended.
+        NodeFailedError: Where another node fails; those of this one are ended.
     """
     logs.mkdir(parents=True, exist_ok=True)
     threads = str(max(1, len(os.sched_getaffinity(0)) // count))
@@ -47,38 +58,53 @@ def run_processes(command: Sequence[str], count: int, logs: Path, environment: M
         "OMP_NUM_THREADS": threads,
         **os.environ,
         **(environment or {}),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-        "WORLD_SIZE": str(count),
-        "NODE_RANK": "0",
-        _PARENT: str(os.getpid()),
+        "MASTER_ADDR": node.address,
+        "MASTER_PORT": str(node.port or _free_port()),
+        "WORLD_SIZE": str(count * node.count),
+        "NODE_RANK": str(node.rank),
+        PARENT: str(os.getpid()),
     }
-    running: list[subprocess.Popen[bytes]] = []
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    lifeline = Lifeline(node)
+    done = False
     try:
-        for rank in range(count):
-            place = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        for local in range(count):
+            rank = node.rank * count + local
+            place = {**common, "RANK": str(rank), "LOCAL_RANK": str(local)}
             if rank == 0:
-                running.append(subprocess.Popen(command, env=place, start_new_session=True))
+                running[rank] = subprocess.Popen(command, env=place, start_new_session=True)
                 continue
             with (logs / f"rank_{rank}.log").open("wb") as log:
-                running.append(
-                    subprocess.Popen(command, env=place, start_new_session=True, stdout=log, stderr=subprocess.STDOUT)
+                running[rank] = subprocess.Popen(
+                    command, env=place, start_new_session=True, stdout=log, stderr=subprocess.STDOUT
                 )
-        _watch(running, logs)
+        while not _all_done(running, count * node.count, logs):
+            try:
+                lifeline.look()
+            except NodeFailedError:
+                _own_failure(running, count * node.count, logs)
+                raise
+            time.sleep(_POLL)
+        done = True
     finally:
-        end(running)
+        lifeline.close(farewell=done)
+        end(list(running.values()))
 
 
-def _watch(running: Sequence[subprocess.Popen[bytes]], logs: Path) -> None:
-    while True:
-        codes = [process.poll() for process in running]
-        for rank, code in enumerate(codes):
-            if code:
-                how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-                where = "see above" if rank == 0 else f"see {logs / f'rank_{rank}.log'}"
-                raise ProcessFailedError(f"process {rank} of {len(running)} ended with {how}: {where}")
-        if all(code == 0 for code in codes):
-            return
+def _all_done(running: Mapping[int, subprocess.Popen[bytes]], processes: int, logs: Path) -> bool:
+    codes = {rank: process.poll() for rank, process in running.items()}
+    for rank, code in codes.items():
+        if code:
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            where = "see above" if rank == 0 else f"see {logs / f'rank_{rank}.log'}"
+            raise ProcessFailedError(f"process {rank} of {processes} ended with {how}: {where}")
+    return all(code == 0 for code in codes.values())
+
+
+def _own_failure(running: Mapping[int, subprocess.Popen[bytes]], processes: int, logs: Path) -> None:
+    """Where another node has failed: wait a little, since this one may be failing of the same, which tells more."""
+    deadline = time.monotonic() + _GRACE
+    while time.monotonic() < deadline and not _all_done(running, processes, logs):
         time.sleep(_POLL)
 
 
@@ -96,7 +122,7 @@ def end(running: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def end_with_parent() -> None:
     """In a child: end as soon as the parent is gone, however it went."""
-    parent = os.environ.get(_PARENT)
+    parent = os.environ.get(PARENT)
     if parent is None:
         return
 
