@@ -221,9 +221,12 @@ class Parts:
 
     def trainer(self) -> "Callable[..., Trainer]":
         """Makes a Trainer; what belongs to a stage is added to it."""
+        from rnc_lightning import distributed
+        from rnc_lightning.distributed.devices import check_trainer
+
         with _blaming("trainer"):
             factory: Callable[..., Trainer] = instantiate(self.cfg.trainer, _partial_=True, _convert_="all")
-            factory(logger=False, enable_checkpointing=False)
+            check_trainer(factory(logger=False, enable_checkpointing=False), distributed.world_size())
         return factory
 
     def callbacks(self) -> "list[Callback]":

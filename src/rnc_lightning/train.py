@@ -127,26 +127,20 @@ def _execute_in_processes(
 
 
 def processes(trainer: Mapping[str, Any]) -> int:
-    """How many processes the trainer's configuration asks for.
+    """How many processes the trainer's configuration asks for; whatever starts them, Lightning does not.
 
     >>> processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), processes({"devices": 1})
     (2, 1)
 
     Raises:
-        UserError: For more than one machine.
+        UserError: For more than one machine, and for strategies that would start processes by themselves.
     """
+    from rnc_lightning.distributed.devices import check_strategy, counted
+
     if trainer.get("num_nodes", 1) != 1:
         raise UserError("trainer.num_nodes: runs on several machines are not supported yet; set 1")
-    devices = trainer.get("devices", 1)
-    if isinstance(devices, list):
-        return len(devices)
-    if isinstance(devices, int) and not isinstance(devices, bool) and devices > 0:
-        return devices
-    if trainer.get("accelerator") == "cpu" or devices not in (-1, "-1", "auto"):
-        return 1
-    import torch
-
-    return max(1, torch.cuda.device_count())
+    check_strategy(trainer.get("strategy"))
+    return counted(trainer.get("devices", 1), trainer.get("accelerator", "auto"))
 
 
 def _identity(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
