@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.errors import UserError
 
-_FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
+FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 _MOST_DETAILS = 100  # lines below an error
 Returned = TypeVar("Returned")
 
@@ -30,7 +30,7 @@ def task(function: Callable[[Any], Returned]) -> Callable[[Any], Returned]:
         try:
             return function(cfg)
         except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN or _FULL_ERROR:
+            if HydraConfig.get().mode == RunMode.MULTIRUN or FULL_ERROR:
                 raise
             _say_error(error)
             sys.exit(1)
@@ -60,7 +60,7 @@ def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
         _say("stopped" + ("; the same command goes on from the last finished epoch" if resumes else ""))
         sys.exit(130)
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        if _FULL_ERROR:
+        if FULL_ERROR:
             raise
         _say_error(error)
         sys.exit(1)
@@ -77,6 +77,8 @@ def one_line(error: BaseException) -> str:
     if cause is not None and cause.parent_node is not None and cause.key is not None:
         return f"{_full_key(cause)}: no such key{_nearest(str(cause.key), _keys(cause.parent_node), cause)}"
     message = " ".join(lines)
+    if "hydra/sweeper" in message and "optuna" in message and "not find" in message:
+        return "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'"
     return message or type(error).__name__
 
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rnc_lightning.cli import run_cli, task
 from rnc_lightning.composition import Parts, check_keys, config_directory, plain, run_identity, run_name, run_path
 from rnc_lightning.errors import UserError
 from rnc_lightning.run_directory import RunDirectory, setting_hash
+from rnc_lightning.sweep import ending, whole
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,14 @@ def returned_metrics(result: dict[str, Any]) -> dict[str, float | None]:
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
+def optimized(cfg: DictConfig, overrides: Sequence[str]) -> float | None:
+    """Run one experiment and return what a sweep optimises."""
+    metrics = run(cfg, overrides)
+    if cfg.optimized_metric not in metrics:
+        raise UserError(f"optimized_metric: {cfg.optimized_metric} is not one of {', '.join(metrics)}")
+    return metrics[cfg.optimized_metric]
+
+
 def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     """Do what a run does in this process, alone or as one of several, and return its result without a status."""
     from rnc_lightning import loggers
@@ -99,9 +109,11 @@ def _run_stages(
             reason = f"{type(error).__name__}: {error}"
             known = {**_identity(config, overrides), **(directory.result() or {})}
             directory.write_result({**known, "status": "failed", "reason": reason})
+            directory.write_error(whole(error))
         raise
     result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
     directory.write_result(result)
+    directory.forget_error()
     return result
 
 
@@ -119,6 +131,8 @@ def _execute_in_processes(
             run_processes(python_module("rnc_lightning.rank", folder), count, directory.path / "processes")
         except ProcessFailedError as failure:
             if not (task / "error.json").is_file():
+                if (task / "traceback.txt").is_file():
+                    failure.add_note((task / "traceback.txt").read_text(encoding="utf-8"))
                 raise
             error = json.loads((task / "error.json").read_text(encoding="utf-8"))
             raise UserError(error["message"], error["details"]) from failure
@@ -172,15 +186,12 @@ def _quiet_lightning() -> None:
 @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
 @task
 def _main(cfg: DictConfig) -> float | None:
-    metrics = run(cfg, HydraConfig.get().overrides.task)
-    if cfg.optimized_metric not in metrics:
-        raise UserError(f"optimized_metric: {cfg.optimized_metric} is not one of {', '.join(metrics)}")
-    return metrics[cfg.optimized_metric]
+    return optimized(cfg, HydraConfig.get().overrides.task)
 
 
 def main() -> None:
     """Entry point."""
-    run_cli(_main)
+    run_cli(partial(ending, _main))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,14 @@ def run_processes(command: Sequence[str], count: int, logs: Path, environment: M
         end(running)
 
 
+def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start one process that ends with this one (where it calls `end_with_parent`); all it prints goes to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    place = {**environment, _PARENT: str(os.getpid())}
+    with log.open("wb") as file:
+        return subprocess.Popen(command, env=place, start_new_session=True, stdout=file, stderr=subprocess.STDOUT)
+
+
 def _watch(running: Sequence[subprocess.Popen[bytes]], logs: Path) -> None:
     while True:
         codes = [process.poll() for process in running]
