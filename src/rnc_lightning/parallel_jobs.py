@@ -100,12 +100,15 @@ class Places:
         return max(1, len(os.sched_getaffinity(0)) // (slots * job.processes))
 
 
-def run_jobs(jobs: Iterator[Job], places: Places, ended: Callable[[Job, int], None]) -> None:
+def run_jobs(
+    jobs: Iterator[Job], places: Places, started: Callable[[Job], None], ended: Callable[[Job, int], None]
+) -> None:
     """Run jobs as places become free, in their order; a job that fails or is killed fails alone.
 
     Args:
         jobs: The jobs; each is asked for when the one before it has been started.
         places: What there is.
+        started: Told of each job that is about to start.
         ended: Told of each job that has ended, with its exit code (that of a signal is negative).
     """
     running: list[tuple[Job, subprocess.Popen[bytes], list[str]]] = []
@@ -113,7 +116,8 @@ def run_jobs(jobs: Iterator[Job], places: Places, ended: Callable[[Job, int], No
     try:
         while waiting is not None or running:
             while waiting is not None and (gpus := places.take(waiting.gpus)) is not None:
-                running.append((waiting, _started(waiting, gpus, places), gpus))
+                started(waiting)
+                running.append((waiting, _process(waiting, gpus, places), gpus))
                 waiting = next(jobs, None)
             for entry in [entry for entry in running if entry[1].poll() is not None]:
                 job, process, gpus = entry
@@ -159,7 +163,7 @@ def gpus_needed(trainer: Mapping[str, Any], processes: int, gpus: list[str], slo
     return processes
 
 
-def _started(job: Job, gpus: list[str], places: Places) -> subprocess.Popen[bytes]:
+def _process(job: Job, gpus: list[str], places: Places) -> subprocess.Popen[bytes]:
     environment = {"OMP_NUM_THREADS": str(places.threads(job)), **os.environ, **job.environment}
     if places.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)

@@ -46,7 +46,7 @@ class Batch:
             raise UserError(f"hydra/launcher=per_gpu: no GPU is visible; {ON_CPU}")
         self.configs: dict[int, DictConfig] = {}
         self.returns: dict[int, JobReturn] = {}
-        self.failed = 0
+        self.failed = self.running = 0
 
     def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         """Run them and return what each came to."""
@@ -61,23 +61,26 @@ class Batch:
                 shown = progress.add_task("runs", total=len(job_overrides))
 
                 def show() -> None:
-                    running = len(self.configs) - len(self.returns)
-                    text = f"{running} running, {self.failed} failed, logs in {self.folder}"
+                    text = f"{self.running} running, {self.failed} failed, logs in {self.folder}"
                     progress.update(shown, description=text, completed=len(self.returns))
 
                 def prepared() -> Iterator[Job]:
                     for number, overrides in enumerate(job_overrides, first):
-                        show()
                         with suppress(_RefusedError):
                             yield self._prepared(number, overrides, Path(tasks) / str(number))
 
+                def started(job: Job) -> None:
+                    self._begun(job)
+                    show()
+
                 def ended(job: Job, code: int) -> None:
+                    self.running -= 1
                     self._ended(job.number, *_outcome(job, code))
                     show()
                     words = " ".join(swept(self.returns[job.number].overrides or (), common))
                     progress.console.print(f"run {job.number} has ended: {words}", markup=False, highlight=False)
 
-                run_jobs(prepared(), places, ended)
+                run_jobs(prepared(), places, started, ended)
         finally:
             HydraConfig.instance().cfg = before
         return [self.returns[number] for number in sorted(self.returns)]
@@ -92,7 +95,6 @@ class Batch:
             config.hydra.sweep.dir = str(self.folder)
         HydraConfig.instance().set_config(config)
         self.configs[number] = config
-        self.context.callbacks.on_job_start(config=config, task_function=self.task_function)
         cfg = _without_hydra(config)
         try:
             count = processes(cfg.trainer)
@@ -105,6 +107,13 @@ class Batch:
         (task / "words.json").write_text(json.dumps(list(config.hydra.overrides.task)), encoding="utf-8")
         environment = {key: str(value) for key, value in config.hydra.job.env_set.items()}
         return Job(number, task, self.folder / f"job_{number}.log", needed, count, environment)
+
+    def _begun(self, job: Job) -> None:
+        """Tell the callbacks."""
+        config = self.configs[job.number]
+        HydraConfig.instance().set_config(config)
+        self.running += 1
+        self.context.callbacks.on_job_start(config=config, task_function=self.task_function)
 
     def _ended(self, number: int, value: Any, error: UserError | None) -> None:
         """Make what Hydra's own launcher would return, and tell the callbacks."""
