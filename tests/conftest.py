@@ -17,7 +17,7 @@ for variable in ("RNC_DATA", "RNC_RUNS", "HYDRA_FULL_ERROR", "WANDB_API_KEY"):
 import torch  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
-for _folder in (".", "distributed"):  # modules that make data, programs that tests start
+for _folder in (".", "distributed", "entry"):  # modules that make data, programs that tests start
     sys.path.insert(0, str(Path(__file__).parent / _folder))
 torch.set_num_threads(1)
 

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnc_lightning.errors import UserError
 from rnc_lightning.stopping import Terminated
 
-_FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
+FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 _MOST_DETAILS = 100  # lines below an error
 Returned = TypeVar("Returned")
 
@@ -31,7 +31,7 @@ def task(function: Callable[[Any], Returned]) -> Callable[[Any], Returned]:
         try:
             return function(cfg)
         except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN or _FULL_ERROR:
+            if HydraConfig.get().mode == RunMode.MULTIRUN or FULL_ERROR:
                 raise
             _say_error(error)
             sys.exit(1)
@@ -65,7 +65,7 @@ def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
         _say(f"stopped by SIGTERM{goes_on}")
         sys.exit(stop.code)
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        if _FULL_ERROR:
+        if FULL_ERROR:
             raise
         _say_error(error)
         sys.exit(1)
@@ -84,6 +84,8 @@ def one_line(error: BaseException) -> str:
     if getattr(error, "missing_cfg_file", None) == "hydra/launcher/submitit_slurm":
         return "hydra/launcher=slurm needs submitit: pip install 'rnc-lightning[slurm]'"
     message = " ".join(lines)
+    if "hydra/sweeper" in message and "optuna" in message and "not find" in message:
+        return "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'"
     return message or type(error).__name__
 
 

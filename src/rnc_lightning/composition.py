@@ -224,6 +224,8 @@ class Parts:
         """Makes a Trainer; what belongs to a stage is added to it."""
         from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
+        from rnc_lightning import distributed
+        from rnc_lightning.distributed.devices import check_trainer
         from rnc_lightning.stages.checkpoints import WholeCheckpoints
 
         with _blaming("trainer"):
@@ -232,6 +234,7 @@ class Parts:
             plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
             factory: Callable[..., Trainer] = partial(chosen, plugins=plugins)
             made = factory(logger=False, enable_checkpointing=False)
+            check_trainer(made, distributed.world_size())
         # Lightning would take bf16 instead, with a warning.
         if self.cfg.trainer.precision == "16-mixed" and made.strategy.root_device.type == "cpu":
             raise UserError("trainer.precision: 16-mixed needs a GPU; on a CPU take bf16-mixed")

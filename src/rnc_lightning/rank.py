@@ -1,6 +1,7 @@
 """One of the processes of a run: `python -m rnc_lightning.rank TASK`, started by `train` and by nobody else.
 
-TASK is a folder with `config.yaml` and `words.json`; the first process leaves `result.json` there, or `error.json`.
+TASK is a folder with `config.yaml` and `words.json`; the first process leaves `result.json` there, or `error.json`;
+where there is a bug, `traceback.txt` is that of the process which failed first.
 """
 
 import json
@@ -8,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -38,6 +40,10 @@ def main() -> None:
     except UserError as error:
         write_text(task / "error.json", json.dumps({"message": str(error), "details": list(error.details)}))
         sys.exit(1)
+    except Exception:
+        if not (task / "traceback.txt").exists():  # the others only miss the one that failed
+            write_text(task / "traceback.txt", f"in process {place}:\n{traceback.format_exc()}")
+        raise
     if place == 0:
         write_text(task / "result.json", json.dumps(result))
 

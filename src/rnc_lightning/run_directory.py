@@ -8,6 +8,7 @@ predictions.csv         the test set, one row a sample
 features.npz            test features and targets
 plots/                  projections, predictions, loss curves
 result.json             everything that a report needs, with a status
+error.log               why it failed, with the traceback, until it ends well
 """
 
 import hashlib
@@ -116,6 +117,14 @@ class RunDirectory:
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`."""
         write_text(self.path / "result.json", json.dumps(result, indent=1))
+
+    def write_error(self, text: str) -> None:
+        """Keep the whole story of a failure beside the result that gives its reason."""
+        write_text(self.path / "error.log", text)
+
+    def forget_error(self) -> None:
+        """The run has ended well after all."""
+        (self.path / "error.log").unlink(missing_ok=True)
 
     def keep_encoder(self, stage: str) -> None:
         """Copy a stage's encoder to the top of the directory, the JSON last."""

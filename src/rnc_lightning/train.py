@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from rnc_lightning.errors import UserError, machine_troubles_told
 from rnc_lightning.locks import claimed
 from rnc_lightning.run_directory import RunDirectory, setting_hash
 from rnc_lightning.stopping import Terminated, sigterm_raises
+from rnc_lightning.sweep import ending, whole
 
 if TYPE_CHECKING:
     from rnc_lightning.distributed.nodes import Node
@@ -78,6 +80,16 @@ def returned_metrics(result: dict[str, Any]) -> dict[str, float | None]:
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
+def optimized(cfg: DictConfig, overrides: Sequence[str]) -> float | None:
+    """Run one experiment and return what a sweep optimises; None on nodes other than the first."""
+    metrics = run(cfg, overrides)
+    if not metrics:
+        return None
+    if cfg.optimized_metric not in metrics:
+        raise UserError(f"optimized_metric: {cfg.optimized_metric} is not one of {', '.join(metrics)}")
+    return metrics[cfg.optimized_metric]
+
+
 def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     """Do what a run does in this process, alone or as one of several, and return its result without a status.
 
@@ -120,19 +132,22 @@ def _run_stages(
                 result = _execute_in_processes(cfg, overrides, count, directory, node)
             result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
             directory.write_result(result)
+            directory.forget_error()
         except Exception as error:
-            _note_failure(directory, {**_identity(config, overrides), "reason": f"{type(error).__name__}: {error}"})
+            _note_failure(directory, _identity(config, overrides), error)
             raise
     return result
 
 
-def _note_failure(directory: RunDirectory, known: Mapping[str, Any]) -> None:
+def _note_failure(directory: RunDirectory, identity: Mapping[str, Any], error: Exception) -> None:
     if not directory.begun():
         return
+    failed = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     try:
-        directory.write_result({**known, **(directory.result() or {}), "status": "failed", "reason": known["reason"]})
-    except (OSError, UserError) as error:  # the disk is full, say: the failure itself is what the user must hear of
-        log.warning("%s: the failure could not be noted (%s)", directory.path, error)
+        directory.write_result({**identity, **(directory.result() or {}), **failed})
+        directory.write_error(whole(error))
+    except (OSError, UserError) as trouble:  # the disk is full, say: the failure itself is what the user must hear of
+        log.warning("%s: the failure could not be noted (%s)", directory.path, trouble)
 
 
 def _execute_in_processes(
@@ -149,6 +164,8 @@ def _execute_in_processes(
             run_processes(python_module("rnc_lightning.rank", folder), count, directory.path / "processes", node=node)
         except ProcessFailedError as failure:
             if not (task / "error.json").is_file():
+                if (task / "traceback.txt").is_file():
+                    failure.add_note((task / "traceback.txt").read_text(encoding="utf-8"))
                 raise
             error = json.loads((task / "error.json").read_text(encoding="utf-8"))
             raise UserError(error["message"], error["details"]) from failure
@@ -167,21 +184,18 @@ def _this_node(trainer: Mapping[str, Any]) -> "Node":
 
 
 def processes(trainer: Mapping[str, Any]) -> int:
-    """How many processes on each node the trainer's configuration asks for.
+    """How many processes on each node the trainer's configuration asks for; whatever starts them, Lightning does not.
 
     >>> processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), processes({"devices": 1})
     (2, 1)
-    """
-    devices = trainer.get("devices", 1)
-    if isinstance(devices, list):
-        return len(devices)
-    if isinstance(devices, int) and not isinstance(devices, bool) and devices > 0:
-        return devices
-    if trainer.get("accelerator") == "cpu" or devices not in (-1, "-1", "auto"):
-        return 1
-    import torch
 
-    return max(1, torch.cuda.device_count())
+    Raises:
+        UserError: For strategies that would start processes by themselves.
+    """
+    from rnc_lightning.distributed.devices import check_strategy, counted
+
+    check_strategy(trainer.get("strategy"))
+    return counted(trainer.get("devices", 1), trainer.get("accelerator", "auto"))
 
 
 def _identity(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -214,17 +228,12 @@ def _quiet_lightning() -> None:
 @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
 @task
 def _main(cfg: DictConfig) -> float | None:
-    metrics = run(cfg, HydraConfig.get().overrides.task)
-    if not metrics:  # not the first node: it has none
-        return None
-    if cfg.optimized_metric not in metrics:
-        raise UserError(f"optimized_metric: {cfg.optimized_metric} is not one of {', '.join(metrics)}")
-    return metrics[cfg.optimized_metric]
+    return optimized(cfg, HydraConfig.get().overrides.task)
 
 
 def main() -> None:
     """Entry point."""
-    run_cli(_main)
+    run_cli(partial(ending, _main))
 
 
 if __name__ == "__main__":

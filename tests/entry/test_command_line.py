@@ -60,6 +60,11 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
         (["method=l1", "scheme=regularization"], ["method=l1", "objective=rnc"]),
         (["scheme=regularization", "recipe.regularization.weight=much"], ["regularizers.objective.weight", "much"]),
         (["~head_name"], ["head_name"]),
+        (["trainer=ddp_cpu", "trainer.strategy=ddp_spawn"], ["strategy=ddp_spawn", "use trainer.strategy=ddp"]),
+        (["trainer=ddp_cpu", "trainer.strategy=ddp_notebook"], ["strategy=ddp_notebook", "use trainer.strategy=ddp"]),
+        (["trainer=ddp_cpu", "trainer.strategy=fsdp"], ["strategy=fsdp", "use trainer.strategy=ddp"]),
+        (["trainer._target_=own_trainer.two_processes"], ["2 processes", "trainer.devices=2", "trainer=ddp"]),
+        (["trainer.devices=two"], ["trainer.devices", "two"]),
     ],
 )
 def test_what_is_wrong_is_one_line_and_leaves_no_run(

@@ -38,6 +38,8 @@ def test_it_runs_from_any_directory_on_its_own_configuration(installed: Path, tm
         check=True,
     )
     assert where.stdout.strip() == str(installed / "rnc_lightning/conf")
+    assert (installed / "hydra_plugins/rnc_lightning/per_gpu_launcher.py").is_file()
+    assert not (installed / "hydra_plugins/__init__.py").exists()  # other plugins share the name
     words = ["+experiment=digits_l1", "+debug=one_batch", "data.size=16", "data.eval_angles=1", "print_config=false"]
     called = _train(installed, *words)
     assert called.returncode == 0, called.stderr

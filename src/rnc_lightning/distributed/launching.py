@@ -91,6 +91,14 @@ def run_processes(
         end(list(running.values()))
 
 
+def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start one process that ends with this one (where it calls `end_with_parent`); all it prints goes to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    place = {**environment, PARENT: str(os.getpid())}
+    with log.open("wb") as file:
+        return subprocess.Popen(command, env=place, start_new_session=True, stdout=file, stderr=subprocess.STDOUT)
+
+
 def _all_done(running: Mapping[int, subprocess.Popen[bytes]], processes: int, logs: Path) -> bool:
     codes = {rank: process.poll() for rank, process in running.items()}
     for rank, code in codes.items():
