@@ -6,6 +6,7 @@ Nothing heavy is imported before the configuration has been looked at.
 
 import json
 import logging
+import os
 import tempfile
 import time
 import warnings
@@ -51,6 +52,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float | Non
         result = _run_stages(cfg, config, directory, overrides)
     else:
         log.info("%s is finished already: nothing to train", directory.path)
+        _tell_sweep(cfg, config, directory, overrides)
 
     from rnc_lightning.results import print_result
 
@@ -80,11 +82,22 @@ def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     except Exception:
         raise
     except BaseException as stop:  # a person's Ctrl-C, which Lightning turns into an exit: not a failure
-        exit_code = 130
+        exit_code = loggers.STOPPED
         raise KeyboardInterrupt from stop
     finally:
         loggers.finish(exit_code)
     return result
+
+
+def _tell_sweep(cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str]) -> None:
+    """Where an agent of a W&B sweep asked for this run, report it although it is finished: the sweep waits for it."""
+    if "WANDB_SWEEP_ID" not in os.environ:
+        return
+    from rnc_lightning import loggers
+    from rnc_lightning.execution import report_again
+
+    report_again(Parts(cfg), config, directory, run_name(config, overrides))
+    loggers.finish(0)
 
 
 def _run_stages(
