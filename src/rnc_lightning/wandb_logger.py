@@ -41,5 +41,4 @@ class StageWandbLogger(WandbLogger):
 
     def report(self, result: Mapping[str, Any], replay: Iterable[str]) -> None:
         """Send what the run ended with."""
-        with tolerated("sending the results"):
-            report_results(self._run, self._directory, result, replay, self._log_encoder)
+        report_results(self._run, self._directory, result, replay, self._log_encoder)

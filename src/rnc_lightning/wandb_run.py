@@ -94,24 +94,24 @@ def report_results(
             `metrics.csv`.
         encoder: Whether the encoder is sent too, as an artifact.
     """
-    for stage in replay:
-        for row in _history(directory / "stages" / stage / "metrics.csv"):
-            run.log({f"{stage}/{key}": value for key, value in row.items()})
-    ending: dict[str, Any] = {f"test/{key}": value for key, value in result["test"].items() if value is not None}
-    for path in sorted((directory / "plots").glob("*.png")):
-        if not path.name.startswith("curves_"):  # those are W&B's own charts
-            ending[f"plots/{path.stem}"] = wandb.Image(str(path))
-    ending["predictions"] = wandb.Table(dataframe=_at_most(wandb.Table.MAX_ROWS, directory / "predictions.csv"))
-    run.log(ending)
-    for stage, told in result["stages"].items():
-        numbers = {**told["metrics"], "chosen_epoch": told["chosen_epoch"], "seconds": told["seconds"]}
-        run.summary.update({f"{stage}/{key}": value for key, value in numbers.items() if value is not None})
-    run.summary.update({f"constant/{key}": value for key, value in result["constant"].items() if value is not None})
+    with tolerated("sending metrics and plots"):
+        for stage in replay:
+            for row in _history(directory / "stages" / stage / "metrics.csv"):
+                run.log({f"{stage}/{key}": value for key, value in row.items()})
+        run.log({**_numbers("test", result["test"]), **_plots(directory / "plots")})
+        for stage, told in result["stages"].items():
+            more = {"chosen_epoch": told["chosen_epoch"], "seconds": told["seconds"]}
+            run.summary.update(_numbers(stage, {**told["metrics"], **more}))
+        run.summary.update(_numbers("constant", result["constant"]))
+    with tolerated("sending the predictions"):  # these ask the server before they are sent
+        rows = _at_most(wandb.Table.MAX_ROWS, directory / "predictions.csv")
+        run.log({"predictions": wandb.Table(dataframe=rows)})
     if encoder:
-        artifact = wandb.Artifact(f"encoder-{run.id}", type="model")
-        for suffix in (".safetensors", ".json"):
-            artifact.add_file(str(directory / f"encoder{suffix}"), policy="immutable")
-        run.log_artifact(artifact)
+        with tolerated("sending the encoder"):
+            artifact = wandb.Artifact(f"encoder-{run.id}", type="model")
+            for suffix in (".safetensors", ".json"):
+                artifact.add_file(str(directory / f"encoder{suffix}"), policy="immutable")
+            run.log_artifact(artifact)
 
 
 def finish(exit_code: int) -> None:
@@ -172,6 +172,16 @@ def _kept_id(directory: Path) -> str:
     if not path.is_file():
         write_text(path, uuid.uuid4().hex[:12])  # drawn from the system, not from the run's generators
     return path.read_text(encoding="utf-8").strip()
+
+
+def _numbers(prefix: str, values: Mapping[str, float | None]) -> dict[str, float]:
+    return {f"{prefix}/{name}": value for name, value in values.items() if value is not None}
+
+
+def _plots(folder: Path) -> dict[str, "wandb.Image"]:
+    """The plots of a run, but for the curves, which W&B draws itself."""
+    paths = (path for path in sorted(folder.glob("*.png")) if not path.name.startswith("curves_"))
+    return {f"plots/{path.stem}": wandb.Image(str(path)) for path in paths}
 
 
 def _history(path: Path) -> Iterator[dict[str, float]]:
