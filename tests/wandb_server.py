@@ -15,6 +15,7 @@ class PlayedServer:
         history: Rows of each run's history, by its id.
         exit_codes: Exit code of each run that was closed.
         uploads: Names of the files that were sent.
+        views: Specifications of the dashboards that were saved.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,7 @@ class PlayedServer:
         self.history: dict[str, list[dict[str, Any]]] = {}
         self.exit_codes: dict[str, int] = {}
         self.uploads: list[str] = []
+        self.views: list[dict[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -48,6 +50,9 @@ class PlayedServer:
         if "viewer" in query:
             person = {"id": "v", "entity": "entity", "username": "person", "teams": {"edges": []}, "flags": "{}"}
             return {"viewer": person, "serverInfo": {"cliVersionInfo": {}, "features": []}}
+        if "upsertView" in query:
+            self.views.append(json.loads(variables["spec"]))
+            return {"upsertView": {"view": {"id": "view", "name": "view"}, "inserted": True}}
         if "query RunResumeStatus" in query:
             return {"model": self._resume_status(variables["name"])}
         return None if "rtifact" in query.split("(")[0] and "mutation" in query else {"project": None}
