@@ -59,7 +59,8 @@ def execute(
         "git_revision": git_revision(),
     }
 
-    make_loggers = partial(_make_loggers, parts, config, directory, name, {**identity, "made_data": datamodule.made})
+    told = {**identity, "made_data": datamodule.made}
+    stage_loggers = {stage: _make_loggers(parts, config, directory, name, told, stage) for stage in modules}
 
     def fit(stage: str, place: Path) -> None:
         log.info("stage %s: %d epochs", stage, plans[stage].epochs)
@@ -72,7 +73,7 @@ def execute(
             origin=origin,
             make_trainer=make_trainer,
             callbacks=callbacks,
-            loggers=make_loggers(stage),
+            loggers=stage_loggers[stage],
         )
 
     encoder_dir = config["paths"].get("encoder_dir")
@@ -100,8 +101,8 @@ def execute(
         logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1, num_nodes=1, strategy="auto"
     )
     result = {**identity, **_finish(modules, datamodule, tester, directory, name)}
-    reused = [stage for stage, told in result["stages"].items() if told.get("reused")]
-    loggers.report(make_loggers(last), result, reused)
+    reused = [stage for stage, summary in result["stages"].items() if summary.get("reused")]
+    loggers.report(stage_loggers[last], result, reused)
     return result
 
 

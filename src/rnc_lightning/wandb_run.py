@@ -61,7 +61,7 @@ def open_run(
         "job_type": f"seed_{identity['seed']}",
         "id": os.environ.get("WANDB_RUN_ID") or _kept_id(directory),
         "resume": "allow",
-        "dir": str(directory),
+        "dir": str(directory.resolve()),  # the client's service may have another working directory
         "config": {**config, **{key: identity[key] for key in ("experiment", "dataset", "setting", "made_data")}},
         "tags": sorted({str(tag)[:_LONGEST_TAG] for tag in tags if tag} | set(made)),
         "settings": wandb.Settings(
@@ -110,7 +110,7 @@ def report_results(
         with tolerated("sending the encoder"):
             artifact = wandb.Artifact(f"encoder-{run.id}", type="model")
             for suffix in (".safetensors", ".json"):
-                artifact.add_file(str(directory / f"encoder{suffix}"), policy="immutable")
+                artifact.add_file(str((directory / f"encoder{suffix}").resolve()), policy="immutable")
             run.log_artifact(artifact)
 
 

@@ -29,9 +29,9 @@ def sweep(tiny_digits: list[str], tmp_path_factory: pytest.TempPathFactory) -> I
         patch.delenv("WANDB_MODE", raising=False)  # no key, no word: offline is what it must choose
         patch.setenv("NETRC", str(place / "none"))
         for head in ("l1", "mse"):
-            words = ["+experiment=digits_rnc", "logger=[wandb,tensorboard]", f"head={head}", f"paths.run_dir={place / head}"]
-            more = [f"paths.output_dir={place}", "logger.wandb.log_encoder=true", "seed=3", *SHORT, *tiny_digits]
-            run(composed([*words, *more]), [*words, *more])
+            words = ["+experiment=digits_rnc", f"head={head}", "seed=3"]
+            more = ["logger=[wandb,tensorboard]", "logger.wandb.log_encoder=true", f"paths.run_dir={place / head}"]
+            run(composed([*words, *more, f"paths.output_dir={place}", *SHORT, *tiny_digits]), words)
         yield {head: place / head for head in ("l1", "mse")}
 
 
