@@ -52,6 +52,7 @@ def open_run(
     """
     if wandb.run is not None:
         return wandb.run
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # the client's measures of itself, without a network
     made = ["made data"] if identity["made_data"] else []
     arguments: dict[str, Any] = {
         "project": project,
@@ -119,8 +120,8 @@ def finish(exit_code: int) -> None:
     run = wandb.run
     if run is None:
         return
-    place = Path(run.settings.sync_dir)
-    unsent = [place] if run.offline else []
+    place, offline = Path(run.settings.sync_dir), run.offline
+    unsent = [place] if offline else []
     try:
         wandb.finish(exit_code=exit_code)
     except Exception as error:  # also a server that stopped answering
@@ -130,8 +131,8 @@ def finish(exit_code: int) -> None:
     if unsent:
         earlier = place.parent.glob(f"offline-run-*-{run.id}")  # of starts before this one
         waiting = {path for path in earlier if not list(path.glob("*.synced"))}
-        paths = (shlex.quote(str(path)) for path in sorted(waiting | set(unsent)))
-        log.info("to send this run to W&B: wandb sync %s", " ".join(paths))
+        words = ([] if offline else ["--include-online"]) + [str(path) for path in sorted(waiting | set(unsent))]
+        log.info("to send this run to W&B: wandb sync %s", shlex.join(words))
 
 
 @contextmanager
@@ -164,6 +165,7 @@ def _opened(arguments: dict[str, Any], mode: Any) -> "wandb.Run":
         if mode == "offline":
             raise
         log.warning("W&B goes on offline: %s", _first_line(error))
+        wandb.teardown()  # the client's service would still hold the run's id
         return wandb.init(mode="offline", **arguments)
 
 
