@@ -9,7 +9,7 @@ import os
 import shlex
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def open_run(
         return None
     for stage in config["stages"]:
         run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
-    if run.url:
+    if not run.offline and run.url:
         log.info("W&B run: %s", run.url)
     return run
 
@@ -127,6 +127,10 @@ def finish(exit_code: int) -> None:
     except Exception as error:  # also a server that stopped answering
         log.warning("W&B has not got all of this run: %s", _first_line(error))
         unsent = [place]
+        if not isinstance(error, TimeoutError):  # its service is broken: the next run of a sweep gets a new one
+            with suppress(Exception):
+                wandb.teardown()
+    wandb.run = None  # which a broken service leaves as it was
     _warned.clear()
     if unsent:
         earlier = place.parent.glob(f"offline-run-*-{run.id}")  # of starts before this one

@@ -1,19 +1,25 @@
 """W&B with a server that is there, that is not there, and that dies in the middle of training."""
 
 import json
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
+from omegaconf import DictConfig
 from wandb_file import written_runs
 from wandb_server import PlayedServer
+
+from rnc_lightning import wandb_run
+from rnc_lightning.train import run
 
 PATIENCE = 300
 KEY = "a" * 40
@@ -52,19 +58,64 @@ def _wait_for(there: Callable[[], Any], process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def _children() -> list[int]:
+    told = (path.read_text().split() for path in Path("/proc/self/task").glob("*/children"))
+    return [int(pid) for pids in told for pid in pids]
+
+
 def _result(tmp_path: Path) -> dict[str, Any]:
     return json.loads((tmp_path / "run/result.json").read_text())
 
 
-def test_without_a_server_it_goes_on_offline(command: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
-    process = command("http://127.0.0.1:9", "logger.wandb.init_timeout=2", "recipe.linear_probe.epochs=2")
-    said = _ended(process)
-    assert process.returncode == 0, said
-    assert said.count("W&B goes on offline") == 1
-    assert _result(tmp_path)["status"] == "finished"
-    (written,) = [found for found in written_runs(tmp_path) if found.exit_code is not None]
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A key, and no server, for this process."""
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.delenv("WANDB_MODE")
+    wandb.teardown()  # the client keeps what it read of the environment
+    yield
+    wandb.teardown()
+
+
+@pytest.mark.usefixtures("unreachable", "without_plots")
+def test_without_a_server_it_goes_on_offline(
+    compose_config: Callable[..., DictConfig],
+    tiny_digits: list[str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    short = ["recipe.pretrain.epochs=2", "recipe.linear_probe.epochs=2", "logger.wandb.init_timeout=2"]
+    run(compose_config("+experiment=digits_rnc", "logger=wandb", "paths.run_dir=run", *short, *tiny_digits))
+    assert len([message for message in caplog.messages if message.startswith("W&B goes on offline")]) == 1
+    (place,) = tmp_path.glob("run/wandb/offline-run-*")
+    (written,) = written_runs(place)
+    assert written.exit_code == 0
     assert written.summary["test/mae"] == _result(tmp_path)["test"]["mae"]
-    assert len(re.findall(r"wandb sync \S*/offline-run-\S+$", said, re.MULTILINE)) == 1
+    assert f"to send this run to W&B: wandb sync {place}" in caplog.messages
+
+
+def test_after_the_service_was_killed_the_next_run_has_a_new_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    identity = {"experiment": "e", "seed": 0, "dataset": "d", "setting": "s", "made_data": False}
+    rest: dict[str, Any] = {"name": "e/seed=0", "config": {"stages": {}}, "identity": identity, "project": "p",
+                            "entity": None, "tags": [], "init_timeout": 5, "finish_timeout": 5}  # fmt: skip
+    first = wandb_run.open_run(tmp_path / "first", **rest)
+    assert first is not None
+    for pid in _children():
+        if Path(f"/proc/{pid}/comm").read_text().startswith("wandb-core"):
+            os.kill(pid, signal.SIGKILL)
+    for step in range(3):
+        with wandb_run.tolerated("logging metrics"):
+            first.log({"step": step})
+    wandb_run.finish(0)
+    assert len([message for message in caplog.messages if "logging metrics failed" in message]) == 1
+    assert wandb_run.open_run(tmp_path / "second", **rest) is not None
+    wandb_run.finish(0)
+    (second,) = written_runs(tmp_path / "second")
+    assert second.exit_code == 0
 
 
 @pytest.mark.slow
