@@ -16,6 +16,8 @@ class PlayedServer:
         exit_codes: Exit code of each run that was closed.
         uploads: Names of the files that were sent.
         views: Specifications of the dashboards that were saved.
+        sweep_config: That of the sweep that was made.
+        trials: What an agent of the sweep is still to be told.
     """
 
     def __init__(self) -> None:
@@ -24,6 +26,8 @@ class PlayedServer:
         self.exit_codes: dict[str, int] = {}
         self.uploads: list[str] = []
         self.views: list[dict[str, Any]] = []
+        self.sweep_config = ""
+        self.trials: list[dict[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -50,12 +54,30 @@ class PlayedServer:
         if "viewer" in query:
             person = {"id": "v", "entity": "entity", "username": "person", "teams": {"edges": []}, "flags": "{}"}
             return {"viewer": person, "serverInfo": {"cliVersionInfo": {}, "features": []}}
+        if any(word in query for word in ("upsertSweep", "SweepWithRuns", "createAgent", "agentHeartbeat")):
+            return self._sweep(query, variables)
         if "upsertView" in query:
             self.views.append(json.loads(variables["spec"]))
             return {"upsertView": {"view": {"id": "view", "name": "view"}, "inserted": True}}
         if "query RunResumeStatus" in query:
             return {"model": self._resume_status(variables["name"])}
         return None if "rtifact" in query.split("(")[0] and "mutation" in query else {"project": None}
+
+    def _sweep(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """A sweep, which gives an agent its `trials` one after the other."""
+        project = {"id": "p", "name": "project", "entity": {"id": "e", "name": "entity"}}
+        if "upsertSweep" in query:
+            self.sweep_config = variables["config"]
+            return {"upsertSweep": {"sweep": {"name": "sweep", "project": project}, "configValidationWarnings": []}}
+        if "createAgent" in query:
+            return {"createAgent": {"agent": {"id": "agent"}}}
+        if "agentHeartbeat" in query:
+            busy = any(json.loads(variables["runState"] or "{}").values())
+            commands = [] if busy or not self.trials else [self.trials.pop(0)]
+            return {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": json.dumps(commands)}}
+        sweep = {"id": "sweep", "name": "sweep", "state": "RUNNING", "config": self.sweep_config,
+                 "runs": {"edges": []}}  # fmt: skip
+        return {"project": {**project, "sweep": sweep}}
 
     def _resume_status(self, name: str) -> dict[str, Any]:
         project = {"id": "p", "name": "project", "entity": {"id": "e", "name": "entity"}, "bucket": None}

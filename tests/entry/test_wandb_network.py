@@ -21,7 +21,7 @@ from wandb_server import PlayedServer
 from rnc_lightning import wandb_run
 from rnc_lightning.train import run
 
-PATIENCE = 300
+PATIENCE = 900
 KEY = "a" * 40
 WANDB = str(Path(sys.executable).with_name("wandb"))
 
