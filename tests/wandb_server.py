@@ -103,7 +103,7 @@ class PlayedServer:
         played = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = self._body()
                 if self.path.endswith("graphql"):
                     sent = json.loads(body)
@@ -114,7 +114,7 @@ class PlayedServer:
                     played.stream(self.path.split("/")[-2], json.loads(body))
                 self._say({})  # what the client measures of itself, say
 
-            def do_PUT(self) -> None:  # noqa: N802
+            def do_PUT(self) -> None:
                 self._body()
                 played.uploads.append(self.path.removeprefix("/upload/"))
                 self._say({})

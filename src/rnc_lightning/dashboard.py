@@ -32,10 +32,12 @@ def dashboard(project: str, entity: str) -> "Workspace":
         UserError: Where wandb-workspaces is not installed.
     """
     try:
-        import wandb_workspaces.reports.v2 as panels
+        import wandb_workspaces.reports.v2 as reports
         import wandb_workspaces.workspaces as workspaces
     except ModuleNotFoundError:
         raise UserError("the dashboard needs wandb-workspaces: pip install 'rnc-lightning[dashboard]'") from None
+
+    panels: Any = reports  # which names its content in no way that type checkers understand
 
     def curve(title: str, stage: str, metric: str, **options: Any) -> Any:
         return panels.LinePlot(title=title, x=f"{stage}/epoch", y=[f"{stage}/{metric}"], title_x="epoch", **options)
@@ -92,7 +94,7 @@ def save(project: str, entity: str | None) -> str:
     import wandb
 
     try:
-        view = dashboard(project, entity or str(wandb.Api().default_entity))
+        view: Any = dashboard(project, entity or str(wandb.Api().default_entity))
         return str(view.save().url)
     except (wandb.Error, ValueError, OSError) as error:
         raise UserError(

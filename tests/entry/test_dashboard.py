@@ -13,9 +13,7 @@ from rnc_lightning import dashboard
 from rnc_lightning.errors import UserError
 
 
-def test_the_specification_is_written_without_a_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_specification_is_written_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(sys, "argv", ["dashboard", "--project", "mine", "--out", "spec.json"])
     dashboard.main()
@@ -34,7 +32,7 @@ def test_the_view_is_saved_in_the_project() -> None:
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith(f"{server.url}/entity/mine")
     (view,) = server.views
-    assert [section["name"] for section in view["section"]["panelBankConfig"]["sections"]][0] == "Methods"
+    assert view["section"]["panelBankConfig"]["sections"][0]["name"] == "Methods"
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,15 +131,16 @@ def test_failed_stopped_and_finished_are_one_run(
 ) -> None:
     caplog.set_level(logging.INFO)
     for error in (RuntimeError("no luck"), KeyboardInterrupt()):
-        with monkeypatch.context() as patch, pytest.raises(type(error)):
+        with monkeypatch.context() as patch:
             patch.setattr("rnc_lightning.execution.evaluate_regressor", _raising(error))
-            start()
+            with pytest.raises(type(error)):
+                start()
     start()
     start()  # is only read
     found = written_runs(tmp_path)
     assert [part.exit_code for part in found] == [1, 255, 0]
     assert len({part.run.run_id for part in found}) == 1
-    assert ["regress/val/mae" in part.history[0] for part in found if part.history] == [False, False]
+    assert [len(part.column("regress/val/mae")) for part in found] == [3, 0, 0]  # trained at the first start
     assert ENDING in found[-1].summary
     said = [message for message in caplog.messages if "wandb sync" in message]
     assert len(said) == 3
@@ -179,6 +180,18 @@ def test_a_sweep_hears_of_a_run_that_was_finished_before(
     for key in ("regress/val/mae", "pretrain/train/excess"):
         assert second.column(key) == pytest.approx(first.column(key))
     assert second.summary[ENDING] == first.summary[ENDING]
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_run(
+    compose_config: Callable[..., DictConfig], tiny_digits: list[str], tmp_path: Path
+) -> None:
+    words = ["+experiment=digits_rnc", "logger=[wandb,tensorboard]", "trainer=ddp_cpu", "paths.run_dir=run"]
+    run(compose_config(*words, *SHORT, *tiny_digits), words)
+    (found,) = written_runs(tmp_path)
+    assert len(found.column("regress/val/mae")) == 3
+    assert found.summary[ENDING] == _result(tmp_path / "run")["test"]["mae"]
+    assert found.exit_code == 0
 
 
 def test_made_data_are_called_so(tmp_path: Path) -> None:

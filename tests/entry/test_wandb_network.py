@@ -145,9 +145,7 @@ def test_a_server_that_dies_stops_nothing_and_what_is_left_can_be_sent_later(
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on_under_the_same_id(
-    command: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_a_stopped_run_goes_on_under_the_same_id(command: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     server = PlayedServer()
     words = ("recipe.linear_probe.epochs=100",)
     first = command(server.url, *words)
