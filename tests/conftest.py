@@ -45,7 +45,7 @@ def compose_config() -> Iterator[Callable[..., DictConfig]]:
         yield lambda *words: compose("train", list(words))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_digits() -> list[str]:
     """Words that make digits small enough for a test."""
     return list(TINY_DIGITS)

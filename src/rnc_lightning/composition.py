@@ -246,9 +246,14 @@ class Parts:
             return [instantiate(c, _convert_="all") for c in self.cfg.callbacks.values() if c]
 
     def loggers(self, **context: Any) -> "list[Logger]":
-        """Loggers for one stage."""
+        """Loggers for one stage; of several processes only the first one has real ones."""
+        from rnc_lightning import distributed, loggers
+
+        chosen = [config for config in self.cfg.logger.values() if config]
+        if not distributed.is_first():
+            return [loggers.silent() for _ in chosen]
         with _blaming("logger"):
-            return [instantiate(c, _convert_="all")(**context) for c in self.cfg.logger.values() if c]
+            return [instantiate(config, _convert_="all")(**context) for config in chosen]
 
 
 @contextmanager

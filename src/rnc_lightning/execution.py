@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
+from lightning.pytorch.loggers import Logger
 
-from rnc_lightning import distributed
+from rnc_lightning import distributed, loggers
 from rnc_lightning.code_version import training_code_version
 from rnc_lightning.composition import Parts
 from rnc_lightning.data.datamodule import RegressionDataModule
@@ -60,7 +61,8 @@ def execute(
         "git_revision": git_revision(),
     }
 
-    shown = f"{name} (made data)" if datamodule.made else name
+    told = {**identity, "made_data": datamodule.made}
+    stage_loggers = {stage: _make_loggers(parts, config, directory, name, told, stage) for stage in modules}
 
     def fit(stage: str, place: Path) -> None:
         log.info("stage %s: %d epochs", stage, plans[stage].epochs)
@@ -73,7 +75,7 @@ def execute(
             origin=origin,
             make_trainer=make_trainer,
             callbacks=callbacks,
-            loggers=parts.loggers(directory=directory.path, stage=stage, name=shown, config=config),
+            loggers=stage_loggers[stage],
         )
 
     encoder_dir = config["paths"].get("encoder_dir")
@@ -100,12 +102,30 @@ def execute(
     tester = make_trainer(
         logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1, num_nodes=1, strategy="auto"
     )
-    return {**identity, **_finish(modules, datamodule, tester, directory, name)}
+    result = {**identity, **_finish(modules, datamodule, tester, directory, name)}
+    reused = [stage for stage, summary in result["stages"].items() if summary.get("reused")]
+    loggers.report(stage_loggers[last], result, reused)
+    return result
+
+
+def report_again(parts: Parts, config: dict[str, Any], directory: RunDirectory, name: str) -> None:
+    """Give the loggers what a finished run ended with, as if it had just been trained."""
+    result = directory.finished()
+    assert result is not None
+    made = _make_loggers(parts, config, directory, name, result, list(result["stages"])[-1])
+    loggers.report(made, result, result["stages"])
 
 
 def dataset_name(dataset: str, datamodule: RegressionDataModule) -> str:
     """The name that results carry: made data never have that of the real ones."""
     return f"{dataset}_imitated" if datamodule.made else dataset
+
+
+def _make_loggers(
+    parts: Parts, config: dict[str, Any], directory: RunDirectory, name: str, identity: dict[str, Any], stage: str
+) -> list[Logger]:
+    shown = f"{name} (made data)" if identity["made_data"] else name
+    return parts.loggers(directory=directory.path, stage=stage, name=shown, config=config, identity=identity)
 
 
 def _finish(

@@ -1,16 +1,24 @@
 """Loggers beside the CSV history, made for one stage of one run. Only what is chosen is imported."""
 
-import hashlib
-import netrc
-import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rnc_lightning.errors import UserError
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
+
+STOPPED = 255  # exit code of a run that was stopped and did not fail; W&B's own client gives it for Ctrl-C
+
+
+@runtime_checkable
+class ResultLogger(Protocol):
+    """A logger that also wants to know what the run ended with."""
+
+    def report(self, result: Mapping[str, Any], replay: Iterable[str]) -> None:
+        """Take the result; `replay` are the stages that were trained elsewhere, so that it saw nothing of them."""
 
 
 def tensorboard(*, directory: Path, stage: str, **_context: Any) -> "Logger":
@@ -33,63 +41,69 @@ def wandb(
     stage: str,
     name: str,
     config: Mapping[str, Any],
+    identity: Mapping[str, Any],
     project: str = "rnc_lightning",
     entity: str | None = None,
     tags: Mapping[str, str] | None = None,
+    log_encoder: bool = False,
+    init_timeout: float = 10,
+    finish_timeout: float = 60,
 ) -> "Logger":
-    """One W&B run for the whole run: metrics as `<stage>/...` over `<stage>/step`.
+    """One W&B run for the whole run: metrics as `<stage>/...` over `<stage>/step`, and the results at its end.
 
-    Without a key it works offline (`wandb sync` sends it later); WANDB_MODE has the last word. An unreachable
-    server is given ten seconds, then the run goes on offline.
+    Without a key it works offline (`wandb sync` sends it later); WANDB_MODE has the last word.
 
     Args:
-        directory: Run directory; its path makes the run's id, so that a second start goes on in the same run.
+        directory: Run directory; it keeps the W&B run's id, so that a second start goes on in the same one.
         stage: Prefix of the metrics.
-        name: Name shown, `<experiment>/<overrides>`; the part before the slash is the group.
+        name: Name shown.
         config: Resolved configuration.
+        identity: What `result.json` says of the run, and whether its data are made.
         project: W&B project.
         entity: W&B user or team; None for the key's own.
         tags: Tags, as values of a dict so that the command line can change one.
+        log_encoder: Whether the encoder is sent as an artifact.
+        init_timeout: Seconds that a server is given before the run goes on offline.
+        finish_timeout: Seconds that the end of the run waits for data to be sent.
     """
-    import wandb as client
-
     from rnc_lightning.wandb_logger import StageWandbLogger
+    from rnc_lightning.wandb_run import open_run
 
-    if client.run is None:
-        online = os.environ.get("WANDB_MODE", "online" if _has_key() else "offline")
-        arguments: dict[str, Any] = {
-            "project": project,
-            "entity": entity,
-            "name": name,
-            "group": name.split("/")[0],
-            "id": hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:12],
-            "resume": "allow",
-            "dir": str(directory),
-            "config": dict(config),
-            "tags": sorted((tags or {}).values()),
-            "settings": client.Settings(init_timeout=10, silent=True),
-        }
-        try:
-            client.init(mode=online, **arguments)  # type: ignore[arg-type]
-        except client.errors.CommError:
-            client.init(mode="offline", **arguments)
-    return StageWandbLogger(stage, directory)
+    run = open_run(
+        directory,
+        name=name,
+        config=config,
+        identity=identity,
+        project=project,
+        entity=entity,
+        tags=(tags or {}).values(),
+        init_timeout=init_timeout,
+        finish_timeout=finish_timeout,
+    )
+    return silent() if run is None else StageWandbLogger(run, stage, directory, log_encoder)
+
+
+def silent() -> "Logger":
+    """A logger that logs nothing, where callbacks that ask for one must still find it."""
+    from lightning.pytorch.loggers.logger import DummyLogger
+
+    return DummyLogger()
+
+
+def report(made: Iterable["Logger"], result: Mapping[str, Any], replay: Iterable[str]) -> None:
+    """Give the result to the loggers that want it."""
+    for logger in made:
+        if isinstance(logger, ResultLogger):
+            logger.report(result, replay)
 
 
 def finish(exit_code: int) -> None:
-    """Close the W&B run, where one was opened, so that the next run of a sweep gets its own."""
-    import sys
+    """Close the W&B run, where one was opened, so that the next run of a sweep gets its own.
 
-    client = sys.modules.get("wandb")
-    if client is not None and client.run is not None:
-        client.finish(exit_code=exit_code)
+    Args:
+        exit_code: 0 for a finished run, `STOPPED` for a stopped one, anything else for a failed one.
+    """
+    if "rnc_lightning.wandb_run" in sys.modules:
+        from rnc_lightning.wandb_run import finish as finish_wandb
 
-
-def _has_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1].split("/")[0]
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
+        finish_wandb(exit_code)

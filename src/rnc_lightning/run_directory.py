@@ -7,6 +7,7 @@ split.csv               which sample is in which part, where the split was drawn
 predictions.csv         the test set, one row a sample
 features.npz            test features and targets
 plots/                  projections, predictions, loss curves
+wandb_id.txt, wandb/    with logger=wandb: the W&B run's id, and what its client wrote
 result.json             everything that a report needs, with a status
 error.log               why it failed, with the traceback, until it ends well
 """

@@ -66,6 +66,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float | Non
         log.info("%s is finished already: nothing to train", directory.path)
         if node.rank > 0:
             return {}
+        _tell_sweep(cfg, config, directory, overrides)
 
     from rnc_lightning.results import print_result
 
@@ -109,14 +110,28 @@ def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
         with machine_troubles_told():
             result = execute(Parts(cfg), config, directory, run_name(config, overrides), _identity(config, overrides))
         exit_code = 0
-    except (Exception, Terminated):
+    except Exception:
+        raise
+    except Terminated:
+        exit_code = loggers.STOPPED
         raise
     except BaseException as stop:  # a person's Ctrl-C, which Lightning turns into an exit: not a failure
-        exit_code = 130
+        exit_code = loggers.STOPPED
         raise KeyboardInterrupt from stop
     finally:
         loggers.finish(exit_code)
     return result
+
+
+def _tell_sweep(cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str]) -> None:
+    """Where an agent of a W&B sweep asked for this run, report it although it is finished: the sweep waits for it."""
+    if "WANDB_SWEEP_ID" not in os.environ:
+        return
+    from rnc_lightning import loggers
+    from rnc_lightning.execution import report_again
+
+    report_again(Parts(cfg), config, directory, run_name(config, overrides))
+    loggers.finish(0)
 
 
 def _run_stages(
