@@ -9,7 +9,7 @@ STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.mo
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-corruptions lint format benchmark \
-  study-digits study-losses study-imitations tune-losses slurm-check clean
+  study-digits study-losses study-imitations tune-losses check-ddp check-faults slurm-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,13 @@ benchmark: $(VENV)/.installed-dev ## Time of the loss, long batches, the linear 
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/long_batches.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/linear_probe.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/input_pipeline.py
+
+check-ddp: $(VENV)/.installed-dev ## Several processes against one, sweeps and their launchers: docs/checked (a quarter of an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python checks/ddp.py --out docs/checked/ddp.md
+	OMP_NUM_THREADS=1 $(BIN)/python checks/sweeps.py
+
+check-faults: $(VENV)/.installed-dev ## What goes wrong with a run, done on purpose: docs/checked (half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python checks/faults.py --out docs/checked/faults.md
 
 slurm-check: $(VENV)/.installed-dev ## Runs stopped and requeued by a real Slurm on this machine (Debian, as root, 10 minutes)
 	$(BIN)/python checks/slurm/check.py
