@@ -1,6 +1,7 @@
 """Reads what W&B's client wrote to disk: a `run-<id>.wandb` file, a log of records in blocks as LevelDB keeps it."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,9 +41,18 @@ class WrittenRun:
         return [row[key] for row in self.history if key in row]
 
 
-def written_runs(directory: Path) -> list[WrittenRun]:
-    """What was written below a run directory, in the order of the starts."""
-    return [read(path) for path in sorted(directory.rglob("run-*.wandb"), key=lambda path: path.parent.name)]
+def written_runs(directory: Path, patience: float = 30) -> list[WrittenRun]:
+    """What was written below a run directory, in the order of the starts; all of it must have been closed.
+
+    The client's service may put the end of a file on disk a moment after the run was closed.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        paths = sorted(directory.rglob("run-*.wandb"), key=lambda path: path.parent.name)
+        found = [read(path) for path in paths]
+        if time.monotonic() > deadline or all(run.exit_code is not None for run in found):
+            return found
+        time.sleep(0.05)
 
 
 def read(path: Path) -> WrittenRun:
@@ -77,7 +87,7 @@ def read(path: Path) -> WrittenRun:
 def records(path: Path) -> Iterator[Record]:
     """The records of a file; an incomplete one at its end, as a kill leaves it, is left out."""
     content = path.read_bytes()
-    assert content[:4] == b":W&B"
+    assert content[:4] in (b":W&B", b"")
     place, whole = HEADER, b""
     while place + HEADER <= len(content):
         left = BLOCK - place % BLOCK

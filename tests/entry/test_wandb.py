@@ -153,17 +153,12 @@ def test_what_wandb_raises_is_one_warning(
     start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(wandb.Run, "log", _raising(ConnectionResetError("the service is gone")))
-    monkeypatch.setattr(wandb, "finish", _raising(TimeoutError("too late")))
-    try:
-        assert start()["test/mae"] > 0
-    finally:
-        monkeypatch.undo()
-        wandb.finish()
+    assert start()["test/mae"] > 0
     warned = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert [message for message in warned if "logging metrics" in message] == [
         "W&B: logging metrics failed, the run goes on: ConnectionResetError: the service is gone"
     ]
-    assert len([message for message in warned if "W&B" in message]) == 4  # metrics, results, predictions, the end
+    assert len([message for message in warned if "W&B" in message]) == 3  # metrics, results, predictions
 
 
 @pytest.mark.usefixtures("without_plots")
