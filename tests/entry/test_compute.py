@@ -124,6 +124,7 @@ def test_two_processes_with_a_gradient_cache_and_compilation_have_the_numbers_of
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "distributed"), prepend=":")
     small = ["recipe.pretrain.lr=0.05", "data.batch_size=12", "recipe.linear_probe.batch_size=12"]
+    small.append("data.val_fraction=0.19")  # the last batch has a sample for each process
     switches = ["recipe.pretrain.gradient_cache=5", "compute.compile=aot_eager", "compute.channels_last=true"]
     one = start("one", *small, "trainer=cpu", encoder=tuple(PLAIN_ENCODER))
     two = start("two", *small, "trainer=ddp_cpu", *switches, encoder=tuple(PLAIN_ENCODER))
