@@ -62,7 +62,9 @@ CASES = (
     Case("grid", GRID, 4, 4, 1, "grid"),
     Case("grid, per_gpu with 2 slots", [*GRID, *SIDE_BY_SIDE], 4, 4, 1, "grid_slots", "grid"),
     Case("grid, 2 processes a run", [*GRID, *TWO], 4, 4, 2, "grid_two"),
-    Case("the same, per_gpu with 2 slots", [*GRID, *TWO, *SIDE_BY_SIDE], 4, 4, 2, "grid_two_slots", "grid_two"),
+    Case(
+        "the same, per_gpu with 2 slots", [*GRID, *TWO, *SIDE_BY_SIDE], 4, 4, 2, "two_slots", "grid, 2 processes a run"
+    ),
     Case("Optuna, 2 processes a run", [*SEARCH, *TWO], 3, 3, 2, "search"),
     Case("the same command again", [*SEARCH, *TWO], 3, 0, 2, "search"),
 )
@@ -126,7 +128,7 @@ def run(case: Case, folder: Path) -> dict[str, Any]:
         "seconds": round(seconds),
     }
     if case.as_in:
-        other = next(c for c in CASES if c.name == case.as_in)
+        other = next(other for other in CASES if other.name == case.as_in)
         equal = results(place) == results(folder / other.place)
         row["numbers"] = f"{'equal to' if equal else 'NOT equal to'} {case.as_in}"
     good = row["exit code"] == 0 and row["runs in it"] == row["run directories"] == case.runs
