@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.errors import UserError
+from rnc_lightning.stopping import Terminated
 
 _FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 _MOST_DETAILS = 100  # lines below an error
@@ -54,11 +55,15 @@ def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
         main: The entry point.
         resumes: Whether the same command, given again after Ctrl-C, goes on where it was.
     """
+    goes_on = "; the same command goes on from the last finished epoch" if resumes else ""
     try:
         main()
     except KeyboardInterrupt:
-        _say("stopped" + ("; the same command goes on from the last finished epoch" if resumes else ""))
+        _say(f"stopped{goes_on}")
         sys.exit(130)
+    except Terminated as stop:
+        _say(f"stopped by SIGTERM{goes_on}")
+        sys.exit(stop.code)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if _FULL_ERROR:
             raise

@@ -224,10 +224,12 @@ class Parts:
         """Makes a Trainer; what belongs to a stage is added to it."""
         from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
+        from rnc_lightning.stages.checkpoints import WholeCheckpoints
+
         with _blaming("trainer"):
             chosen = instantiate(self.cfg.trainer, _partial_=True, _convert_="all")
             # Lightning is told that nobody else starts processes, so that it looks for no Slurm or torchrun of its own.
-            plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment()]
+            plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
             factory: Callable[..., Trainer] = partial(chosen, plugins=plugins)
             factory(logger=False, enable_checkpointing=False)
         return factory

@@ -1,6 +1,7 @@
 """What a run does, once its configuration has been checked: fit the stages, test, write."""
 
 import logging
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from rnc_lightning.run_directory import RunDirectory
 from rnc_lightning.seeding import derive_seed
 from rnc_lightning.shared_encoder import SharedEncoders, encoder_shape
 from rnc_lightning.stages import Pretrain, Regress, Stage
+from rnc_lightning.stages.checkpoints import is_sound
 from rnc_lightning.stages.fit import StageSummary, fit_stage, load_weights
 
 log = logging.getLogger(__name__)
@@ -157,6 +159,10 @@ def _usable(module: Stage, place: Path) -> bool:
     if summary is None:
         return False
     if not isinstance(module, Pretrain):
+        if not is_sound(place / summary.checkpoint):
+            log.warning("%s was damaged or is missing: the stage is trained again", place / summary.checkpoint)
+            shutil.rmtree(place)
+            return False
         load_weights(module, place / summary.checkpoint)
         return True
     try:

@@ -16,6 +16,7 @@ from rnc_lightning import distributed
 from rnc_lightning.distributed.launching import end_with_parent
 from rnc_lightning.errors import UserError
 from rnc_lightning.files import write_text
+from rnc_lightning.stopping import sigterm_raises
 
 
 def main() -> None:
@@ -32,7 +33,8 @@ def main() -> None:
     from rnc_lightning.train import execute_here
 
     try:
-        result = execute_here(cfg, json.loads((task / "words.json").read_text(encoding="utf-8")))
+        with sigterm_raises():
+            result = execute_here(cfg, json.loads((task / "words.json").read_text(encoding="utf-8")))
     except UserError as error:
         write_text(task / "error.json", json.dumps({"message": str(error), "details": list(error.details)}))
         sys.exit(1)

@@ -21,8 +21,10 @@ from rich.console import Console
 
 from rnc_lightning.cli import run_cli, task
 from rnc_lightning.composition import Parts, check_keys, config_directory, plain, run_identity, run_name, run_path
-from rnc_lightning.errors import UserError
+from rnc_lightning.errors import UserError, machine_troubles_told
+from rnc_lightning.locks import claimed
 from rnc_lightning.run_directory import RunDirectory, setting_hash
+from rnc_lightning.stopping import Terminated, sigterm_raises
 
 if TYPE_CHECKING:
     from rnc_lightning.distributed.nodes import Node
@@ -52,8 +54,8 @@ def run(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float | Non
     result = directory.finished()
     if result is None:
         if node.rank > 0:
-            _execute_in_processes(cfg, overrides, processes(config["trainer"]), directory, node)
-            return {}
+            with sigterm_raises(), machine_troubles_told():
+                return _execute_in_processes(cfg, overrides, processes(config["trainer"]), directory, node)
         if config["print_config"]:
             _print_config(config, console)
         result = _run_stages(cfg, config, directory, overrides, node)
@@ -76,7 +78,13 @@ def returned_metrics(result: dict[str, Any]) -> dict[str, float | None]:
 
 
 def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
-    """Do what a run does in this process, alone or as one of several, and return its result without a status."""
+    """Do what a run does in this process, alone or as one of several, and return its result without a status.
+
+    Raises:
+        UserError: For whatever the user can mend, the machine's troubles among it.
+        KeyboardInterrupt: Where a person stopped it.
+        Terminated: Where SIGTERM did.
+    """
     from rnc_lightning import loggers
     from rnc_lightning.execution import execute
 
@@ -85,9 +93,10 @@ def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     exit_code = 1
     try:
         directory = RunDirectory(run_path(config, overrides))
-        result = execute(Parts(cfg), config, directory, run_name(config, overrides), _identity(config, overrides))
+        with machine_troubles_told():
+            result = execute(Parts(cfg), config, directory, run_name(config, overrides), _identity(config, overrides))
         exit_code = 0
-    except Exception:
+    except (Exception, Terminated):
         raise
     except BaseException as stop:  # a person's Ctrl-C, which Lightning turns into an exit: not a failure
         exit_code = 130
@@ -102,20 +111,27 @@ def _run_stages(
 ) -> dict[str, Any]:
     began = time.perf_counter()
     count = processes(config["trainer"])
-    try:
-        if count * node.count == 1:
-            result = execute_here(cfg, overrides)
-        else:
-            result = _execute_in_processes(cfg, overrides, count, directory, node)
-    except Exception as error:
-        if directory.begun():
-            reason = f"{type(error).__name__}: {error}"
-            known = {**_identity(config, overrides), **(directory.result() or {})}
-            directory.write_result({**known, "status": "failed", "reason": reason})
-        raise
-    result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
-    directory.write_result(result)
+    with sigterm_raises(), machine_troubles_told(), claimed(directory.path):
+        try:
+            if count * node.count == 1:
+                result = execute_here(cfg, overrides)
+            else:
+                result = _execute_in_processes(cfg, overrides, count, directory, node)
+            result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
+            directory.write_result(result)
+        except Exception as error:
+            _note_failure(directory, {**_identity(config, overrides), "reason": f"{type(error).__name__}: {error}"})
+            raise
     return result
+
+
+def _note_failure(directory: RunDirectory, known: Mapping[str, Any]) -> None:
+    if not directory.begun():
+        return
+    try:
+        directory.write_result({**known, **(directory.result() or {}), "status": "failed", "reason": known["reason"]})
+    except (OSError, UserError) as error:  # the disk is full, say: the failure itself is what the user must hear of
+        log.warning("%s: the failure could not be noted (%s)", directory.path, error)
 
 
 def _execute_in_processes(

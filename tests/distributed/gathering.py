@@ -1,6 +1,6 @@
-"""Objectives whose gradients over several processes must equal those of one; run by test_gradients.py.
+"""Objectives and heads whose gradients over several processes must equal those of one; run by test_gradients.py.
 
-An objective joins by being listed in `OBJECTIVES`.
+One joins by being listed in `OBJECTIVES` or `HEADS`.
 
 Arguments when run as a program: rank, number of processes, rendezvous file, file for the result.
 """
@@ -16,13 +16,26 @@ from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
+from rnc_lightning import distributed
+from rnc_lightning.heads import ExpectationHead, OrdinalHead, PointHead
 from rnc_lightning.objectives.rnc import RnCLoss
+from rnc_lightning.targets import TargetSpec
 
 OBJECTIVES: dict[str, Callable[[], nn.Module]] = {
     "rnc": RnCLoss,
     "rnc_chunked": lambda: RnCLoss(chunk_size=2),
     "rnc_cosine": lambda: RnCLoss(temperature=0.1, similarity="cosine"),
     "rnc_l1": lambda: RnCLoss(similarity="negative_l1"),
+}
+TARGET = TargetSpec({"number": {"low": 0, "high": 5, "step": 1}})
+HEADS: dict[str, Callable[[], nn.Module]] = {
+    "l1": lambda: PointHead(4, TARGET),
+    "mse": lambda: PointHead(4, TARGET, criterion="mse"),
+    "huber": lambda: PointHead(4, TARGET, criterion="huber"),
+    "dex": lambda: ExpectationHead(4, TARGET),
+    "dldl_v2": lambda: ExpectationHead(4, TARGET, labels="gaussian", expectation_error="l1"),
+    "or": lambda: OrdinalHead(4, TARGET),
+    "corn": lambda: OrdinalHead(4, TARGET, conditional=True),
 }
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 BATCH, VIEWS = 12, 2
@@ -49,6 +62,27 @@ def encoder() -> nn.Module:
     return nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 4)).double()
 
 
+class Headed(nn.Module):
+    """An encoder with a head; the loss is the head's, put together over the processes as in the regressor."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder(), HEADS[name]().double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x))
+
+
+def head_step(name: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss over all processes and gradient of all parameters as one vector, for the first view."""
+    module = Headed(name)
+    reached = DistributedDataParallel(module) if distributed.world_size() > 1 else module
+    mean = module.head.loss(reached(x[:, 0]), y)
+    distributed.weighted_by_rows(mean, len(y)).backward()
+    gradient = torch.cat([p.grad.flatten() for p in module.parameters()])
+    return distributed.mean_over_rows(mean.detach(), len(y))[0], gradient
+
+
 def step(objective: nn.Module, module: nn.Module, x: Tensor, y: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Loss and gradient of all parameters as one vector."""
     features = module(x.flatten(0, 1)).to(dtype).unflatten(0, x.shape[:2])
@@ -71,6 +105,9 @@ def main(rank: int, world: int, rendezvous: str, result: str) -> None:
             for precision, dtype in PRECISIONS.items():
                 module = DistributedDataParallel(encoder())
                 found[division, name, precision] = step(make(), module, x[mine], y[mine], dtype)
+        if min(sizes[world]):  # a regressor's process always has samples
+            for name in HEADS:
+                found[division, name] = head_step(name, x[mine], y[mine])
     floor = RnCLoss().floor(y[mine], VIEWS)
     torch.save({"steps": found, "floor": floor}, f"{result}.{rank}")
     dist.destroy_process_group()

@@ -43,6 +43,16 @@ def test_all_processes_have_the_gradient_of_one(
         torch.testing.assert_close(its_gradient, gradient, rtol=0, atol=tolerance * float(gradient.abs().max()))
 
 
+@pytest.mark.parametrize("name", gathering.HEADS)
+@pytest.mark.parametrize("division", ["even", "uneven"])
+def test_heads_have_it_too(division: str, name: str, processes: list[dict[str, Any]]) -> None:
+    loss, gradient = gathering.head_step(name, *gathering.samples())
+    for found in processes:
+        its_loss, its_gradient = found["steps"][division, name]
+        torch.testing.assert_close(its_loss, loss, rtol=1e-10, atol=0)
+        torch.testing.assert_close(its_gradient, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
+
+
 def test_the_floor_is_that_of_the_whole_batch(processes: list[dict[str, Any]]) -> None:
     _, y = gathering.samples()
     expected = gathering.RnCLoss().floor(y, gathering.VIEWS)

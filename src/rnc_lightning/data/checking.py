@@ -1,15 +1,19 @@
 """Every file is opened once before training starts, and not again while it stays the same."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from rich.progress import track
 
+from rnc_lightning.data.problems import Problems
+from rnc_lightning.data.splits import Split
 from rnc_lightning.files import write_text
 
 
@@ -30,6 +34,42 @@ class CheckedFiles(Protocol):
 
     def take(self, indices: Sequence[int]) -> "CheckedFiles":
         """Some of the inputs, in the order given."""
+
+
+def readable(split: Split, problems: Problems, cache_dir: Path | None, what: str) -> Split:
+    """The split without the inputs that cannot be read, which become problems.
+
+    Args:
+        split: Any split; inputs that are no files are taken as they are.
+        problems: Gets each file that cannot be read, with the reason.
+        cache_dir: Where it is remembered which files were found good; None remembers nothing.
+        what: What they are, for the progress bar.
+    """
+    if not isinstance(split.inputs, CheckedFiles):
+        return split
+    bad = unreadable(split.inputs, None if cache_dir is None else _memory(split.inputs, cache_dir), what)
+    for i, reason in bad.items():
+        path, rows = split.inputs.paths[i], getattr(split.inputs, "rows", None)
+        where, detail = (str(path), reason) if rows is None else (rows[i], f"{path}: {reason}")
+        problems.add("unreadable file", where, detail)
+    if not bad:
+        return split
+    kept = [i for i in range(len(split)) if i not in bad]
+    return replace(
+        split,
+        inputs=split.inputs.take(kept),
+        targets=split.targets[kept],
+        names=[split.names[i] for i in kept],
+        groups=None if split.groups is None else replace(split.groups, index=split.groups.index[kept]),
+    )
+
+
+def _memory(inputs: CheckedFiles, cache_dir: Path) -> Path:
+    """The file that remembers these inputs: one for each set of folders and way of checking."""
+    folders = "\0".join(sorted({str(path.parent) for path in inputs.paths}))
+    checked_as = type(inputs).__name__.encode() + getattr(inputs, "checked_as", b"")
+    digest = hashlib.sha256(folders.encode(errors="surrogateescape") + checked_as).hexdigest()
+    return cache_dir / "checked" / f"{digest[:16]}.json"
 
 
 def unreadable(inputs: CheckedFiles, memory: Path | None = None, what: str = "files") -> dict[int, str]:

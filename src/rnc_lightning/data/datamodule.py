@@ -1,10 +1,8 @@
 """What all data sets share: three splits, loaders with seeded draws, batches as dicts."""
 
-import hashlib
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from rnc_lightning import distributed
 from rnc_lightning.data.batched_colour import finish_on_device
-from rnc_lightning.data.checking import CheckedFiles, unreadable
+from rnc_lightning.data.checking import readable
 from rnc_lightning.data.division import Division, write_division
 from rnc_lightning.data.features import features_loader
 from rnc_lightning.data.image_source import decoded_fast, decoded_once
@@ -197,7 +195,10 @@ class RegressionDataModule(LightningDataModule):
             ) from error
         self.drawn = {part: list(_group_names(split)) for part, split in splits.items()}
         if self.check_files:
-            splits = {part: self._readable(split, problems) for part, split in splits.items()}
+            splits = {
+                part: readable(split, problems, self.cache_dir, f"files of {self.title}")
+                for part, split in splits.items()
+            }
         return splits, problems
 
     def refusal_of(self, splits: Mapping[SplitName, Split]) -> str | None:
@@ -261,7 +262,10 @@ class RegressionDataModule(LightningDataModule):
                 f"batch_size: {self.batch_size} samples, over all processes, cannot be divided among {processes}: "
                 f"take {' or '.join(map(str, near))}, or another trainer.devices"
             )
-        batches = SeededBatches(SeededSampler(len(split), self.seed), self.batch_size, self.drop_last, self._share)
+        # The epoch now: on resuming Lightning tells it only after the workers have begun to fetch.
+        epoch = self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0  # type: ignore[attr-defined]
+        sampler = SeededSampler(len(split), self.seed, epoch)
+        batches = SeededBatches(sampler, self.batch_size, self.drop_last, self._share)
         if (features := self._features.get("train")) is not None:
             return features_loader(features, split.targets, batches)
         transform = self.train_transform if self.augment else self.eval_transform
@@ -304,32 +308,6 @@ class RegressionDataModule(LightningDataModule):
         if self.colour_on_device is not None:
             return self.colour_on_device
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-
-    def _readable(self, split: Split, problems: Problems) -> Split:
-        """The split without the inputs that cannot be read, which become problems."""
-        if not isinstance(split.inputs, CheckedFiles):
-            return split
-        memory = None
-        if self.cache_dir is not None:
-            folders = "\0".join(sorted({str(path.parent) for path in split.inputs.paths}))
-            checked_as = type(split.inputs).__name__.encode() + getattr(split.inputs, "checked_as", b"")
-            digest = hashlib.sha256(folders.encode(errors="surrogateescape") + checked_as).hexdigest()
-            memory = self.cache_dir / "checked" / f"{digest[:16]}.json"
-        bad = unreadable(split.inputs, memory, f"files of {self.title}")
-        for i, reason in bad.items():
-            path, rows = split.inputs.paths[i], getattr(split.inputs, "rows", None)
-            where, detail = (str(path), reason) if rows is None else (rows[i], f"{path}: {reason}")
-            problems.add("unreadable file", where, detail)
-        kept = [i for i in range(len(split)) if i not in bad]
-        if not bad:
-            return split
-        return replace(
-            split,
-            inputs=split.inputs.take(kept),
-            targets=split.targets[kept],
-            names=[split.names[i] for i in kept],
-            groups=None if split.groups is None else replace(split.groups, index=split.groups.index[kept]),
-        )
 
     def _loader(self, dataset: ViewsDataset, batches: SeededBatches) -> Loader:
         return DataLoader(

@@ -63,12 +63,13 @@ class SeededSampler(Sampler[Draw]):
     Args:
         size: Samples in the split.
         seed: Seed of this stage.
+        epoch: The epoch that comes first.
     """
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(self, size: int, seed: int, epoch: int = 0) -> None:
         self.size = size
         self.seed = seed
-        self.epoch = 0
+        self.epoch = epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Tell which epoch comes next; Lightning calls it."""

@@ -91,7 +91,7 @@ def weighted_by_rows(mean: Tensor, rows: int) -> Tensor:
     """A process' mean over its rows, weighted so that DDP's mean of gradients is that of the mean over all rows."""
     if world_size() == 1:
         return mean
-    return mean * (rows * world_size() / summed(torch.tensor(float(rows), device=mean.device)))
+    return mean * (rows * world_size() / summed(torch.tensor(rows, dtype=torch.float64, device=mean.device)))
 
 
 def mean_over_rows(mean: Tensor, rows: int) -> tuple[Tensor, int]:

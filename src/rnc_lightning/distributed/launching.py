@@ -19,7 +19,7 @@ from rnc_lightning.distributed.lifeline import Lifeline, NodeFailedError
 from rnc_lightning.distributed.nodes import PARENT, Node
 from rnc_lightning.errors import UserError
 
-_PATIENCE = 15.0  # seconds that children have to end by themselves
+_PATIENCE = 5.0  # seconds that children have to end by themselves
 _POLL = 0.1
 _GRACE = 3.0  # seconds in which processes can say of themselves what another node has failed of
 _ALONE = Node()

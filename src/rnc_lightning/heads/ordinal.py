@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnc_lightning import distributed
 from rnc_lightning.heads.reduction import batch_mean, check_rows, widened
 from rnc_lightning.targets import Grid, TargetSpec
 
@@ -126,7 +127,10 @@ class OrdinalHead(nn.Module):
             losses = threshold_losses(logits, column)
             if self.conditional:
                 mask = asked(column, logits.shape[1])
-                per_dimension.append((losses * mask).sum(dim=1) * len(mask) / mask.sum())
+                # Of the batch of all processes: a process' own mean would weigh its questions by how few it asks.
+                counts = torch.stack([torch.ones_like(mask[:, 0]).sum(), mask.sum()])
+                samples, questions = distributed.summed(counts).unbind()
+                per_dimension.append((losses * mask).sum(dim=1) * samples / questions)
             else:
                 per_dimension.append((losses * tasks).sum(dim=1))
         return batch_mean(torch.stack(per_dimension, dim=1).mean(dim=1), weight)

@@ -1,6 +1,7 @@
 """Callbacks that make a stage repeatable, observable and safe."""
 
 import json
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,22 @@ from torch import Tensor
 from rnc_lightning.errors import NonFiniteLossError
 from rnc_lightning.files import write_text
 from rnc_lightning.seeding import derive_seed, seed_all
+from rnc_lightning.stopping import raise_terminated
+
+
+class StopsAtOnce(Callback):
+    """Let SIGTERM stop training wherever it is, where the program asked for that (`stopping.sigterm_raises`).
+
+    Lightning puts a handler of its own before it that talks to the other processes, which may be stopped already.
+    """
+
+    def __init__(self) -> None:
+        self._ours = signal.getsignal(signal.SIGTERM) is raise_terminated
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the handler back."""
+        if self._ours:
+            signal.signal(signal.SIGTERM, raise_terminated)
 
 
 class EpochSeed(Callback):

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
@@ -17,7 +16,8 @@ from rnc_lightning.encoders.handoff import save_encoder
 from rnc_lightning.files import write_text
 from rnc_lightning.seeding import derive_seed
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard
+from rnc_lightning.stages.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard, StopsAtOnce
+from rnc_lightning.stages.checkpoints import BEFORE, read_checkpoint, resume_point
 from rnc_lightning.stages.features_once import FeaturesOnce
 from rnc_lightning.stages.regress import Regress
 
@@ -120,6 +120,7 @@ def fit_stage(
         max_epochs=plan.epochs,
         callbacks=[
             *_features_once(module, plan),
+            StopsAtOnce(),
             EpochSeed(seed),
             NonFiniteLossGuard(directory / "non_finite_loss.json"),
             history,
@@ -130,13 +131,12 @@ def fit_stage(
         default_root_dir=directory,
         use_distributed_sampler=False,  # the data module divides the batches itself, exactly
     )
-    last = directory / "last.ckpt"
-    trainer.fit(module, datamodule=datamodule, ckpt_path=last if last.is_file() else None)
+    trainer.fit(module, datamodule=datamodule, ckpt_path=resume_point(directory, plan.checkpoint == "best"))
     distributed.wait_for_all()
 
     chosen = directory / f"{plan.checkpoint}.ckpt"
     load_weights(module, chosen)
-    epoch = int(torch.load(chosen, map_location="cpu", weights_only=True)["epoch"]) + 1
+    epoch = int(read_checkpoint(chosen)["epoch"]) + 1
     row = history.rows[epoch - 1]
     summary = StageSummary(
         epochs=plan.epochs,
@@ -149,13 +149,14 @@ def fit_stage(
         card = {**origin, "stage": directory.name, "epoch": epoch}
         save_encoder(module.encoder, directory / "encoder.safetensors", card)
         summary.write(directory)
+        (directory / BEFORE).unlink(missing_ok=True)
     distributed.wait_for_all()
     return summary
 
 
 def load_weights(module: Stage, checkpoint: Path) -> None:
     """Put the weights of a Lightning checkpoint into a stage, without executing anything in the file."""
-    module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
 
 
 def _features_once(module: Stage, plan: StagePlan) -> list[Callback]:

@@ -1,0 +1,165 @@
+"""Runs to disturb: started, watched, and compared with the undisturbed one."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+EPOCHS = 30
+WORDS = [
+    "+experiment=digits_rnc", "data.digits=[3]", "data.size=16", "data.eval_angles=1", "encoder.width=4",
+    "encoder.stages=2", f"recipe.pretrain.epochs={EPOCHS}", f"recipe.linear_probe.epochs={EPOCHS}",
+    "recipe.pretrain.batch_size=32", "recipe.linear_probe.batch_size=16", "paths.encoder_dir=null",
+    "print_config=false", "trainer.enable_progress_bar=false", "callbacks.model_summary=null",
+    "stages.regress.features_once=false",
+]  # fmt: skip
+ONE, TWO = ["trainer=cpu"], ["trainer=ddp_cpu"]
+PATIENCE = 900.0
+
+
+class NotTriedError(Exception):
+    """This machine or this user cannot do it."""
+
+
+class Runs:
+    """Starts runs in a folder and compares what they end with.
+
+    Args:
+        folder: Where they lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._undisturbed: dict[str, tuple[str, float]] = {}
+
+    def command(self, place: Path, *words: str) -> list[str]:
+        """The command line of a run."""
+        return [sys.executable, "-m", "rnc_lightning.train", *WORDS, *words, f"paths.run_dir={place}"]
+
+    def start(self, place: Path, *words: str, **environment: str) -> "subprocess.Popen[str]":
+        """Begin a run; what it prints can be read from it."""
+        return subprocess.Popen(
+            self.command(place, *words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            cwd=self.folder, env={"OMP_NUM_THREADS": "1", **os.environ, **environment},
+        )  # fmt: skip
+
+    def outcome(self, place: Path) -> str:
+        """What a finished run ended with, to the last digit."""
+        result = json.loads((place / "result.json").read_text(encoding="utf-8"))
+        if result["status"] != "finished":
+            raise AssertionError(f"the run is {result['status']}: {result.get('reason')}")
+        metrics = {name: stage["metrics"] for name, stage in result["stages"].items()}
+        predictions = hashlib.sha256((place / "predictions.csv").read_bytes()).hexdigest()
+        return json.dumps([result["test"], metrics, predictions], sort_keys=True)
+
+    def undisturbed(self, words: list[str]) -> tuple[str, float]:
+        """What such a run ends with if it is left alone, and how long its stages take."""
+        key = " ".join(words)
+        if key not in self._undisturbed:
+            place = self.folder / f"undisturbed{len(self._undisturbed)}"
+            running = self.start(place, *words)
+            wait_for(place / "config.yaml", running)
+            began = time.monotonic()
+            self.end(running, 0)
+            self._undisturbed[key] = (self.outcome(place), time.monotonic() - began)
+        return self._undisturbed[key]
+
+    def end(self, running: "subprocess.Popen[str]", code: int | None = None) -> str:
+        """Wait for a run; what it said last on standard error."""
+        _, said = running.communicate(timeout=PATIENCE)
+        if code is not None and running.returncode != code:
+            raise AssertionError(f"exit code {running.returncode} instead of {code}: {said}")
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
+    def again(self, place: Path, words: list[str]) -> bool:
+        """Give the same command again: whether it ends with the numbers of the undisturbed run."""
+        self.end(self.start(place, *words), 0)
+        return self.outcome(place) == self.undisturbed(words)[0]
+
+
+def ranks(parent: int) -> dict[str, int]:
+    """The processes of a run that has several, by rank."""
+    found = {}
+    for pid in children(parent):
+        place = dict(pair.partition("=")[::2] for pair in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+        if "RANK" in place:
+            found[f"rank {place['RANK']}"] = pid
+    return found
+
+
+def children(parent: int) -> list[int]:
+    """Process numbers of a process' children."""
+    listed = subprocess.run(["ps", "--ppid", str(parent), "-o", "pid="], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def wait_until_gone(place: Path) -> None:
+    """All processes of a run have ended."""
+    until(lambda: not working_on(place), "processes are left")
+
+
+def working_on(place: Path) -> list[str]:
+    """Processes whose command line names the run."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    held = f"paths.run_dir={place}"
+    return [line for line in listed.splitlines() if held in line]
+
+
+def wait_for(path: Path, running: "subprocess.Popen[str]") -> None:
+    """Until a file is there."""
+    until(path.is_file, f"no {path}", running)
+
+
+def wait_for_epoch(place: Path, stage: str, epoch: int, running: "subprocess.Popen[str]") -> None:
+    """Until a stage has finished so many epochs."""
+    history = place / "stages" / stage / "metrics.csv"
+    until(lambda: history.is_file() and history.read_text().count("\n") > epoch, f"no epoch {epoch}", running)
+
+
+def until(happened: Callable[[], bool], what: str, running: "subprocess.Popen[str] | None" = None) -> None:
+    """Until something has happened; an error where the run ends before, or after a quarter of an hour."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        if running is not None and running.poll() is not None:
+            raise AssertionError(f"the run ended too early: {running.communicate()[1]}")
+        if time.monotonic() > deadline:
+            raise AssertionError(what)
+        time.sleep(0.01)
+
+
+@contextmanager
+def in_memory(place: Path, size: str, mode: str = "rw") -> Iterator[None]:
+    """A small file system at the place."""
+    place.mkdir(parents=True)
+    mount("-t", "tmpfs", "-o", f"size={size},{mode}", "tmpfs", str(place))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=False)
+
+
+def mount(*arguments: str) -> None:
+    """Call `mount`.
+
+    Raises:
+        NotTriedError: Where this user may not.
+    """
+    if os.geteuid() != 0 or subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode:
+        raise NotTriedError("needs root and mount")
+
+
+def fill(file: BinaryIO) -> None:
+    """Write until nothing more fits, also what is freed meanwhile."""
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        try:
+            file.write(b"\0" * 4096)
+        except OSError:
+            time.sleep(0.01)
