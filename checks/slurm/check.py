@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def main() -> None:
     if os.geteuid() != 0:
         sys.exit("error: make slurm-check starts the daemons of Slurm and must be run as root")
     os.environ.update(OMP_NUM_THREADS="1", COLUMNS="120")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemons are ended then too
     cluster.install()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="slurm-check-") as folder:

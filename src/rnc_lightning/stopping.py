@@ -18,9 +18,11 @@ class Terminated(SystemExit):
 def sigterm_raises() -> Iterator[None]:
     """Within the block SIGTERM raises `Terminated` wherever the program is, so that clean-up code runs.
 
-    Nothing needs to be saved then: an epoch's checkpoint is whole before the next epoch begins.
+    Nothing needs to be saved then: an epoch's checkpoint is whole before the next epoch begins. A handler that is there
+    already, such as that of a job of Slurm, stays.
     """
-    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+    here = threading.current_thread() is threading.main_thread()  # only that one may set handlers
+    if not here or signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN):
         yield
         return
     before = signal.signal(signal.SIGTERM, raise_terminated)

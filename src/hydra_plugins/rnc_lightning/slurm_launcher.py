@@ -21,7 +21,10 @@ else:
             """One run, inside its job."""
             from rnc_lightning.slurm.stopping import requeued_if_stopped
 
-            return requeued_if_stopped(lambda: super(SlurmLauncher, self).__call__(*arguments))
+            # Not by the name of this class: a job that submitit requeues has another class of that name, since Hydra
+            # runs this file again within a job.
+            call = super().__call__
+            return requeued_if_stopped(lambda: call(*arguments))
 
         def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
             """All runs of a sweep as one array of jobs."""

@@ -1,6 +1,8 @@
 """Who this machine is among the nodes of a run: one start of the same command on each of them."""
 
 import os
+import re
+import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,7 +57,7 @@ def this_node(
         raise UserError(f"trainer.num_nodes: must be a whole number from 1 up, got {count}")
     if count == 1:
         return Node()
-    found = {**_slurm(count, environment, hosts or _hostnames), **_named(environment)}
+    found = {**_slurm(count, environment, hosts or _hosts), **_named(environment)}
     if missing := [name for name in ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in found]:
         remedy = _REMEDY.format(last=count - 1)
         raise UserError(f"trainer.num_nodes={count}: {', '.join(missing)} not set; {remedy}")
@@ -121,10 +123,21 @@ def _slurm(count: int, environment: Mapping[str, str], hosts: Callable[[str], li
     return place
 
 
-def _hostnames(nodes: str) -> list[str]:
-    command = ["scontrol", "show", "hostnames", nodes]
+def _hosts(nodes: str) -> list[str]:
+    """The names in Slurm's list; the first as the address that Slurm has for it, where its name leads nowhere."""
+    names = _scontrol("hostnames", nodes).split()
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        socket.getaddrinfo(names[0], None)
+    except OSError:
+        address = re.search(r"NodeAddr=(\S+)", _scontrol("node", names[0]))
+        return [address[1] if address else names[0], *names[1:]]
+    return names
+
+
+def _scontrol(what: str, which: str) -> str:
+    command = ["scontrol", "show", what, which]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise UserError(f"`{' '.join(command)}` failed ({error}): set MASTER_ADDR to the first node") from error
 

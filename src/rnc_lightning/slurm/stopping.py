@@ -14,9 +14,9 @@ from types import FrameType
 
 from hydra.core.utils import JobReturn, JobStatus
 
-log = logging.getLogger(__name__)
+from rnc_lightning.stopping import Terminated
 
-_STOPPED = 128 + signal.SIGTERM
+log = logging.getLogger(__name__)
 
 
 class _Stop:
@@ -28,20 +28,20 @@ class _Stop:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a child that inherited it
-            os._exit(_STOPPED)
+            os._exit(128 + signal.SIGTERM)
         if not self.came:
             self.came = True
-            raise SystemExit(_STOPPED)
+            raise Terminated
 
 
 def requeued_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
     """Do a job's work; where SIGTERM stops it, see that it is queued again and end without a result.
 
     Args:
-        run: The work. It may have a handler of its own that raises SystemExit(143).
+        run: The work. It may have a handler of its own that raises the same.
 
     Raises:
-        SystemExit: Where it was stopped.
+        Terminated: Where it was stopped.
     """
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop)
@@ -49,13 +49,13 @@ def requeued_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
     try:
         done = run()
     except BaseException as error:
-        if stop.came or (isinstance(error, SystemExit) and error.code == _STOPPED):
+        if stop.came or isinstance(error, Terminated):
             _requeue_if_running()
-            raise SystemExit(_STOPPED) from error
+            raise Terminated from error
         raise
     if stop.came and done.status == JobStatus.FAILED:  # of a data worker that was stopped too, say
         _requeue_if_running()
-        raise SystemExit(_STOPPED)
+        raise Terminated
     return done
 
 
