@@ -128,7 +128,7 @@ def _page(parts: list[tuple[list[str], list[list[str]]]], left: list[str], slurm
     ]
     tables = "\n\n".join(_table(*part) for part in (counts, *parts))
     versions = ", ".join(f"{name} {installed(name)}" for name in packages)
-    machine = f"{platform.platform()}, {os.cpu_count()} cores, no GPU"
+    machine = f"{platform.system()}, {os.cpu_count()} cores, no GPU"
     return f"""# Checked: runs on Slurm
 
 `make slurm-check`, {date.today().isoformat()}, {seconds / 60:.0f} minutes.
