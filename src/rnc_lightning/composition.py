@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,23 +221,10 @@ class Parts:
 
     def trainer(self) -> "Callable[..., Trainer]":
         """Makes a Trainer; what belongs to a stage is added to it."""
-        from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-
-        from rnc_lightning import distributed
-        from rnc_lightning.distributed.devices import check_trainer
-        from rnc_lightning.stages.checkpoints import WholeCheckpoints
+        from rnc_lightning.trainers import as_the_suite_runs
 
         with _blaming("trainer"):
-            chosen = instantiate(self.cfg.trainer, _partial_=True, _convert_="all")
-            # Lightning is told that nobody else starts processes, so that it looks for no Slurm or torchrun of its own.
-            plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
-            factory: Callable[..., Trainer] = partial(chosen, plugins=plugins)
-            made = factory(logger=False, enable_checkpointing=False)
-            check_trainer(made, distributed.world_size())
-        # Lightning would take bf16 instead, with a warning.
-        if self.cfg.trainer.precision == "16-mixed" and made.strategy.root_device.type == "cpu":
-            raise UserError("trainer.precision: 16-mixed needs a GPU; on a CPU take bf16-mixed")
-        return factory
+            return as_the_suite_runs(instantiate(self.cfg.trainer, _partial_=True, _convert_="all"))
 
     def callbacks(self) -> "list[Callback]":
         """Optional callbacks, those set to null left out."""

@@ -1,0 +1,32 @@
+"""What every Trainer of the suite has, whatever the configuration says of it."""
+
+from collections.abc import Callable
+from functools import partial
+
+from lightning import Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+
+from rnc_lightning import distributed
+from rnc_lightning.distributed.devices import check_trainer
+from rnc_lightning.errors import UserError
+from rnc_lightning.stages.checkpoints import WholeCheckpoints
+
+
+def as_the_suite_runs(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
+    """A factory of Trainers that start no processes of their own and write checkpoints that are whole.
+
+    Args:
+        chosen: The configuration's Trainer, to be made once for each stage.
+
+    Raises:
+        UserError: Where such a Trainer would not run in the processes that there are, or not in its precision.
+    """
+    # Lightning is told that nobody else starts processes, so that it looks for no Slurm or torchrun of its own.
+    plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
+    factory = partial(chosen, plugins=plugins)
+    made = factory(logger=False, enable_checkpointing=False)
+    check_trainer(made, distributed.world_size())
+    if chosen.keywords.get("precision") == "16-mixed" and made.strategy.root_device.type == "cpu":
+        # Lightning would take bf16 instead, with a warning.
+        raise UserError("trainer.precision: 16-mixed needs a GPU; on a CPU take bf16-mixed")
+    return factory
