@@ -235,8 +235,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        runs = Runs(Path(folder))
         found = [
-            _tried(Runs(Path(folder)), name, fault, times or arguments.kills, arguments.seed)
+            _tried(runs, name, fault, times or arguments.kills, arguments.seed)
             for name, (fault, times) in FAULTS.items()
             if arguments.only in name
         ]
