@@ -6,7 +6,6 @@ import pytest
 from edfio import Edf, EdfAnnotation, EdfSignal, Patient
 
 from rnc_lightning.data.eeg import (
-    Preprocessing,
     age_of,
     microvolts,
     pick,
@@ -15,6 +14,7 @@ from rnc_lightning.data.eeg import (
     sex_of,
     used_samples,
 )
+from rnc_lightning.data.preprocessing import Preprocessing
 from rnc_lightning.errors import UserError
 
 REAL = "0       00007871 F 01-JAN-1988 00007871 Age:23" + 42 * " "  # the first 88 bytes of a file of the corpus

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from rnc_lightning.data.eeg import Preprocessing
+from rnc_lightning.data.preprocessing import Preprocessing
 from rnc_lightning.errors import UserError
 from rnc_lightning.files import write_whole
 from rnc_lightning.locks import held

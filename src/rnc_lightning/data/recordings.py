@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rnc_lightning.data.datamodule import RegressionDataModule
-from rnc_lightning.data.eeg import Preprocessing
+from rnc_lightning.data.preprocessing import Preprocessing
 from rnc_lightning.data.recording_store import Recording, RecordingStore
 from rnc_lightning.data.splits import Groups, Split, SplitName
 
