@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rnc_lightning.data.own_table import OwnTableDataModule, own_rows, read_own_table
+from rnc_lightning.data.own_datamodule import OwnTableDataModule
+from rnc_lightning.data.own_table import own_rows, read_own_table
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.splits import Split, SplitName
 from rnc_lightning.data.tables import Table, csv_header, is_file, is_parquet, labels, refuse_twice

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnc_lightning.data.checking import CheckedFiles, unreadable
 from rnc_lightning.data.eeg import pick, read_header, read_samples
-from rnc_lightning.data.own_table import OwnTableDataModule
+from rnc_lightning.data.own_datamodule import OwnTableDataModule
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.recording_store import Recording
 from rnc_lightning.data.recordings import LabelledRecording, RecordingsDataModule

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.data.images import ImageFiles
-from rnc_lightning.data.own_table import OwnTableDataModule
+from rnc_lightning.data.own_datamodule import OwnTableDataModule
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.splits import Split, SplitName
 
