@@ -20,7 +20,7 @@ from rnc_lightning.results import constant_predictor, finite, git_revision, mach
 from rnc_lightning.run_directory import RunDirectory
 from rnc_lightning.seeding import derive_seed
 from rnc_lightning.shared_encoder import SharedEncoders, encoder_shape
-from rnc_lightning.stages import Pretrain, Regress, Stage
+from rnc_lightning.stages import Regress, Stage
 from rnc_lightning.stages.checkpoints import is_sound
 from rnc_lightning.stages.fit import StageSummary, fit_stage, load_weights
 
@@ -84,7 +84,7 @@ def execute(
         place = directory.stage(stage)
         if _finished(module, place):
             log.info("stage %s is finished already", stage)
-        elif isinstance(module, Pretrain) and before is None and encoder_dir:
+        elif not isinstance(module, Regress) and before is None and encoder_dir:
             shape = encoder_shape(config, stage, datamodule.fingerprint)
             shared = SharedEncoders(Path(encoder_dir))
             shared.obtain(shape, name, module.encoder, place, partial(fit, stage))
@@ -102,7 +102,7 @@ def execute(
     tester = make_trainer(
         logger=False, enable_checkpointing=False, enable_model_summary=False, devices=1, num_nodes=1, strategy="auto"
     )
-    result = {**identity, **_finish(modules, datamodule, tester, directory, name)}
+    result = {**identity, **_finish(modules, datamodule, tester, directory, name, plots=config["plots"])}
     reused = [stage for stage, summary in result["stages"].items() if summary.get("reused")]
     loggers.report(stage_loggers[last], result, reused)
     return result
@@ -134,6 +134,7 @@ def _finish(
     tester: Trainer,
     directory: RunDirectory,
     name: str,
+    plots: bool,
 ) -> dict[str, Any]:
     last = list(modules)[-1]
     module = modules[last]
@@ -144,7 +145,8 @@ def _finish(
     stage_paths = {name: directory.stage(name) for name in modules}
     try:
         note = "made data" if datamodule.made else ""
-        write_plots(predictions, target, stage_paths, directory.path / "plots", test.get("mae"), note)
+        if plots:
+            write_plots(predictions, target, stage_paths, directory.path / "plots", test.get("mae"), note)
     except ValueError as error:  # features that are not finite, say: no reason to lose the numbers
         log.warning("no plots: %s", error)
     directory.keep_encoder(last)
@@ -178,7 +180,7 @@ def _usable(module: Stage, place: Path) -> bool:
     summary = StageSummary.read(place)
     if summary is None:
         return False
-    if not isinstance(module, Pretrain):
+    if isinstance(module, Regress):
         if not is_sound(place / summary.checkpoint):
             log.warning("%s was damaged or is missing: the stage is trained again", place / summary.checkpoint)
             shutil.rmtree(place)
@@ -204,7 +206,7 @@ def _stage_report(module: Stage, place: Path, run: str) -> dict[str, Any]:
         "chosen_epoch": summary.chosen_epoch,
         "metrics": finite(summary.metrics),
     }
-    if not isinstance(module, Pretrain):
+    if isinstance(module, Regress):
         return report
     card = read_card(place / "encoder.safetensors")
     return {**report, "encoder": card["sha256"][:16], "reused": card.get("run") != run}

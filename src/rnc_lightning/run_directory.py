@@ -30,6 +30,7 @@ VOLATILE = (
     "logger",
     "callbacks",
     "print_config",
+    "plots",
     "optimized_metric",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",

@@ -217,6 +217,8 @@ def _identity(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any
     experiment, kept = run_identity(config, overrides)
     keys = {"dataset": "dataset", "method": "method", "scheme": "scheme", "head": "head_name", "seed": "seed"}
     named = {key: config.get(source) for key, source in keys.items()}
+    added = [config.get("weighting_name"), config.get("calibration_name"), *config["regularizers"]]
+    named["with"] = [name for name in added if name and name != "objective"]  # that one is the scheme's
     return {"experiment": experiment, "overrides": kept, **named, "setting": setting_hash(config)}
 
 

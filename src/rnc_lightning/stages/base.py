@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from lightning import LightningModule
@@ -15,7 +16,7 @@ from rnc_lightning.stages.compiling import compile_in_place, failures_told
 from rnc_lightning.stages.gradient_cache import encoded_in_chunks
 from rnc_lightning.targets import TargetSpec
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 ScheduleFactory = Callable[..., LRScheduler]
 
 
@@ -71,6 +72,11 @@ class Stage(LightningModule):
             compile_in_place(encoder, compile)
         self._compiled = compile is not None
 
+    @property
+    def exported_encoder(self) -> nn.Module:
+        """The encoder that the next stage gets."""
+        return self.encoder
+
     def encode(self, x: Tensor) -> Tensor:
         """Rows (N, ...) to features (N, F), as the settings say."""
         if self._channels_last and x.dim() == 4:
@@ -82,9 +88,16 @@ class Stage(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimise all that trains; one step of the schedule an epoch."""
-        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
+        optimizer = self._make_optimizer(self._parameter_groups())
         schedule = self._make_schedule(optimizer, epochs=self._epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """All that trains; what a part wants trained at a rate of its own (`own_rates`) in groups of its own."""
+        own = [group for part in self.modules() if hasattr(part, "own_rates") for group in part.own_rates()]
+        apart = {id(parameter) for group in own for parameter in group["params"]}
+        rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
+        return [{"params": rest}, *own]
 
     def log_epoch(self, name: str, value: Tensor, batch_size: int, progress: bool = False) -> None:
         """Log the epoch's mean of a value, weighted by batch size, over all processes."""

@@ -147,7 +147,7 @@ def fit_stage(
     )
     if distributed.is_first():
         card = {**origin, "stage": directory.name, "epoch": epoch}
-        save_encoder(module.encoder, directory / "encoder.safetensors", card)
+        save_encoder(module.exported_encoder, directory / "encoder.safetensors", card)
         summary.write(directory)
         (directory / BEFORE).unlink(missing_ok=True)
     distributed.wait_for_all()

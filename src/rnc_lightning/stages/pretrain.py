@@ -3,9 +3,10 @@
 from typing import Any
 
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from rnc_lightning.stages.base import Stage
+from rnc_lightning.stages.made import Made, made_for, naming
 
 
 class Pretrain(Stage):
@@ -15,14 +16,16 @@ class Pretrain(Stage):
     as in the official code; with `gradient_cache`, all views of a chunk do.
 
     Args:
-        objective: features (B, V, F), y (B, D) to a scalar loss. Where it has `floor(targets, views)`, the least
+        objective: A module, or what makes one from `in_features` and `target`: features (B, V, F), y (B, D) to a
+            scalar loss. Parts of it that learn, such as a projector, are not handed on. Where it has `floor(targets, views)`, the least
             loss that the batch's labels allow, the distance to it is logged as `train/excess`.
         **stage: Arguments of `Stage`.
     """
 
-    def __init__(self, *, objective: nn.Module, **stage: Any) -> None:
+    def __init__(self, *, objective: Made, **stage: Any) -> None:
         super().__init__(**stage)
-        self.objective: Any = objective
+        with naming("objective"):
+            self.objective: Any = made_for(objective, self.encoder.num_features, self.target)
 
     def forward(self, x: Tensor) -> Tensor:
         """Views (B, V, ...) to features (B, V, F)."""

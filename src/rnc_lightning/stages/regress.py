@@ -13,6 +13,8 @@ from rnc_lightning import distributed
 from rnc_lightning.data.splits import Groups, SplitName, group_means
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 from rnc_lightning.stages.base import Stage
+from rnc_lightning.stages.made import made_for, naming
+from rnc_lightning.targets import TargetSpec
 
 HeadFactory = Callable[..., nn.Module]
 
@@ -30,7 +32,8 @@ class Predictions:
 class Regress(Stage):
     """Encoder and head; the head's loss is minimised, its decoded prediction is measured.
 
-    The loss is the head's, over all views of the batch, plus weight x term for each regularizer.
+    The loss is the head's, over all views of the batch, plus weight x term for each regularizer. In training, and only
+    then, the features may be calibrated on their way to the head, and samples may count by their label.
 
     Args:
         head: Makes the head from `in_features` and `target`; a head has `forward(features)`,
@@ -38,7 +41,12 @@ class Regress(Stage):
         freeze_encoder: Train the head alone: the encoder takes no gradients and stays in eval mode, so neither
             its weights nor its batch-norm statistics change.
         frozen_autocast: Precision in which a frozen encoder computes; None for that of the trainer.
-        regularizers: By name, `term` (a module: features (B, V, F), y (B, D) to a scalar) and its `weight`.
+        regularizers: By name, `term` (a module, or what makes one from `in_features` and `target`: features (B, V, F),
+            y (B, D) to a scalar; with `needs_predictions` it gets the decoded predictions (B, V, D) too, without their
+            graph) and its `weight`.
+        weighting: Makes from `target` what turns y (B, D) into the weight (B,) of each sample; None for ones.
+        calibration: Makes from `in_features` and `target` what turns the training features (N, F) and their y (N, D)
+            into those that the head sees (see `FDS`); None leaves them as they are.
         views: Views of a training sample; None where batches have no such axis.
         **stage: Arguments of `Stage`.
 
@@ -54,6 +62,8 @@ class Regress(Stage):
         freeze_encoder: bool = False,
         frozen_autocast: Literal["bfloat16", "float16"] | None = None,
         regularizers: Mapping[str, Mapping[str, Any]] | None = None,
+        weighting: Callable[..., nn.Module] | None = None,
+        calibration: Callable[..., nn.Module] | None = None,
         views: int | None = None,
         **stage: Any,
     ) -> None:
@@ -61,14 +71,23 @@ class Regress(Stage):
         if frozen_autocast not in (None, "bfloat16", "float16"):
             raise ValueError(f"frozen_autocast must be bfloat16, float16 or null, got {frozen_autocast!r}")
         if regularizers and freeze_encoder:
-            raise ValueError(f"regularizers ({', '.join(regularizers)}) cannot change a frozen encoder's features")
+            raise ValueError(
+                f"regularizers ({', '.join(regularizers)}) cannot change a frozen encoder's features; "
+                "choose another scheme, such as scheme=fine_tune"
+            )
         if self._at_once is not None and freeze_encoder:
             raise ValueError("gradient_cache: a frozen encoder keeps no activations, so there is nothing to save")
         self.head: Any = head(in_features=self.encoder.num_features, target=self.target)
         self.freeze_encoder = freeze_encoder
         self._frozen_dtype = getattr(torch, frozen_autocast) if frozen_autocast else None
-        self.regularizers = nn.ModuleDict({name: _term(name, given) for name, given in (regularizers or {}).items()})
+        width, target = self.encoder.num_features, self.target
+        terms = {name: _term(name, given, width, target) for name, given in (regularizers or {}).items()}
+        self.regularizers = nn.ModuleDict(terms)
         self._weights = {name: float(given["weight"]) for name, given in (regularizers or {}).items()}
+        with naming("weighting"):
+            self.weighting = None if weighting is None else weighting(target=target)
+        with naming("calibration"):
+            self.calibration: Any = None if calibration is None else calibration(in_features=width, target=target)
         self._views = views
         if freeze_encoder:
             self.encoder.requires_grad_(False)
@@ -98,9 +117,10 @@ class Regress(Stage):
             return self.encode(x).float()
 
     def fit_labels(self, labels: Tensor) -> None:
-        """Let the head take what it needs from the training labels (N, D)."""
-        if hasattr(self.head, "fit_labels"):
-            self.head.fit_labels(labels)
+        """Let the head and the weighting take what they need from the training labels (N, D)."""
+        for part in (self.head, self.weighting):
+            if hasattr(part, "fit_labels"):
+                part.fit_labels(labels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input (B, ...) to prediction (B, D) in label units."""
@@ -109,25 +129,34 @@ class Regress(Stage):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """The loss on one batch."""
         y = batch["y"]
-        if self._views is None:
-            features = self._batch_features(batch)
-            head_loss: Tensor = self.head.loss(self.head(features), y)
-            features = features[:, None]
-        else:
-            features = self.features(rearrange(batch["x"], "b v ... -> (b v) ..."))
-            head_loss = self.head.loss(self.head(features), y.repeat_interleave(self._views, dim=0))
-            features = rearrange(features, "(b v) f -> b v f", b=len(y))
+        features = self.training_features(batch)
+        rows, labels = features.flatten(0, 1), y.repeat_interleave(features.shape[1], dim=0)
+        outputs = self.head(rows if self.calibration is None else self.calibration(rows, labels))
+        weight = None if self.weighting is None else self.weighting(labels)
+        head_loss: Tensor = self.head.loss(outputs, labels, weight)
         if self.regularizers:
             self.log_epoch("train/head_loss", head_loss.detach(), len(y))
         loss = distributed.weighted_by_rows(head_loss, len(y))
         logged = head_loss.detach()
         for name, term in self.regularizers.items():
-            value = term(features, y)
+            value = term(features, y, *self._predictions_for(term, outputs, features.shape[1]))
             self.log_epoch(f"train/{name}", value.detach(), len(y))
             loss = loss + self._weights[name] * value
             logged = logged + self._weights[name] * value.detach()
         self.log_epoch("train/loss", logged, len(y), progress=True)
         return loss
+
+    def training_features(self, batch: dict[str, Tensor]) -> Tensor:
+        """Features (B, V, F) of a training batch, V = 1 where it has no views."""
+        if self._views is None:
+            return self._batch_features(batch)[:, None]
+        features = self.features(rearrange(batch["x"], "b v ... -> (b v) ..."))
+        return rearrange(features, "(b v) f -> b v f", v=self._views)
+
+    def _predictions_for(self, term: nn.Module, outputs: Tensor, views: int) -> tuple[Tensor, ...]:
+        if not getattr(term, "needs_predictions", False):
+            return ()
+        return (rearrange(self.head.decode(outputs.detach()), "(b v) d -> b v d", v=views),)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a batch to the validation metrics."""
@@ -197,10 +226,10 @@ def _averaged(groups: Groups, index: Tensor, *values: Tensor) -> tuple[Tensor, .
     return found, *(group_means(value, groups, index)[found.to(value.device)] for value in values)
 
 
-def _term(name: str, given: Mapping[str, Any]) -> nn.Module:
+def _term(name: str, given: Mapping[str, Any], in_features: int, target: TargetSpec) -> nn.Module:
     weight = given.get("weight")
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
         raise ValueError(f"regularizers.{name}.weight must be a finite number, got {weight}")
-    if not isinstance(given.get("term"), nn.Module):
-        raise ValueError(f"regularizers.{name}.term must be a module, got {given.get('term')}")
-    return given["term"]
+    with naming(f"regularizers.{name}.term"):
+        term: nn.Module = made_for(given.get("term"), in_features, target)
+    return term

@@ -1,0 +1,39 @@
+"""Objectives and regularizers that depend on the encoder's width or on the target are made when both are known."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+from rnc_lightning.targets import TargetSpec
+
+Made = nn.Module | Callable[..., nn.Module]
+
+
+def made_for(part: Made | None, in_features: int, target: TargetSpec) -> Any:
+    """A module as it is; what makes one, called with `in_features` and `target`.
+
+    Args:
+        part: A module that needs neither, such as `RnCLoss`, or a factory.
+        in_features: Width F of the encoder's features.
+        target: What is regressed, with its ranges.
+
+    Raises:
+        ValueError: For what is neither, and for a module that belongs into a stage of its own (`own_stage`).
+    """
+    module = part if isinstance(part, nn.Module) else part(in_features=in_features, target=target) if part else None
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"must be a module, or make one from in_features and target; got {part}")
+    if stage := getattr(module, "own_stage", None):
+        raise ValueError(f"{type(module).__name__} is trained by a stage of its own ({stage}), not by this one")
+    return module
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Put a part's name before what it complains of."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
