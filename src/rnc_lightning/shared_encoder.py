@@ -33,12 +33,16 @@ _HANDED_OVER = ("metrics.csv", "encoder.safetensors", "encoder.json", "stage.jso
 def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) -> dict[str, Any]:
     """All that shapes the encoder of a stage, as plain values: two runs that agree in it get the same encoder.
 
-    Of the target only the label distance is in it, as part of the objective: ranges and bins are the head's affair.
+    The target is in it where the objective is made for it (its bins are SupCon's classes). Of RnC's only the label
+    distance is, as part of the objective: ranges and bins are the head's affair.
     """
     kept = shaping(config)
-    shapers = [kept["encoder"], config["stages"][stage]["module"].get("objective")]
+    objective = config["stages"][stage]["module"].get("objective") or {}
+    shapers = [kept["encoder"], objective]
+    made_for_target = {"target": kept["target"]} if objective.get("_partial_") else {}
     return {
         "stage": stage,
+        **made_for_target,
         "settings": kept["stages"][stage],
         **{key: kept[key] for key in ("data", "encoder", "trainer", "seed")},
         "data_fingerprint": data_fingerprint,

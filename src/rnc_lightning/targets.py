@@ -184,6 +184,17 @@ class TargetSpec:
             [grid.bins(column) for grid, column in zip(self.grids, labels.unbind(dim=1), strict=True)], dim=1
         )
 
+    def classes(self, labels: Tensor) -> Tensor:
+        """Labels (B, D) to one class (B,) for each combination of bins, int64.
+
+        >>> TargetSpec({"a": {"low": 0, "high": 1}, "b": {"low": 0, "high": 2}}).classes(torch.tensor([[1.0, 2.0]]))
+        tensor([5])
+        """
+        code = torch.zeros(len(labels), dtype=torch.int64, device=labels.device)
+        for grid, column in zip(self.grids, self.bins(labels).unbind(dim=1), strict=True):
+            code = code * grid.count + column
+        return code
+
     def outside(self, labels: Tensor) -> dict[str, int]:
         """How many of the labels (B, D) lie outside the configured range, for each dimension where some do."""
         self.check(labels)
@@ -202,6 +213,17 @@ class TargetSpec:
         """
         if labels.ndim != 2 or labels.shape[1] != len(self):
             raise ValueError(f"labels must be (B, {len(self)}) for {', '.join(self.names)}, got {tuple(labels.shape)}")
+
+    def check_single(self, method: str) -> None:
+        """Refuse a vector target for a method that is defined for one dimension only.
+
+        Raises:
+            ValueError: With the dimensions.
+        """
+        if len(self) > 1:
+            raise ValueError(
+                f"{method} is defined for one target dimension, and this target has {', '.join(self.names)}"
+            )
 
     def __len__(self) -> int:
         return len(self.dimensions)

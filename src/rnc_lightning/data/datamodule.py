@@ -262,10 +262,15 @@ class RegressionDataModule(LightningDataModule):
                 f"batch_size: {self.batch_size} samples, over all processes, cannot be divided among {processes}: "
                 f"take {' or '.join(map(str, near))}, or another trainer.devices"
             )
+        return self.training_loader(self.seed)
+
+    def training_loader(self, seed: int) -> Loader:
+        """Batches of this epoch as training has them, in an order and with augmentations of another seed."""
+        split = self.splits["train"]
         # The epoch now: on resuming Lightning tells it only after the workers have begun to fetch.
         epoch = self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0  # type: ignore[attr-defined]
-        sampler = SeededSampler(len(split), self.seed, epoch)
-        batches = SeededBatches(sampler, self.batch_size, self.drop_last, self._share)
+        sampler = SeededSampler(len(split), seed, epoch)
+        batches = SeededBatches(sampler, self.batch_size, self.drop_last, distributed.share())
         if (features := self._features.get("train")) is not None:
             return features_loader(features, split.targets, batches)
         transform = self.train_transform if self.augment else self.eval_transform
@@ -275,8 +280,8 @@ class RegressionDataModule(LightningDataModule):
         """In the order of the split, without augmentation; over several processes each one's share, none twice."""
         split = self.splits["val"]
         if (features := self._features.get("val")) is not None:
-            return features_loader(features, split.targets, self._in_order(len(features), self._share))
-        return self._plain_loader(split, self._share)
+            return features_loader(features, split.targets, self._in_order(len(features), distributed.share()))
+        return self._plain_loader(split, distributed.share())
 
     def test_dataloader(self) -> Loader:
         """In the order of the split, without augmentation; all of it, since one process alone tests."""
@@ -295,10 +300,6 @@ class RegressionDataModule(LightningDataModule):
 
     def _in_order(self, size: int, share: tuple[int, int] = (0, 1)) -> SeededBatches:
         return SeededBatches(size, self.eval_batch_size, share=share)
-
-    @property
-    def _share(self) -> tuple[int, int]:
-        return distributed.rank(), distributed.world_size()
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Finish on its device what the loader left to it; Lightning calls it."""

@@ -22,6 +22,17 @@ def rank() -> int:
     return dist.get_rank() if world_size() > 1 else 0
 
 
+def share() -> tuple[int, int]:
+    """This process' share of what all have: (rank, number of processes)."""
+    return rank(), world_size()
+
+
+def common_seed() -> int:
+    """A seed drawn from PyTorch's generator, in every process that of rank 0."""
+    seed: int = said_by_first(int(torch.randint(2**62, ())))
+    return seed
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes files: rank 0, or the only one."""
     return rank() == 0

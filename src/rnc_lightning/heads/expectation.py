@@ -3,6 +3,7 @@
 DEX: R. Rothe, R. Timofte, L. Van Gool, IJCV 2018. DLDL-v2: B.-B. Gao et al., IJCAI 2018.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -10,22 +11,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnc_lightning.heads.point import point_error
-from rnc_lightning.heads.reduction import batch_mean, check_rows, widened
+from rnc_lightning.heads.reduction import batch_mean, check_rows
+from rnc_lightning.numerics import widened
 from rnc_lightning.targets import Grid, TargetSpec
 
 
-def cross_entropy_to_bin(log_probabilities: Tensor, labels: Tensor, grid: Grid) -> Tensor:
+def cross_entropy_to_bin(log_probabilities: Tensor, labels: Tensor, grid: Grid, left_edges: bool = False) -> Tensor:
     """Minus the log-probability of each label's own bin.
 
     Args:
         log_probabilities: (B, K).
         labels: (B,) in label units; outside the grid they count as its ends.
         grid: The K bin centres.
+        left_edges: Whether the grid's values are the lower ends of the bins, not their centres.
 
     Returns:
         (B,).
     """
-    return -log_probabilities.gather(1, grid.bins(labels)[:, None])[:, 0]
+    bins = grid.bins(labels - grid.step / 2 if left_edges else labels)
+    return -log_probabilities.gather(1, bins[:, None])[:, 0]
 
 
 def divergence_from_gaussian(log_probabilities: Tensor, labels: Tensor, grid: Grid, sigma: float) -> Tensor:
@@ -52,7 +56,10 @@ class ExpectationHead(nn.Module):
     divergence from the label's distribution + expectation_weight * error of the expectation.
 
     DEX is `labels="hard"` without an expectation error; DLDL-v2 is `labels="gaussian"` with the L1 error, in the form
-    of the paper (both terms a sample; the released code divides the first by the number of bins as well).
+    of the paper (both terms a sample; the released code divides the first by the number of bins as well). L2CS-Net is
+    `labels="hard"` with the squared error (A. A. Abdelrahman et al., ICFSP 2023). LDE, label distribution encoding
+    (W.-T. Chu, K.-C. Ho, A. Borji, WACV 2018), is `labels="gaussian"` without an expectation error: neither its kernel
+    nor its width could be found, so both are a guess.
 
     Args:
         in_features: Width F of the features.
@@ -63,6 +70,8 @@ class ExpectationHead(nn.Module):
             units; None for none.
         expectation_weight: Factor of that error.
         decode: `expected`, or `mode` for the centre of the likeliest bin.
+        left_edges: As in the released code of L2CS-Net: bins lie between the grid's values instead of around them, and
+            each stands for its lower end, so that predictions are half a step too low on average. For hard labels.
 
     Raises:
         ValueError: For an unknown choice, a sigma that is not positive, or a target whose range is open.
@@ -82,6 +91,7 @@ class ExpectationHead(nn.Module):
         expectation_error: Literal["l1", "mse"] | None = None,
         expectation_weight: float = 1.0,
         decode: Literal["expected", "mode"] = "expected",
+        left_edges: bool = False,
     ) -> None:
         super().__init__()
         if labels not in ("hard", "gaussian"):
@@ -92,8 +102,11 @@ class ExpectationHead(nn.Module):
             raise ValueError(f"expectation_error must be l1, mse or null, got {expectation_error!r}")
         if decode not in ("expected", "mode"):
             raise ValueError(f"decode must be expected or mode, got {decode!r}")
+        if left_edges and labels != "hard":
+            raise ValueError("left_edges is for hard labels: a Gaussian lies around the label itself")
         self.target = target
-        self.grids = target.grids
+        self.grids = [replace(grid, count=grid.count - 1) for grid in target.grids] if left_edges else target.grids
+        self.left_edges = left_edges
         self.linear = nn.Linear(in_features, sum(grid.count for grid in self.grids))
         self.labels = labels
         self.sigma = sigma
@@ -133,7 +146,7 @@ class ExpectationHead(nn.Module):
     def _sample_loss(self, logits: Tensor, labels: Tensor, grid: Grid) -> Tensor:
         log_probabilities = F.log_softmax(logits, dim=1)
         if self.labels == "hard":
-            loss = cross_entropy_to_bin(log_probabilities, labels, grid)
+            loss = cross_entropy_to_bin(log_probabilities, labels, grid, self.left_edges)
         else:
             loss = divergence_from_gaussian(log_probabilities, labels, grid, self.sigma)
         if self.expectation_error is None:

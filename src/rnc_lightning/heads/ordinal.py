@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnc_lightning import distributed
-from rnc_lightning.heads.reduction import batch_mean, check_rows, widened
+from rnc_lightning.heads.reduction import batch_mean, check_rows
+from rnc_lightning.numerics import widened
 from rnc_lightning.targets import Grid, TargetSpec
 
 

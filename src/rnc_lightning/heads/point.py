@@ -5,7 +5,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning.heads.reduction import batch_mean, widened
+from rnc_lightning.heads.reduction import batch_mean
+from rnc_lightning.numerics import widened
 from rnc_lightning.targets import TargetSpec
 
 Criterion = Literal["l1", "mse", "huber"]

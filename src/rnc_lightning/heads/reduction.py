@@ -1,12 +1,6 @@
 """What the losses of all heads share: they reduce each sample first, so that weights apply to any of them."""
 
-import torch
 from torch import Tensor
-
-
-def widened(outputs: Tensor) -> Tensor:
-    """Outputs in float32 at least, whatever autocast made of them."""
-    return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
 
 def check_rows(outputs: Tensor, target: Tensor) -> None:

@@ -172,9 +172,8 @@ class RnCLoss(nn.Module):
         """The loss of features (B, V, F) or (N, F) with targets (B,) or (B, D)."""
         if not self.gather or distributed.world_size() == 1:
             return self._loss(features, targets)
-        share = (distributed.rank(), distributed.world_size())
         everything = distributed.gathered(features), distributed.gathered(targets.detach())
-        return distributed.shared_out(self._loss(*everything, share))
+        return distributed.shared_out(self._loss(*everything, distributed.share()))
 
     def _loss(self, features: Tensor, targets: Tensor, share: tuple[int, int] = (0, 1)) -> Tensor:
         return rnc_loss(

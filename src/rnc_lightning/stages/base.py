@@ -73,6 +73,11 @@ class Stage(LightningModule):
         self._compiled = compile is not None
 
     @property
+    def num_features(self) -> int:
+        """Width F of the encoder's features."""
+        return int(self.encoder.num_features)  # type: ignore[arg-type]
+
+    @property
     def exported_encoder(self) -> nn.Module:
         """The encoder that the next stage gets."""
         return self.encoder
@@ -94,7 +99,8 @@ class Stage(LightningModule):
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """All that trains; what a part wants trained at a rate of its own (`own_rates`) in groups of its own."""
-        own = [group for part in self.modules() if hasattr(part, "own_rates") for group in part.own_rates()]
+        parts: list[Any] = [part for part in self.modules() if hasattr(part, "own_rates")]
+        own = [group for part in parts for group in part.own_rates()]
         apart = {id(parameter) for group in own for parameter in group["params"]}
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
         return [{"params": rest}, *own]

@@ -19,6 +19,7 @@ from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard, StopsAtOnce
 from rnc_lightning.stages.checkpoints import BEFORE, read_checkpoint, resume_point
 from rnc_lightning.stages.features_once import FeaturesOnce
+from rnc_lightning.stages.label_statistics import LabelStatistics
 from rnc_lightning.stages.regress import Regress
 
 
@@ -120,6 +121,7 @@ def fit_stage(
         max_epochs=plan.epochs,
         callbacks=[
             *_features_once(module, plan),
+            *_label_statistics(module, seed),
             StopsAtOnce(),
             EpochSeed(seed),
             NonFiniteLossGuard(directory / "non_finite_loss.json"),
@@ -163,6 +165,10 @@ def _features_once(module: Stage, plan: StagePlan) -> list[Callback]:
     if not (plan.features_once and isinstance(module, Regress) and module.freeze_encoder):
         return []
     return [FeaturesOnce(["val"] if plan.augment else ["train", "val"])]
+
+
+def _label_statistics(module: Stage, seed: int) -> list[Callback]:
+    return [LabelStatistics(seed)] if isinstance(module, Regress) and module.calibration is not None else []
 
 
 def _checkpoints(directory: Path, plan: StagePlan) -> list[ModelCheckpoint]:

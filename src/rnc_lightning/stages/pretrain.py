@@ -17,15 +17,16 @@ class Pretrain(Stage):
 
     Args:
         objective: A module, or what makes one from `in_features` and `target`: features (B, V, F), y (B, D) to a
-            scalar loss. Parts of it that learn, such as a projector, are not handed on. Where it has `floor(targets, views)`, the least
-            loss that the batch's labels allow, the distance to it is logged as `train/excess`.
+            scalar loss. Parts of it that learn, such as a projector, are not handed on. Where it has
+            `floor(targets, views)`, the least loss that the batch's labels allow, the distance to it is logged as
+            `train/excess`.
         **stage: Arguments of `Stage`.
     """
 
     def __init__(self, *, objective: Made, **stage: Any) -> None:
         super().__init__(**stage)
         with naming("objective"):
-            self.objective: Any = made_for(objective, self.encoder.num_features, self.target)
+            self.objective: Any = made_for(objective, self.num_features, self.target)
 
     def forward(self, x: Tensor) -> Tensor:
         """Views (B, V, ...) to features (B, V, F)."""

@@ -77,15 +77,15 @@ class Regress(Stage):
             )
         if self._at_once is not None and freeze_encoder:
             raise ValueError("gradient_cache: a frozen encoder keeps no activations, so there is nothing to save")
-        self.head: Any = head(in_features=self.encoder.num_features, target=self.target)
+        self.head: Any = head(in_features=self.num_features, target=self.target)
         self.freeze_encoder = freeze_encoder
         self._frozen_dtype = getattr(torch, frozen_autocast) if frozen_autocast else None
-        width, target = self.encoder.num_features, self.target
+        width, target = self.num_features, self.target
         terms = {name: _term(name, given, width, target) for name, given in (regularizers or {}).items()}
         self.regularizers = nn.ModuleDict(terms)
         self._weights = {name: float(given["weight"]) for name, given in (regularizers or {}).items()}
         with naming("weighting"):
-            self.weighting = None if weighting is None else weighting(target=target)
+            self.weighting: Any = None if weighting is None else weighting(target=target)
         with naming("calibration"):
             self.calibration: Any = None if calibration is None else calibration(in_features=width, target=target)
         self._views = views
@@ -131,7 +131,11 @@ class Regress(Stage):
         y = batch["y"]
         features = self.training_features(batch)
         rows, labels = features.flatten(0, 1), y.repeat_interleave(features.shape[1], dim=0)
-        outputs = self.head(rows if self.calibration is None else self.calibration(rows, labels))
+        if self.calibration is not None:
+            if not self.calibration.second_pass:
+                self.calibration.collect(rows, labels)
+            rows = self.calibration(rows, labels)
+        outputs = self.head(rows)
         weight = None if self.weighting is None else self.weighting(labels)
         head_loss: Tensor = self.head.loss(outputs, labels, weight)
         if self.regularizers:

@@ -1,0 +1,197 @@
+"""SupReMix: SupCon with mixtures of projections as harder negatives and positives.
+
+Y. Wu et al., Mixup Your Own Pairs (SupReMix), arXiv 2309.16633. Per anchor i, among unit projections z with labels y:
+
+* mix-negatives a z_i + (1 - a) z_k for every k of another label, a drawn from a beta distribution; their label is
+  mixed likewise;
+* mix-positives a z_j + (1 - a) z_k for labels y_j < y_i < y_k, both within a window of y_i, with the a that makes the
+  mixed label equal to y_i.
+
+    L_i = log sum_{k != i, mixtures} (d_ik + 1) exp s_ik  -  mean over positives and mix-positives of s_ip
+
+with s the cosine over tau and d the distance of labels. Mixtures take no gradient. The authors' code is not public;
+that mixtures are scaled to length 1 again, and that one logarithm is over real rows and mixtures together, are choices.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from rnc_lightning import distributed
+from rnc_lightning.numerics import products, unit_rows
+from rnc_lightning.objectives.projection import Projector
+from rnc_lightning.objectives.supcon import check_temperature
+from rnc_lightning.targets import TargetSpec
+
+_MOST_NUMBERS = 2**24  # of one intermediate result: 64 MB in float32
+
+
+def supremix_loss(
+    projections: Tensor,
+    targets: Tensor,
+    *,
+    temperature: float = 0.3,
+    window: float = 5.0,
+    mixing: Tensor,
+    share: tuple[int, int] = (0, 1),
+) -> Tensor:
+    """SupReMix of a batch.
+
+    Mixtures are never built: the cosine of an anchor and a mixture follows from cosines of real rows. Mix-positives go
+    through in chunks of anchors, each computed once more in the backward pass, so that memory is bounded however many
+    pairs the window holds.
+
+    Args:
+        projections: (N, P). Half precision is computed in float32, whatever autocast says.
+        targets: (N,), in label units.
+        temperature: tau > 0.
+        window: How far labels of a mix-positive may lie from the anchor's, in label units.
+        mixing: Shares a (N, N) of the anchor (row) in its mix-negatives.
+        share: (k, W) takes the anchors of the k-th of W shares: the loss is the sum over the shares.
+
+    Returns:
+        The loss, a scalar: the mean over the anchors that have a positive of either kind.
+    """
+    z = unit_rows(projections)
+    y = targets.detach().double()
+    order = y.argsort(stable=True)
+    z, y, a = z[order], y[order], mixing[order][:, order].to(z.dtype)
+    anchors = torch.arange(len(z), device=z.device).tensor_split(share[1])[share[0]]
+    cosine = products(z, z.detach())  # only the anchor takes a gradient where the other side is mixed
+    real = products(z[anchors], z)
+    apart = (y[anchors, None] - y).abs().to(z.dtype)
+    itself = anchors[:, None] == torch.arange(len(z), device=z.device)
+    same = (apart == 0) & ~itself
+
+    own = cosine.diagonal()[anchors, None]
+    share_own = a[anchors]
+    mixed = _mixed(own, cosine[anchors], cosine[anchors].detach(), share_own)
+    negatives = torch.where(apart > 0, mixed / temperature + ((1 - share_own) * apart).log1p(), -math.inf)
+    others = torch.where(itself, -math.inf, real / temperature + apart.log1p())
+
+    below, above = _bands(y, window, anchors)
+    many = max(1, below.shape[1] * above.shape[1])
+    chunks = len(anchors) * many // _MOST_NUMBERS + 1
+    parts = [
+        checkpoint(_mix_positives, cosine, y, mine, low, high, temperature, use_reentrant=False)
+        for mine, low, high in zip(
+            anchors.tensor_split(chunks), below.tensor_split(chunks), above.tensor_split(chunks), strict=True
+        )
+    ]
+    log_sum, total, count = (torch.cat(column) for column in zip(*parts, strict=True))
+    positives = same.sum(dim=1) + count
+    closeness = ((real / temperature * same).sum(dim=1) + total) / positives.clamp(min=1)
+    denominator = torch.cat([others, negatives, log_sum[:, None]], dim=1).logsumexp(dim=1)
+    per_anchor = torch.where(positives > 0, denominator - closeness, 0)
+    anchored = _with_positives(y, window).sum().clamp(min=1)
+    return per_anchor.sum() / anchored
+
+
+class SupReMix(nn.Module):
+    """SupReMix on projections.
+
+    Args:
+        in_features: Width F of the features.
+        target: What is regressed, of one dimension.
+        temperature: tau > 0.
+        window: How far labels of a mix-positive may lie from the anchor's, in label units.
+        alpha: First parameter of the beta distribution of the anchor's share in a mix-negative.
+        beta: The second one.
+        hidden_features: Width of the projector's middle layer; None for F.
+        projection: Width of the projections.
+
+    Raises:
+        ValueError: For a target of more than one dimension, whose labels have no order; an argument out of its range.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        target: TargetSpec,
+        temperature: float = 0.3,
+        window: float = 5.0,
+        alpha: float = 2.0,
+        beta: float = 8.0,
+        hidden_features: int | None = None,
+        projection: int = 128,
+    ) -> None:
+        super().__init__()
+        check_temperature(temperature)
+        target.check_single("SupReMix")
+        if not window >= 0:
+            raise ValueError(f"window must be 0 or more, got {window}")
+        if not (alpha > 0 and beta > 0):
+            raise ValueError(f"alpha and beta must be positive, got {alpha} and {beta}")
+        self.temperature = temperature
+        self.window = window
+        self.alpha = alpha
+        self.beta = beta
+        self.projector = Projector(in_features, hidden_features, projection)
+
+    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
+        """The loss of features (B, V, F) with targets (B, 1), over the batch of all processes."""
+        rows = distributed.gathered(self.projector(features)).flatten(0, 1)
+        labels = distributed.gathered(targets).repeat_interleave(features.shape[1], dim=0)[:, 0]
+        generator = np.random.default_rng(distributed.common_seed())
+        drawn = generator.beta(self.alpha, self.beta, size=(len(rows), len(rows)))
+        mixing = torch.from_numpy(drawn).to(rows.device, torch.float32)
+        loss = supremix_loss(
+            rows,
+            labels,
+            temperature=self.temperature,
+            window=self.window,
+            mixing=mixing,
+            share=distributed.share(),
+        )
+        return distributed.shared_out(loss)
+
+
+def _mixed(first: Tensor, second: Tensor, between: Tensor, share: Tensor) -> Tensor:
+    """Cosine of an anchor with share * u + (1 - share) * v, from its cosines with both and theirs with each other."""
+    square = share.square() + (1 - share).square() + 2 * share * (1 - share) * between
+    return (share * first + (1 - share) * second) / square.clamp(min=1e-12).sqrt()
+
+
+def _bands(y: Tensor, window: float, anchors: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices (A, m) and (A, n) of rows below and above each anchor within the window; -1 fills up. `y` is sorted."""
+    mine = y[anchors].contiguous()
+    low, equal = torch.searchsorted(y, mine - window), torch.searchsorted(y, mine)
+    beyond, high = torch.searchsorted(y, mine, right=True), torch.searchsorted(y, mine + window, right=True)
+    return _ranges(low, equal), _ranges(beyond, high)
+
+
+def _ranges(start: Tensor, end: Tensor) -> Tensor:
+    width = int((end - start).max()) if len(start) else 0
+    found = start[:, None] + torch.arange(width, device=start.device)
+    return torch.where(found < end[:, None], found, -1)
+
+
+def _with_positives(y: Tensor, window: float) -> Tensor:
+    """Which rows have another row of their label, or labels both below and above within the window. `y` is sorted."""
+    below, above = _bands(y, window, torch.arange(len(y), device=y.device))
+    twins = torch.searchsorted(y, y, right=True) - torch.searchsorted(y, y) > 1
+    return twins | ((below >= 0).any(dim=1) & (above >= 0).any(dim=1))
+
+
+def _mix_positives(
+    cosine: Tensor, y: Tensor, anchors: Tensor, below: Tensor, above: Tensor, temperature: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Per anchor, over all its mix-positives: log of the sum of exponentials, sum, and how many there are."""
+    real = (below >= 0)[:, :, None] & (above >= 0)[:, None, :]
+    low, high = below.clamp(min=0), above.clamp(min=0)
+    span = y[high][:, None, :] - y[low][:, :, None]
+    share = ((y[high] - y[anchors, None])[:, None, :] / torch.where(real, span, 1)).to(cosine.dtype)
+    first = cosine[anchors[:, None], low][:, :, None]
+    second = cosine[anchors[:, None], high][:, None, :]
+    between = cosine.detach()[low[:, :, None], high[:, None, :]]
+    logits = torch.where(real, _mixed(first, second, between, share) / temperature, -math.inf).flatten(1)
+    filled = torch.where(real.flatten(1), logits, 0)
+    if not logits.shape[1]:
+        logits = cosine.new_full((len(anchors), 1), -math.inf)
+    count = real.flatten(1).sum(dim=1)
+    empty = count == 0
+    safe = torch.where(empty[:, None], 0.0, logits).logsumexp(dim=1)  # no NaN gradient where all is -inf
+    return torch.where(empty, -math.inf, safe), filled.sum(dim=1), count

@@ -1,0 +1,112 @@
+"""ConR: samples that are predicted alike although their labels differ are pushed apart.
+
+M. Keramati, L. Meng, R. D. Evans, ConR, ICLR 2024. With unit features, s_ij = z_i . z_j / tau, label distances d and
+distances of predictions p, P(i) = {j != i : d_ij <= w} and N(i) = {j : d_ij > w and p_ij <= w},
+
+    L_i = mean over j in P(i) of  log( sum_{P(i)} exp s_ik + sum_{N(i)} exp(e d_ik) exp s_ik ) - s_ij
+
+and 0 where P(i) or N(i) is empty; the mean over all anchors i. In the released code all that is in neither set adds 1
+to the sum; here it is as in the paper.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from rnc_lightning import distributed
+from rnc_lightning.distances import TargetDistance, resolve_target_distance
+from rnc_lightning.numerics import products, unit_rows
+
+
+def conr_loss(
+    features: Tensor,
+    targets: Tensor,
+    predictions: Tensor,
+    *,
+    similar: float = 1.0,
+    temperature: float = 0.07,
+    push: float = 0.01,
+    target_distance: str | TargetDistance = "l1",
+) -> Tensor:
+    """ConR of a batch.
+
+    Args:
+        features: (N, F). Half precision is computed in float32, whatever autocast says.
+        targets: (N, D).
+        predictions: (N, D), in the targets' units; no gradient goes to them.
+        similar: w, up to which labels, or predictions, are taken for the same; in label units.
+        temperature: tau > 0.
+        push: e, how much more the further pairs of N(i) count.
+        target_distance: Of labels and of predictions; see `rnc_lightning.distances`.
+
+    Returns:
+        The loss, a scalar.
+
+    >>> z, y = torch.eye(2).repeat_interleave(2, 0), torch.tensor([[0.0], [0.0], [5.0], [5.0]])
+    >>> loss = conr_loss(z, y, torch.tensor([[1.0], [1.0], [1.5], [1.5]]), temperature=1.0)
+    >>> round(loss.item(), 6)
+    0.572945
+    """
+    z = unit_rows(features)
+    distance = resolve_target_distance(target_distance)
+    apart, predicted = (distance(rows, rows) for rows in (targets.detach().double(), predictions.detach().double()))
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    positive = (apart <= similar) & ~itself
+    negative = (apart > similar) & (predicted <= similar)
+    anchors = positive.any(dim=1) & negative.any(dim=1)
+    if not anchors.any():
+        return z.sum() * 0
+    positive, negative = positive[anchors], negative[anchors]
+    similarity = products(z[anchors], z) / temperature
+    pushed = similarity + push * apart[anchors].to(similarity.dtype) * negative
+    total = pushed.masked_fill(~(positive | negative), -math.inf).logsumexp(dim=1)
+    closeness = (similarity * positive).sum(dim=1) / positive.sum(dim=1)
+    return (total - closeness).sum() / len(z)
+
+
+class ConR(nn.Module):
+    """ConR as a regularizer, over the batch of all processes and all views.
+
+    Args:
+        similar: w, in label units.
+        temperature: tau > 0.
+        push: e, how much more the further pairs count.
+        target_distance: Of labels and of predictions.
+
+    Raises:
+        ValueError: For a temperature or w that is not positive, or an unknown distance.
+    """
+
+    needs_predictions = True
+
+    def __init__(
+        self,
+        similar: float = 1.0,
+        temperature: float = 0.07,
+        push: float = 0.01,
+        target_distance: str | TargetDistance = "l1",
+    ) -> None:
+        super().__init__()
+        for name, value in (("similar", similar), ("temperature", temperature)):
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive number, got {value}")
+        resolve_target_distance(target_distance)
+        self.similar = similar
+        self.temperature = temperature
+        self.push = push
+        self.target_distance = target_distance
+
+    def forward(self, features: Tensor, targets: Tensor, predictions: Tensor) -> Tensor:
+        """The loss of features (B, V, F) with targets (B, D) and predictions (B, V, D)."""
+        views = features.shape[1]
+        loss = conr_loss(
+            distributed.gathered(features).flatten(0, 1),
+            distributed.gathered(targets).repeat_interleave(views, dim=0),
+            distributed.gathered(predictions.detach()).flatten(0, 1),
+            similar=self.similar,
+            temperature=self.temperature,
+            push=self.push,
+            target_distance=self.target_distance,
+        )
+        return distributed.shared_out(loss / distributed.world_size())  # every process has all of it

@@ -1,0 +1,101 @@
+"""Ordinal Entropy: features of different labels apart, by how different they are; those of one label together.
+
+S. Zhang et al., Improving Deep Regression with Ordinal Entropy, ICLR 2023. With c_a the mean feature of label a, of
+length 1 afterwards, and w_ab = (d_ab - min d) / max d over pairs of labels,
+
+    L = tightness_weight * mean_i |z_i - c(i)|  -  diversity_weight * mean_{a < b} w_ab |c_a - c_b|
+
+where the z are unit features and the first mean is over those that do not lie on their centre.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnc_lightning import distributed
+from rnc_lightning.distances import TargetDistance, resolve_target_distance
+from rnc_lightning.numerics import unit_rows, widened
+
+_LEAST = 1e-12  # of a squared distance: the root's gradient is finite there
+
+
+def ordinal_entropy_terms(
+    features: Tensor, targets: Tensor, *, target_distance: str | TargetDistance = "l2"
+) -> tuple[Tensor, Tensor]:
+    """Diversity and tightness of a batch; both 0 where there is nothing to compare.
+
+    Args:
+        features: (N, F). Half precision is computed in float32, whatever autocast says.
+        targets: (N, D); rows are the same label where all their numbers agree.
+        target_distance: By which pairs of labels are weighted; see `rnc_lightning.distances`.
+
+    Returns:
+        Diversity, which is -mean w_ab |c_a - c_b|, and tightness, scalars.
+
+    >>> z, y = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]), torch.tensor([[0.0], [1.0], [3.0]])
+    >>> ordinal_entropy_terms(z, y)
+    (tensor(-0.6016), tensor(0.))
+    """
+    features = widened(features)
+    labels, label = torch.unique(targets.detach(), dim=0, return_inverse=True)
+    sums = features.new_zeros(len(labels), features.shape[1]).index_add(0, label, features)
+    centres = F.normalize(sums / label.bincount(minlength=len(labels))[:, None], dim=1)
+    return _diversity(centres, labels, target_distance), _tightness(unit_rows(features), centres[label])
+
+
+class OrdinalEntropy(nn.Module):
+    """Ordinal Entropy as a regularizer, over the batch of all processes.
+
+    Args:
+        diversity_weight: Factor of the pull apart.
+        tightness_weight: Factor of the pull together; 0 where all labels differ anyway.
+        target_distance: By which pairs of labels are weighted.
+
+    Raises:
+        ValueError: For a weight that is negative, or an unknown distance.
+    """
+
+    def __init__(
+        self,
+        diversity_weight: float = 1.0,
+        tightness_weight: float = 1.0,
+        target_distance: str | TargetDistance = "l2",
+    ) -> None:
+        super().__init__()
+        for name, value in (("diversity_weight", diversity_weight), ("tightness_weight", tightness_weight)):
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a number from 0 up, got {value}")
+        resolve_target_distance(target_distance)
+        self.diversity_weight = diversity_weight
+        self.tightness_weight = tightness_weight
+        self.target_distance = target_distance
+
+    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
+        """The loss of features (B, V, F) with targets (B, D)."""
+        rows = distributed.gathered(features).flatten(0, 1)
+        labels = distributed.gathered(targets).repeat_interleave(features.shape[1], dim=0)
+        diversity, tightness = ordinal_entropy_terms(rows, labels, target_distance=self.target_distance)
+        loss = self.diversity_weight * diversity + self.tightness_weight * tightness
+        return distributed.shared_out(loss / distributed.world_size())  # every process has all of it
+
+
+def _diversity(centres: Tensor, labels: Tensor, target_distance: str | TargetDistance) -> Tensor:
+    first, second = torch.triu_indices(len(labels), len(labels), offset=1, device=centres.device)
+    numbers = labels.double()
+    apart = resolve_target_distance(target_distance)(numbers, numbers)[first, second].to(centres.dtype)
+    if not len(apart):
+        return centres.sum() * 0
+    weight = (apart - apart.min()) / apart.max()
+    return -(weight * _length(centres[first] - centres[second])).mean()
+
+
+def _tightness(rows: Tensor, centres: Tensor) -> Tensor:
+    off = rows - centres
+    off = off[off.detach().square().sum(dim=1) > _LEAST]  # rounding leaves about 1e-14
+    return _length(off).mean() if len(off) else rows.sum() * 0
+
+
+def _length(rows: Tensor) -> Tensor:
+    return rows.square().sum(dim=1).clamp(min=_LEAST).sqrt()
