@@ -34,11 +34,11 @@ def draw_competing(axes: Any, table: MetricTable) -> None:
     for name, colour, marker, of_rnc in (("other method", GREY, "s", False), ("with RnC", BLUE, "D", True)):
         dots = [(float(place), cell) for place, cell in enumerate(cells) if _is_rnc(cell) is of_rnc]
         if dots:
-            draw_dots(axes, dots, name, colour, marker, decimals(table))
+            draw_dots(axes, dots, name, colour, marker, decimals(table), aside=True)
     groups = [group_of(cell.row) for cell in cells]
     for place in range(1, len(cells)):
         if groups[place] != groups[place - 1]:
-            axes.axhline(place - 0.5, color="#555555", lw=0.6)
+            axes.axhline(place - 0.5, color="#555555", lw=0.5)
     axes.set_yticks(range(len(cells)), [_label(cell, table.shared) for cell in cells])
     axes.set_ylim(len(cells) - 0.5, -0.5)
 

@@ -13,9 +13,10 @@ from rnc_lightning.report.table import MetricTable
 
 _WIDTH = 7.0  # inches, as all below
 _PANEL_MARGIN = 0.9
-_LINE_HEIGHT = 0.42
+_PAIR_HEIGHT = 0.42
+_DOT_HEIGHT = 0.34
 
-Panel = tuple[MetricTable, int, Callable[[Any, MetricTable], None]]  # how many lines it has, what draws it
+Panel = tuple[MetricTable, float, Callable[[Any, MetricTable], None]]  # the height of its lines, what draws it
 
 
 def draw(tables: Sequence[MetricTable], path: Path) -> Path | None:
@@ -32,7 +33,7 @@ def draw(tables: Sequence[MetricTable], path: Path) -> Path | None:
     from rnc_lightning.analysis.figures import house_style, new_figure, save_figure
 
     with house_style():
-        heights = [_PANEL_MARGIN + _LINE_HEIGHT * size for _, size, _ in panels]
+        heights = [_PANEL_MARGIN + height for _, height, _ in panels]
         figure = new_figure(_WIDTH, 0.6 + sum(heights))
         drawn = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
         legend: dict[str, Any] = {}
@@ -40,15 +41,15 @@ def draw(tables: Sequence[MetricTable], path: Path) -> Path | None:
             draw_onto(axes, table)
             _dress(axes, table)
             handles, labels = axes.get_legend_handles_labels()
-            legend = dict(zip(labels, handles, strict=True)) | legend
+            legend |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in legend}
         figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend))
         return save_figure(figure, path)
 
 
 def _panel(table: MetricTable) -> Panel:
     if table.kind == COMPETING:
-        return table, len(measured(table)), draw_competing
-    return table, len(pairs(table)), draw_pairs
+        return table, _DOT_HEIGHT * len(measured(table)), draw_competing
+    return table, _PAIR_HEIGHT * len(pairs(table)), draw_pairs
 
 
 def _dress(axes: Any, table: MetricTable) -> None:

@@ -190,7 +190,7 @@ def _text(found: Mapping[str, Any], key: str, default: str | None = None) -> str
 
 def _extras(found: Mapping[str, Any]) -> tuple[str, ...]:
     """What was added to the regressor, by names that a file's name may hold; older runs do not write it."""
-    names = found.get("with") or []
+    names = [] if found.get("with") is None else found["with"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"with must be a list of text, got {names!r}")
     if odd := [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)]:
