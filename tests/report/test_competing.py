@@ -174,4 +174,4 @@ def test_on_other_data_the_values_on_agedb_stand_aside(write: Callable[..., Path
     assert [(table.is_oriented, table.has_published) for table in report.tables] == [
         (False, False), (False, False), (True, False), (False, False),
     ]  # fmt: skip
-    assert any("of other data, AgeDB" in note for note in report.notes)
+    assert any("published for AgeDB, which is other data" in note for note in report.notes)

@@ -146,7 +146,9 @@ def build_report(runs: Sequence[Run], problems: Sequence[Problem]) -> Report:
         if not any(table.has_published for table in made):
             notes.append(f"{dataset}: there are no published values for it.")
         if any(table.is_oriented for table in made):
-            notes.append(f"{dataset}: the published values are of other data, AgeDB; they only show how methods rank.")
+            notes.append(
+                f"{dataset}: the values published for AgeDB, which is other data, only show how methods rank there."
+            )
     return Report(tables, _once(warnings), _once(notes), list(problems), facts(runs, problems))
 
 
