@@ -10,28 +10,37 @@ from typing import Any
 
 import pytest
 
+REPRESENTATIONS = ("rnc", "simclr", "dino", "supcon", "supremix")
+OWN_HEADS = ("l2cs_net", "lde", "balanced_mse")
+
 
 def write_run(root: Path, dataset: str, name: str, seed: int, mae: float | None = 5.0, /, **changes: Any) -> Path:
-    """Write a run of the row `name` (such as mse, rnc_mse) and return the path of its `result.json`.
+    """Write a run of the row `name` (such as mse, rnc_mse, lde, simclr_l1) and return the path of its `result.json`.
 
-    `words` adds overrides; `status` other than finished leaves out what only finished runs have.
+    `words` adds overrides; `added` is what `with` holds; `status` other than finished leaves out what only finished
+    runs have.
     """
     words: dict[str, str] = changes.pop("words", {})
-    alone = not name.startswith("rnc_")
-    head = name.removeprefix("rnc_")
+    added: list[str] = changes.pop("added", [])
+    representation = next((one for one in REPRESENTATIONS if name.startswith(f"{one}_")), None)
+    alone = representation is None
+    head = name.removeprefix(f"{representation}_")
+    method = changes.pop("method", representation or (head if head in OWN_HEADS else "l1"))
     scheme = changes.pop("scheme", "end_to_end" if alone else "linear_probe")
     overrides = dict(sorted({"head": head, "scheme": scheme, "seed": str(seed), **words}.items()))
+    identity = (dataset, name, scheme, sorted(words.items()), *added)
     result: dict[str, Any] = {
-        "experiment": f"{dataset}_{'l1' if alone else 'rnc'}",
+        "experiment": f"{dataset}_{'_'.join(added) or method}",
         "overrides": overrides,
         "dataset": dataset,
-        "method": "l1" if alone else "rnc",
+        "method": method,
         "scheme": scheme,
         "head": head,
         "seed": seed,
-        "setting": f"{zlib.crc32(repr((dataset, name, scheme, sorted(words.items()))).encode()):08x}00000000",
+        "setting": f"{zlib.crc32(repr(identity).encode()):08x}00000000",
         "status": "finished",
     }
+    result |= {"with": added} if added else {}
     if changes.get("status", "finished") == "finished":
         encoder = {} if alone else {"pretrain": {"epochs": 1, "encoder": f"encoder{seed}", "reused": head != "l1"}}
         result |= {

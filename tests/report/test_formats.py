@@ -166,6 +166,7 @@ def test_latex_escapes_every_special_character(
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(write: Callable[..., Path], runs: Path, command: Callable[..., None]) -> None:
     _study(write)
+    write("agedb", "l1", 0, added=["ranksim"])
     write("d_" + HOSTILE, "l1", 0, experiment="a", folder="a", units=[HOSTILE], git_revision=HOSTILE)
     command(runs)
     document = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{report.tex}\end{document}"

@@ -44,7 +44,7 @@ class Document(HTMLParser):
             self._table = found.get("id", "matrix")
             self.tables[self._table], self.sorted[self._table] = [], {}
         elif tag == "tr":
-            self.tables[self._table].append({})
+            self.tables[self._table].append({"hidden": {}} if "hidden" in found else {})
         elif tag in ("td", "th"):
             self._cell = {"text": "", "value": found.get("data-value", "")}
             if self._table:
@@ -141,6 +141,25 @@ def test_a_fragment_sorts_a_table_by_its_numbers(
         key: aria if key == "mean" else "none" for key in document.sorted["agedb-mae"]
     }
     assert all(order == "none" for order in document.sorted["agedb-r2"].values())
+
+
+@pytest.mark.parametrize(("order", "headed"), [("", True), ("mean:asc", False), ("method:asc", True)])
+def test_sorting_by_a_number_hides_the_headings_of_groups(
+    write: Callable[..., Path], runs: Path, load: Callable[..., Document], order: str, headed: bool
+) -> None:
+    for name, value in (("simclr_l1", 9.0), ("l1", 7.0), ("rnc_l1", 6.0), ("lde", 6.5)):
+        write("digits", name, 0, value)
+    report(runs)
+    document = load(runs / "report/report.html", f"#sort=digits-competing-mae:{order}" if order else "")
+    _heading, _constant, *lines = document.tables["digits-competing-mae"]
+    shown = [
+        line["method"]["text"] if "method" in line else line["part"]["text"] for line in lines if "hidden" not in line
+    ]
+    assert shown == (
+        ["Linear probing", "SimCLR(L1)", "Regression methods", "L1", "LDE", "Rank-N-Contrast", "RnC(L1)"]
+        if headed
+        else ["RnC(L1)", "LDE", "L1", "SimCLR(L1)"]
+    )
 
 
 @pytest.mark.parametrize("fragment", ["#sort=agedb-mae:nothing:asc", "#sort=nothing:mean:asc", "#agedb", "#sort=%"])

@@ -87,6 +87,9 @@ def test_a_corrupt_file_is_a_problem_and_no_crash(
         ({"test": [1]}, r"test must be an object, got \[1\]"),
         ({"test": None}, "finished, but without test metrics"),
         ({"units": "years"}, "units must be a list of text, got 'years'"),
+        ({"with": "ranksim"}, "with must be a list of text, got 'ranksim'"),
+        ({"with": [1]}, r"with must be a list of text, got \[1\]"),
+        ({"with": ["lds", "../fds"]}, "with must hold names of letters, digits and _.-, got '../fds'"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(
@@ -96,6 +99,22 @@ def test_a_value_of_the_wrong_kind_is_named(
     read, (problem,) = read_runs(runs)
     assert read == []
     assert re.search(reason, problem.reason)
+
+
+def test_what_was_added_is_read_and_what_chose_it_is_no_variant(write: Callable[..., Path], runs: Path) -> None:
+    words = {
+        "weighting": "lds",
+        "calibration": "none",
+        "regularizers": "[ranksim,conr]",
+        "regularizers.conr.weight": "2",
+    }
+    write("digits", "l1", 0, words=words, added=["lds", "ranksim", "conr"])
+    write("digits", "mse", 0, **{"with": []})
+    write("digits", "mse", 1, **{"with": None})
+    *nothing, added = sorted(read_runs(runs)[0], key=lambda run: run.extras)
+    assert added.extras == ("lds", "ranksim", "conr")
+    assert added.variant == ("calibration=none", "regularizers.conr.weight=2")
+    assert [run.extras for run in nothing] == [(), ()]
 
 
 def test_parts_of_runs_and_reports_are_left_out(write: Callable[..., Path], runs: Path) -> None:

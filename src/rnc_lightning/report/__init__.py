@@ -1,4 +1,4 @@
-"""The paper's regression table from finished runs: `python -m rnc_lightning.report RUNS_DIR`.
+"""The paper's regression and competing methods from finished runs: `python -m rnc_lightning.report RUNS_DIR`.
 
 Reads `result.json` files, so it needs neither PyTorch nor Lightning.
 """

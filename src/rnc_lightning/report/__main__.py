@@ -1,4 +1,4 @@
-"""Report: `python -m rnc_lightning.report runs` prints the regression table and writes it to `runs/report`."""
+"""Report: `python -m rnc_lightning.report runs` prints the paper's tables and writes them to `runs/report`."""
 
 import argparse
 import sys
@@ -21,7 +21,7 @@ _PIPE_WIDTH = 100  # columns where the output is no terminal
 
 
 def report(runs_dir: Path, out: Path | None = None) -> Report:
-    """Read every run below a folder, print the table and write it in every format.
+    """Read every run below a folder, print its tables and write them in every format.
 
     Args:
         runs_dir: The folder with the runs.
@@ -39,7 +39,7 @@ def report(runs_dir: Path, out: Path | None = None) -> Report:
             f"python -m rnc_lightning.train +experiment=digits_rnc paths.output_dir={runs_dir}"
         )
     made = build_report(runs, problems)
-    written = write_report(made, out or runs_dir / "report")  # before the table, which a closed pipe may cut short
+    written = write_report(made, out or runs_dir / "report")  # before the tables, which a closed pipe may cut short
     print_report(made, Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH))
     print(written)
     return made
@@ -54,10 +54,10 @@ def write_report(made: Report, out: Path) -> str:
     Raises:
         UserError: Where the folder cannot be written.
     """
-    from rnc_lightning.report.figure import draw_heads  # matplotlib takes a moment
+    from rnc_lightning.report.figure import draw  # matplotlib takes a moment
 
     try:
-        picture = draw_heads(made.tables, out / "report.png")
+        picture = draw(made.tables, out / "report.png")
         write_text(out / "report.md", markdown(made, picture))
         write_text(out / "report.csv", tidy_csv(made))
         write_text(out / "report.tex", latex(made))
@@ -70,7 +70,8 @@ def write_report(made: Report, out: Path) -> str:
 def _main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m rnc_lightning.report",
-        description="The paper's regression table from the runs below a folder, beside the published numbers.",
+        description="The paper's tables of regression and of competing methods, from the runs below a folder, "
+        "beside the published numbers.",
     )
     parser.add_argument("runs_dir", type=Path, metavar="RUNS_DIR", help="folder that holds the runs, such as runs")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (default: RUNS_DIR/report)")

@@ -7,7 +7,19 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from rnc_lightning.report.layout import LEGEND, Column, Line, columns, lines, matrix, table_title
+from rnc_lightning.report.contents import COMPETING
+from rnc_lightning.report.layout import (
+    LEGEND,
+    Column,
+    Line,
+    columns,
+    figure_text,
+    groups,
+    lines,
+    report_title,
+    table_title,
+)  # fmt: skip
+from rnc_lightning.report.matrix import matrices
 from rnc_lightning.report.pictures import Gallery, data_uri, galleries
 from rnc_lightning.report.table import MetricTable, Report
 
@@ -20,7 +32,7 @@ class View:
     title: str
     columns: list[Column]
     constants: list[Line]
-    methods: list[Line]
+    groups: list[tuple[str, list[Line]]]
 
 
 @dataclass(frozen=True)
@@ -48,12 +60,13 @@ def page(report: Report, picture: Path | None = None) -> str:
         lstrip_blocks=True,
     )
     environment.filters["raw"] = lambda value: "" if value is None else repr(float(value))
-    several = len(report.main_tables) > 1
     text = environment.get_template("page.html").render(
         report=report,
+        title=report_title(report),
         sections=_sections(report),
-        matrix=matrix(report.main_tables) if several else None,
+        matrices=matrices(report),
         picture=data_uri(picture) if picture else None,
+        picture_text=figure_text(report),
         legend=LEGEND,
     )
     return text.rstrip() + "\n"
@@ -77,18 +90,19 @@ def slugs(names: list[str]) -> Mapping[str, str]:
 
 
 def _sections(report: Report) -> list[Section]:
-    ids = slugs([table.dataset for table in report.main_tables])
+    ids = slugs(list(dict.fromkeys(table.dataset for table in report.tables)))
     return [
         Section(
-            ids[main.dataset],
-            main.dataset,
-            [_view(table, ids[main.dataset]) for table in report.tables if table.dataset == main.dataset],
-            galleries(main),
+            slug,
+            dataset,
+            [_view(table, slug) for table in report.tables if table.dataset == dataset],
+            galleries([table for table in report.main_tables if table.dataset == dataset]),
         )
-        for main in report.main_tables
+        for dataset, slug in ids.items()
     ]
 
 
 def _view(table: MetricTable, slug: str) -> View:
     constants, methods = lines(table)
-    return View(f"{slug}-{table.metric}", table_title(table), columns(table), constants, methods)
+    place = f"{slug}-competing" if table.kind == COMPETING else slug
+    return View(f"{place}-{table.metric}", table_title(table), columns(table), constants, groups(methods))

@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from rnc_lightning.report.layout import LEGEND, Line, columns, lines, matrix, table_title
+from rnc_lightning.report.layout import LEGEND, Line, columns, groups, lines, table_title
+from rnc_lightning.report.matrix import matrices
 from rnc_lightning.report.table import MetricTable, Report
 
 _ESCAPES = {
@@ -38,10 +39,9 @@ def latex(report: Report) -> str:
     """The whole report; its document loads booktabs."""
     parts = ["% needs \\usepackage{booktabs}; read it with \\input{report.tex}"]
     parts += [rf"\noindent\textbf{{Warning:}} {escape(warning)}\par" for warning in report.warnings]
-    if len(report.main_tables) > 1:
-        headings, body = matrix(report.main_tables)
-        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in body]
-        parts.append(_table("All data sets", ["method", *map(escape, headings)], [rows[:1], rows[1:]]))
+    for matrix in matrices(report):
+        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
+        parts.append(_table(escape(matrix.title), ["method", *map(escape, matrix.headings)], [rows[:1], rows[1:]]))
     parts += [_metric_table(table) for table in report.tables]
     parts.append(rf"\noindent {escape(LEGEND)}\par")
     listed = [*report.notes, *(f"problem: {problem.path}: {problem.reason}" for problem in report.problems)]
@@ -72,8 +72,12 @@ def _character(character: str) -> str:
 
 def _metric_table(table: MetricTable) -> str:
     shown = columns(table)
-    groups = [[_cells(line, table) for line in group] for group in lines(table)]
-    return _table(escape(table_title(table)), ["method", *(escape(column.title) for column in shown)], groups)
+    constants, methods = lines(table)
+    parts = [[_cells(line, table) for line in constants]]
+    for title, found in groups(methods):
+        heading = [[rf"\multicolumn{{{len(shown) + 1}}}{{l}}{{\itshape {escape(title)}}}"]] if title else []
+        parts.append([*heading, *(_cells(line, table) for line in found)])
+    return _table(escape(table_title(table)), ["method", *(escape(column.title) for column in shown)], parts)
 
 
 def _cells(line: Line, table: MetricTable) -> list[str]:

@@ -2,13 +2,16 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
-from rnc_lightning.report.names import END_TO_END, metric_label
+from rnc_lightning.report.competing import group_of
+from rnc_lightning.report.contents import COMPETING, REGRESSION
+from rnc_lightning.report.names import metric_label
 from rnc_lightning.report.statistics import Gain
-from rnc_lightning.report.table import Cell, MetricTable
+from rnc_lightning.report.table import Cell, MetricTable, Report
 
 NOTHING = "\N{EN DASH}"
 _REASON_WIDTH = 60  # characters of a failure's reason in a table; the notes have all of it
@@ -38,6 +41,7 @@ class Line:
         numbers: Column key -> what to sort by, None where there is no number.
         measured: Whether the line has a value.
         verdict: better or worse where the gain's whole interval lies on one side of zero, else empty.
+        group: The heading that the line stands under, or empty.
     """
 
     label: str
@@ -46,6 +50,7 @@ class Line:
     numbers: dict[str, float | None]
     measured: bool = True
     verdict: str = ""
+    group: str = ""
 
 
 def columns(table: MetricTable) -> list[Column]:
@@ -57,7 +62,8 @@ def columns(table: MetricTable) -> list[Column]:
         Column("pairs", "pairs"),
     ]
     theirs = [Column("published", "published"), Column("difference", "difference")]
-    return [*always, *theirs] if table.has_published else always
+    elsewhere = [Column("orientation", "published, AgeDB (years)")]
+    return [*always, *(theirs if table.has_published else ()), *(elsewhere if table.is_oriented else ())]
 
 
 def lines(table: MetricTable) -> tuple[list[Line], list[Line]]:
@@ -67,7 +73,16 @@ def lines(table: MetricTable) -> tuple[list[Line], list[Line]]:
         Line("constant predictor", details, {"mean": _plain(value, digits)}, {"mean": value}, value is not None)
         for details, value in table.constants.items()
     ]
-    return constants, [_line(cell, digits, table.shared) for cell in table.cells]
+    methods = [_line(cell, digits, table.shared) for cell in table.cells]
+    if table.kind != COMPETING:
+        return constants, methods
+    named = zip(methods, table.cells, strict=True)
+    return constants, [replace(line, group=group_of(cell.row)) for line, cell in named]
+
+
+def groups(methods: Sequence[Line]) -> list[tuple[str, list[Line]]]:
+    """The methods' lines under their headings; without headings they are one group."""
+    return [(title, list(found)) for title, found in groupby(methods, key=lambda line: line.group)]
 
 
 def value_text(cell: Cell, digits: int) -> str:
@@ -123,6 +138,7 @@ def _line(cell: Cell, digits: int, shared: Sequence[str]) -> Line:
         "pairs": str(gain.pairs) if gain else NOTHING,
         "published": _plain(cell.published, digits if cell.metric == "r2" else 2),
         "difference": NOTHING if cell.difference is None else number(cell.difference, digits, signed=True),
+        "orientation": _plain(cell.orientation, 2),
     }
     numbers = {
         "seeds": float(count) if tried else None,
@@ -131,6 +147,7 @@ def _line(cell: Cell, digits: int, shared: Sequence[str]) -> Line:
         "pairs": float(gain.pairs) if gain else None,
         "published": cell.published,
         "difference": cell.difference,
+        "orientation": cell.orientation,
     }
     return Line(cell.row.label, details, texts, numbers, cell.mean is not None, _verdict(gain))
 
@@ -144,7 +161,7 @@ def _verdict(gain: Gain | None) -> str:
 def _gain_text(cell: Cell, digits: int) -> str:
     gain = cell.gain
     if gain is None:
-        return "no pair" if cell.row.scheme != END_TO_END and cell.mean is not None else NOTHING
+        return "no pair" if not cell.row.is_head_alone and cell.mean is not None else NOTHING
     text = number(gain.mean, digits, signed=True)
     if gain.low is None or gain.high is None:
         return text
@@ -155,30 +172,25 @@ def _plain(value: float | None, digits: int) -> str:
     return NOTHING if value is None else number(value, digits)
 
 
-def matrix(tables: Sequence[MetricTable]) -> tuple[list[str], list[tuple[str, str, list[str]]]]:
-    """Every method against every data set: headings, then label, details and one text for each data set."""
-    headings = [f"{table.dataset}: {metric_label(table.metric, table.unit)}" for table in tables]
-    texts: dict[tuple[tuple[object, ...], str, str], dict[str, str]] = {}
-    for table in tables:
-        digits = decimals(table)
-        for cell in table.cells:
-            order = (*cell.row.order[:-2], cell.row.marks)
-            key = (order, cell.row.label, cell.row.details)
-            texts.setdefault(key, {})[table.dataset] = value_text(cell, digits)
-    constant = [
-        next(iter(lines(table)[0])).texts["mean"] if len(table.constants) == 1 else "several" for table in tables
-    ]
-    body = [
-        (label, details, [found.get(table.dataset, "") for table in tables])
-        for (_, label, details), found in sorted(texts.items(), key=lambda item: item[0])
-    ]
-    return headings, [("constant predictor", "", constant), *body]
-
-
 def table_title(table: MetricTable) -> str:
     """What stands above a table, with the overrides that all its runs share."""
     shared = f" (all with {', '.join(table.shared)})" if table.shared else ""
-    return f"{table.dataset}: {metric_label(table.metric, table.unit)}{shared}"
+    kind = f", {table.kind}" if table.is_named else ""
+    return f"{table.dataset}{kind}: {metric_label(table.metric, table.unit)}{shared}"
+
+
+def report_title(report: Report) -> str:
+    """What stands above everything."""
+    if not report.has_competing:
+        return "Regression table"
+    kinds = {table.kind for table in report.tables}
+    return "Regression and competing methods" if REGRESSION in kinds else "Competing methods"
+
+
+def figure_text(report: Report) -> str:
+    """What the figure shows, for those who do not see it."""
+    every = "method" if report.has_competing else "head alone and on RnC"
+    return f"mean and standard deviation of each {every}"
 
 
 LEGEND = (

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rnc_lightning.report.layout import LEGEND, columns, lines, matrix, table_title
+from rnc_lightning.report.layout import LEGEND, columns, figure_text, groups, lines, report_title, table_title
+from rnc_lightning.report.matrix import matrices
 from rnc_lightning.report.table import MetricTable, Report
 
 
@@ -15,14 +16,13 @@ def markdown(report: Report, picture: Path | None = None) -> str:
         report: What is shown.
         picture: The figure, which lies beside the file.
     """
-    parts = ["# Regression table"]
+    parts = [f"# {report_title(report)}"]
     parts += [f"> **Warning:** {escape(warning)}" for warning in report.warnings]
     if picture is not None:
-        parts.append(f"![mean and standard deviation of each head alone and on RnC]({picture.name})")
-    if len(report.main_tables) > 1:
-        headings, body = matrix(report.main_tables)
-        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in body]
-        parts += ["## All data sets", _table(["method", *map(escape, headings)], rows)]
+        parts.append(f"![{figure_text(report)}]({picture.name})")
+    for matrix in matrices(report):
+        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
+        parts += [f"## {matrix.title}", _table(["method", *map(escape, matrix.headings)], rows)]
     for table in report.tables:
         parts += [f"## {escape(table_title(table))}", _metric_table(table)]
     parts.append(LEGEND)
@@ -46,10 +46,13 @@ def escape(text: str) -> str:
 def _metric_table(table: MetricTable) -> str:
     shown = columns(table)
     constants, methods = lines(table)
-    rows = [
-        [_label(line.label, line.details), *(escape(line.texts.get(column.key, "")) for column in shown)]
-        for line in (*constants, *methods)
-    ]
+    rows = []
+    for title, found in (("", constants), *groups(methods)):
+        rows += [[f"*{escape(title)}*", *[""] * len(shown)]] if title else []
+        rows += [
+            [_label(line.label, line.details), *(escape(line.texts.get(column.key, "")) for column in shown)]
+            for line in found
+        ]
     return _table(["method", *(escape(column.title) for column in shown)], rows)
 
 

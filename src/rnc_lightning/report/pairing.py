@@ -1,23 +1,26 @@
-"""Which row of the head alone a representation's row is compared with."""
+"""Which row of the head alone a method's row is compared with."""
 
 from collections.abc import Sequence
 
-from rnc_lightning.report.names import END_TO_END
 from rnc_lightning.report.rows import Row
 
-# Overrides that the head alone, trained end to end, has no use for.
-_STAGE_ONE_ONLY = ("recipe.pretrain", "recipe.linear_probe", "recipe.fine_tune", "objective")
+# Overrides that the head alone, trained end to end with nothing added, has no use for.
+_UNUSED_ALONE = (
+    "recipe.pretrain", "recipe.linear_probe", "recipe.fine_tune", "recipe.objective_lr",
+    "objective", "regularizer", "regularizers", "weighting", "calibration",
+)  # fmt: skip
 
 
 def row_alone(row: Row, rows: Sequence[Row]) -> tuple[Row | None, str]:
-    """The row of the same head end to end, on the same data and with the same variant.
+    """The row of the same head end to end with nothing added, on the same data and with the same variant.
 
-    Overrides that only shape stage one or what follows it are left out of the comparison where no row has them.
+    Overrides that only shape stage one, what follows it or what was added are left out of the comparison where no row
+    has them.
 
     Returns:
         The row and an empty reason, or None and why there is none.
     """
-    alone = [other for other in rows if other.scheme == END_TO_END and other.head == row.head and other.finished]
+    alone = [other for other in rows if other.is_head_alone and other.head == row.head and other.finished]
     if not alone:
         return None, "the head alone has no finished run"
     if row.fingerprint is None:
@@ -25,7 +28,7 @@ def row_alone(row: Row, rows: Sequence[Row]) -> tuple[Row | None, str]:
     alone = [other for other in alone if other.fingerprint == row.fingerprint]
     if not alone:
         return None, "the head alone was run on other data"
-    shared = tuple(word for word in row.variant if not _stage_one_only(word))
+    shared = tuple(word for word in row.variant if not _unused_alone(word))
     for variant in dict.fromkeys((row.variant, shared)):
         matching = [other for other in alone if other.variant == variant]
         if len(matching) == 1:
@@ -36,6 +39,6 @@ def row_alone(row: Row, rows: Sequence[Row]) -> tuple[Row | None, str]:
     return None, f"the head alone has no run with the same overrides ({', '.join(shared) or 'none'})"
 
 
-def _stage_one_only(word: str) -> bool:
+def _unused_alone(word: str) -> bool:
     key = word.partition("=")[0]
-    return any(key == prefix or key.startswith(f"{prefix}.") for prefix in _STAGE_ONE_ONLY)
+    return any(key == prefix or key.startswith(f"{prefix}.") for prefix in _UNUSED_ALONE)

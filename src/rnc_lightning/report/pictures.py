@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnc_lightning.report.competing import group_of
+from rnc_lightning.report.contents import COMPETING
 from rnc_lightning.report.layout import decimals, number, status_text
 from rnc_lightning.report.names import metric_label
 from rnc_lightning.report.table import Cell, MetricTable
@@ -37,22 +39,38 @@ class Gallery:
 
     Attributes:
         title: What they show.
-        groups: The pictures of each head: alone, on RnC, on others.
+        groups: The pictures of each head, alone and on RnC, then those of each group of competing methods.
     """
 
     title: str
     groups: list[list[Picture]]
 
 
-def galleries(table: MetricTable) -> list[Gallery]:
-    """One gallery for each kind of plot, with the lowest finished seed of each row."""
-    heads = dict.fromkeys(cell.row.head for cell in table.cells)
-    by_head = [[cell for cell in table.cells if cell.row.head == head] for head in heads]
-    ran = [cells for cells in by_head if any(cell.row.seeds for cell in cells)]
+def galleries(tables: Sequence[MetricTable]) -> list[Gallery]:
+    """One gallery for each kind of plot, with the lowest finished seed of each row.
+
+    Args:
+        tables: Of the data set's main error; a row that stands in several is shown once.
+    """
+    shown: set[tuple[object, ...]] = set()
+    groups: list[tuple[MetricTable, list[Cell]]] = []
+    for table in tables:
+        cells = [cell for cell in table.cells if cell.row.identity not in shown]
+        shown |= {cell.row.identity for cell in cells}
+        names = dict.fromkeys(_group(cell, table) for cell in cells)
+        groups += [(table, [cell for cell in cells if _group(cell, table) == name]) for name in names]
+    ran = [(table, cells) for table, cells in groups if any(cell.row.seeds for cell in cells)]
     return [
-        Gallery(title, [[picture for cell in cells for picture in _pictures(cell, table, pattern)] for cells in ran])
+        Gallery(
+            title,
+            [[picture for cell in cells for picture in _pictures(cell, table, pattern)] for table, cells in ran],
+        )
         for title, pattern in _KINDS
     ]
+
+
+def _group(cell: Cell, table: MetricTable) -> str:
+    return group_of(cell.row) if table.kind == COMPETING else cell.row.head
 
 
 def data_uri(path: Path) -> str:

@@ -4,10 +4,14 @@ import csv
 from functools import cache
 from pathlib import Path
 
-from rnc_lightning.report.names import LINEAR_PROBE
+from rnc_lightning.report.names import END_TO_END, LINEAR_PROBE
 
 _FOLDER = Path(__file__).parent / "published"
 Key = tuple[str, str, str, str]  # data set, row name, scheme, metric
+PublishedRow = tuple[str, str, str, tuple[str, ...]]  # method, head, scheme, what was added to the regressor
+
+# What the competing regression methods add to the head L1; the others there are heads.
+_ADDED = {"lds_fds": ("lds", "fds"), "ranksim": ("ranksim",), "ordinal_entropy": ("ordinal_entropy",)}
 
 
 @cache
@@ -42,15 +46,32 @@ def published_value(dataset: str, name: str, scheme: str, metric: str) -> float 
     return regression_losses().get(key, _others().get(key))
 
 
-def published_rows(dataset: str) -> list[tuple[str, str, str]]:
-    """Method, head and scheme of each row that the authors' regression table has for a data set.
+def published_rows(dataset: str) -> list[PublishedRow]:
+    """Each row that the authors' regression table has for a data set; none where they did not work on it.
 
     >>> published_rows("agedb")[:2]
-    [('l1', 'l1', 'end_to_end'), ('rnc', 'l1', 'linear_probe')]
+    [('l1', 'l1', 'end_to_end', ()), ('rnc', 'l1', 'linear_probe', ())]
     """
     names = dict.fromkeys((name, scheme) for data, name, scheme, _ in regression_losses() if data == dataset)
     split = [(name.removeprefix("rnc_"), scheme) for name, scheme in names]
-    return [("rnc" if scheme == LINEAR_PROBE else head, head, scheme) for head, scheme in split]
+    return [("rnc" if scheme == LINEAR_PROBE else head, head, scheme, ()) for head, scheme in split]
+
+
+def competing_rows(dataset: str) -> list[PublishedRow]:
+    """Each row that the authors' table of competing methods has for a data set.
+
+    >>> competing_rows("skyfinder")[6:9]
+    [('l1', 'l1', 'end_to_end', ()), ('lde', 'lde', 'end_to_end', ()), ('ranksim', 'l1', 'end_to_end', ('ranksim',))]
+    """
+    rows = [row for row in _rows("competing_methods") if row["dataset"] == dataset]
+    return [_competing_row(row["method"], row["scheme"]) for row in rows]
+
+
+def _competing_row(name: str, scheme: str) -> PublishedRow:
+    if scheme != END_TO_END:
+        return name.removesuffix("_l1"), "l1", scheme, ()
+    added = _ADDED.get(name, ())
+    return name, "l1" if added else name, scheme, added
 
 
 def _rows(table: str) -> list[dict[str, str]]:

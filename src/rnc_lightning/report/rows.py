@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rnc_lightning.report.names import row_label, row_name, row_order
+from rnc_lightning.report.names import END_TO_END, row_label, row_name, row_order
 from rnc_lightning.report.runs import Run
 
 
@@ -17,6 +17,7 @@ class Row:
         method: What the representation comes from.
         head: What regresses.
         scheme: How the two meet.
+        extras: What was added to the regressor.
         variant: Further overrides.
         setting: Hash of all that shaped the results, None in a row without runs.
         fingerprint: Of the data, None where no run finished.
@@ -29,6 +30,7 @@ class Row:
     method: str
     head: str
     scheme: str
+    extras: tuple[str, ...] = ()
     variant: tuple[str, ...] = ()
     setting: str | None = None
     fingerprint: str | None = None
@@ -39,12 +41,17 @@ class Row:
     @property
     def name(self) -> str:
         """The name in the files, such as `rnc_l1`."""
-        return row_name(self.method, self.head, self.scheme)
+        return row_name(self.method, self.head, self.scheme, self.extras)
 
     @property
     def label(self) -> str:
         """The name for people, such as `RnC(L1)`."""
-        return row_label(self.method, self.head, self.scheme)
+        return row_label(self.method, self.head, self.scheme, self.extras)
+
+    @property
+    def is_head_alone(self) -> bool:
+        """Whether nothing but the head was trained on the data: no stage one, and nothing added."""
+        return self.scheme == END_TO_END and not self.extras
 
     @property
     def details(self) -> str:
@@ -55,6 +62,11 @@ class Row:
     def title(self) -> str:
         """Data set, label and details in one line, for notes."""
         return f"{self.dataset}, {self.label}" + (f" ({self.details})" if self.details else "")
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What no other row of the report shares."""
+        return (self.dataset, self.name, self.scheme, self.extras, *self.details_order)
 
     @property
     def seeds(self) -> set[int]:
@@ -70,16 +82,20 @@ class Row:
     @property
     def order(self) -> tuple[object, ...]:
         """Sorts rows of one data set as the paper does."""
-        details = (self.variant, self.setting or "", self.fingerprint or "")
-        return (*row_order(self.method, self.head, self.scheme), *details)
+        return (*row_order(self.method, self.head, self.scheme), self.extras, *self.details_order)
+
+    @property
+    def details_order(self) -> tuple[object, ...]:
+        """Sorts rows of one name."""
+        return self.variant, self.setting or "", self.fingerprint or ""
 
 
 def collect_rows(runs: Iterable[Run]) -> tuple[list[Row], list[str], list[str]]:
     """The rows that the runs make, with warnings and notes on what could mislead."""
     groups: dict[tuple, list[Run]] = defaultdict(list)
     for run in runs:
-        name = row_name(run.method, run.head, run.scheme)
-        groups[run.dataset, name, run.scheme, run.variant, run.setting].append(run)
+        name = row_name(run.method, run.head, run.scheme, run.extras)
+        groups[run.dataset, name, run.scheme, run.extras, run.variant, run.setting].append(run)
     rows: list[Row] = []
     warnings: list[str] = []
     notes: list[str] = []
@@ -111,7 +127,9 @@ def _rows_of_group(group: list[Run], warnings: list[str], notes: list[str]) -> l
     for run in group:
         (finished[run.fingerprint] if run.status == "finished" else others)[run.seed].append(run)
     first = group[0]
-    common = Row(first.dataset, first.method, first.head, first.scheme, first.variant, first.setting, others=others)
+    common = Row(
+        first.dataset, first.method, first.head, first.scheme, first.extras, first.variant, first.setting, others=others
+    )
     return [
         replace(
             common,
@@ -175,7 +193,7 @@ def _mark(rows: list[Row], warnings: list[str]) -> list[Row]:
 
 
 def _common(row: Row) -> tuple:
-    return row.dataset, row.name, row.scheme, row.variant
+    return row.dataset, row.name, row.scheme, row.extras, row.variant
 
 
 def _listed(parts: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ STATUSES = ("finished", "failed", "unfinished")
 _IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "seed", "status")
 _SKIPPED = {"encoders", "stages", "report"}  # below these lie parts of runs, or a report
 _LONGEST = 120  # run names beyond this many characters are cut and end in a hash
+_ADDING = {"weighting", "calibration", "regularizer", "regularizers"}  # overrides that `with` tells where they choose
 _NAMED_ELSEWHERE = {"seed", "head", "scheme", "method", "data"}  # overrides that the row's name tells already
 
 
@@ -46,6 +47,7 @@ class Run:
     seed: int
     status: str
     setting: str
+    extras: tuple[str, ...] = ()  # `with`: what was added to the regressor
     reason: str = ""
     code: str | None = None
     git_revision: str | None = None
@@ -59,7 +61,12 @@ class Run:
     @property
     def variant(self) -> tuple[str, ...]:
         """The overrides that the row's name does not tell."""
-        return tuple(word for word in self.overrides if _key(word) not in _NAMED_ELSEWHERE)
+        return tuple(word for word in self.overrides if not self._named(word))
+
+    def _named(self, word: str) -> bool:
+        key, _, value = word.partition("=")
+        chosen = [name.strip() for name in value.strip("[]").split(",")]
+        return key in _NAMED_ELSEWHERE or (key in _ADDING and all(name in self.extras for name in chosen))
 
 
 def read_runs(root: Path) -> tuple[list[Run], list[Problem]]:
@@ -134,6 +141,7 @@ def _read(path: Path, name: str) -> Run:
         seed=seed,
         status=status,
         setting=_text(found, "setting", _setting_from_overrides(experiment, found["overrides"], overrides)),
+        extras=_extras(found),
         reason=_text(found, "reason", ""),
         code=_text(found, "code", "") or None,
         git_revision=_text(found, "git_revision", "") or None,
@@ -178,6 +186,16 @@ def _text(found: Mapping[str, Any], key: str, default: str | None = None) -> str
     if not isinstance(value, str):
         raise ValueError(f"{key} must be text, got {value!r}")
     return _writable(value)
+
+
+def _extras(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was added to the regressor, by names that a file's name may hold; older runs do not write it."""
+    names = [] if found.get("with") is None else found["with"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"with must be a list of text, got {names!r}")
+    if odd := [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)]:
+        raise ValueError(f"with must hold names of letters, digits and _.-, got {odd[0]!r}")
+    return tuple(names)
 
 
 def _writable(text: str) -> str:

@@ -1,11 +1,12 @@
 """The report as values: per data set and metric the rows with their cells; the writers only show it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnc_lightning.report.names import END_TO_END, LINEAR_PROBE, is_made
+from rnc_lightning.report.contents import COMPETING, contents, listed_heads
+from rnc_lightning.report.names import is_made
 from rnc_lightning.report.pairing import row_alone
 from rnc_lightning.report.provenance import facts
 from rnc_lightning.report.published import published_rows, published_value, regression_losses
@@ -25,6 +26,7 @@ class Cell:
         expected: How many seeds the data set's rows have together.
         gain: Over the head alone; None where there is no pair.
         published: The authors' value.
+        orientation: The authors' value on AgeDB, for competing methods on data that the authors did not use.
         status: finished, failed, unfinished or `no run`.
         reason: Why there is no value, or why seeds are missing.
     """
@@ -35,6 +37,7 @@ class Cell:
     expected: int
     gain: Gain | None
     published: float | None
+    orientation: float | None
     status: str
     reason: str
 
@@ -57,9 +60,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class MetricTable:
-    """One table: a data set and a metric.
+    """One table: a data set, a metric and the kind of methods.
 
     Attributes:
+        kind: Regression methods or competing methods.
+        is_named: Whether its title says so: where there are competing methods.
         dataset: Its name.
         metric: mae, angular or r2.
         unit: Of the metric, or empty.
@@ -67,6 +72,8 @@ class MetricTable:
         cells: One for each row.
     """
 
+    kind: str
+    is_named: bool
     dataset: str
     metric: str
     unit: str
@@ -84,13 +91,18 @@ class MetricTable:
         """Whether the authors report anything for these rows."""
         return any(cell.published is not None for cell in self.cells)
 
+    @property
+    def is_oriented(self) -> bool:
+        """Whether the authors' values on AgeDB stand beside these rows."""
+        return any(cell.orientation is not None for cell in self.cells)
+
 
 @dataclass(frozen=True)
 class Report:
     """All that is shown.
 
     Attributes:
-        tables: Two for each data set: its main error, then R2.
+        tables: Two for each data set and kind: its main error, then R2.
         warnings: What could mislead, shown at the top.
         notes: What else one should know, shown below the tables.
         problems: Files that could not be used.
@@ -105,36 +117,39 @@ class Report:
 
     @property
     def main_tables(self) -> list[MetricTable]:
-        """The table of the main error of each data set."""
+        """The tables of the main error of each data set."""
         return [table for table in self.tables if table.metric != "r2"]
+
+    @property
+    def has_competing(self) -> bool:
+        """Whether any data set has a table of competing methods."""
+        return any(table.kind == COMPETING for table in self.tables)
 
 
 def build_report(runs: Sequence[Run], problems: Sequence[Problem]) -> Report:
     """Every table, with what is missing in it."""
     rows, warnings, notes = collect_rows(runs)
-    heads = sorted({row.head for row in rows})
+    heads = listed_heads(rows)
     tables: list[MetricTable] = []
     for dataset in sorted({row.dataset for row in rows}):
         own = [row for row in rows if row.dataset == dataset]
-        own = sorted([*own, *_missing_rows(dataset, own, heads)], key=lambda row: row.order)
-        main = _main_metric(dataset, own)
-        made = [_metric_table(dataset, metric, own, warnings, notes) for metric in (main, "r2")]
+        kinds = contents(dataset, own, heads)
+        made = [
+            _metric_table(kind, COMPETING in kinds, metric, listed, own, warnings, notes)
+            for kind, listed in kinds.items()
+            for metric in (_main_metric(dataset, own), "r2")
+        ]
         tables += made
         notes += [f"{cell.row.title}: {cell.reason}." for table in made for cell in table.cells if cell.reason]
         if made_data := is_made(dataset):
             notes.append(made_data)
         if not any(table.has_published for table in made):
             notes.append(f"{dataset}: there are no published values for it.")
+        if any(table.is_oriented for table in made):
+            notes.append(
+                f"{dataset}: the values published for AgeDB, which is other data, only show how methods rank there."
+            )
     return Report(tables, _once(warnings), _once(notes), list(problems), facts(runs, problems))
-
-
-def _missing_rows(dataset: str, rows: Sequence[Row], heads: Sequence[str]) -> list[Row]:
-    """Rows of the paper's table, and of heads run on any data set, that no run here belongs to."""
-    present = {(row.name, row.scheme) for row in rows}
-    wanted = [pair for head in heads for pair in ((head, head, END_TO_END), ("rnc", head, LINEAR_PROBE))]
-    unique = dict.fromkeys([*wanted, *published_rows(dataset)])
-    candidates = [Row(dataset, method, head, scheme) for method, head, scheme in unique]
-    return [row for row in candidates if (row.name, row.scheme) not in present]
 
 
 def _main_metric(dataset: str, rows: Sequence[Row]) -> str:
@@ -143,19 +158,34 @@ def _main_metric(dataset: str, rows: Sequence[Row]) -> str:
     return "angular" if "angular" in (measured or reported) else "mae"
 
 
-def _metric_table(dataset: str, metric: str, rows: Sequence[Row], warnings: list[str], notes: list[str]) -> MetricTable:
+def _metric_table(
+    kind: str,
+    is_named: bool,
+    metric: str,
+    listed: Sequence[Row],
+    rows: Sequence[Row],
+    warnings: list[str],
+    notes: list[str],
+) -> MetricTable:
+    """The table of the rows listed; `rows` are all of the data set."""
+    dataset = rows[0].dataset
     finished = [run for row in rows for run in row.finished.values()]
     units = next((run.units for run in finished if run.units), ())
     named = ", ".join(dict.fromkeys(unit for unit in units if unit))
     unit = {"r2": "", "angular": "degrees"}.get(metric, named)
     seeds = set().union(*(row.seeds for row in rows))
-    cells = [_cell(row, rows, metric, seeds, warnings, notes) for row in rows]
-    return MetricTable(dataset, metric, unit, _constants(dataset, metric, finished, warnings), cells)
+    cells = [_cell(row, rows, metric, seeds, warnings, notes) for row in listed]
+    if kind == COMPETING and metric != "r2" and not published_rows(dataset):
+        cells = [
+            replace(cell, orientation=published_value("agedb", cell.row.name, cell.row.scheme, "mae")) for cell in cells
+        ]
+    constants = _constants(dataset, metric, finished, warnings)
+    return MetricTable(kind, is_named, dataset, metric, unit, constants, cells)
 
 
 def _cell(row: Row, rows: Sequence[Row], metric: str, seeds: set[int], warnings: list[str], notes: list[str]) -> Cell:
     gain = None
-    if row.scheme != END_TO_END and row.finished:
+    if not row.is_head_alone and row.finished:
         alone, why = row_alone(row, rows)
         if why:
             notes.append(f"{row.title}: no gain, {why}.")
@@ -166,7 +196,7 @@ def _cell(row: Row, rows: Sequence[Row], metric: str, seeds: set[int], warnings:
                 warnings.append(f"{row.title}: its gain compares DIFFERENT CODE ({named_code(codes)}).")
     value = published_value(row.dataset, row.name, row.scheme, metric)
     status, reason = _status(row, metric, seeds)
-    return Cell(row, metric, _values(row, metric), len(seeds), gain, value, status, reason)
+    return Cell(row, metric, _values(row, metric), len(seeds), gain, value, None, status, reason)
 
 
 def _values(row: Row, metric: str) -> dict[int, float]:

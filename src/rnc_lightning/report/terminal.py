@@ -4,7 +4,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rnc_lightning.report.layout import LEGEND, Line, columns, lines, matrix, table_title
+from rnc_lightning.report.layout import LEGEND, Line, columns, groups, lines, table_title
+from rnc_lightning.report.matrix import Matrix, matrices
 from rnc_lightning.report.table import MetricTable, Report
 
 
@@ -12,8 +13,8 @@ def print_report(report: Report, console: Console) -> None:
     """Warnings, the tables, notes, problems and what the numbers rest on."""
     for warning in report.warnings:
         console.print(Text(f"warning: {warning}", style="bold yellow"))
-    if len(report.main_tables) > 1:
-        console.print(_matrix(report))
+    for matrix in matrices(report):
+        console.print(_matrix(matrix))
     for table in report.tables:
         console.print(_table(table))
     console.print(Text(LEGEND, style="dim"))
@@ -33,9 +34,12 @@ def _table(table: MetricTable) -> Table:
     constants, methods = lines(table)
     for line in constants:
         shown.add_row(*_cells(line, table), style="dim")
-    shown.add_section()
-    for line in methods:
-        shown.add_row(*_cells(line, table), style=None if line.measured else "dim")
+    for title, found in groups(methods):
+        shown.add_section()
+        if title:
+            shown.add_row(Text(title, style="italic"))
+        for line in found:
+            shown.add_row(*_cells(line, table), style=None if line.measured else "dim")
     return shown
 
 
@@ -43,13 +47,13 @@ def _cells(line: Line, table: MetricTable) -> list[Text]:
     return [_label(line.label, line.details), *(Text(line.texts.get(column.key, "")) for column in columns(table))]
 
 
-def _matrix(report: Report) -> Table:
-    headings, body = matrix(report.main_tables)
-    shown = Table(title=Text("all data sets"), title_justify="left", title_style="bold")
+def _matrix(matrix: Matrix) -> Table:
+    title = Text(f"{matrix.title[0].lower()}{matrix.title[1:]}")
+    shown = Table(title=title, title_justify="left", title_style="bold")
     shown.add_column("method", overflow="fold")
-    for heading in headings:
+    for heading in matrix.headings:
         shown.add_column(Text(heading), justify="right", overflow="fold")
-    for label, details, texts in body:
+    for label, details, texts in matrix.body:
         shown.add_row(_label(label, details), *map(Text, texts))
     return shown
 

@@ -10,19 +10,34 @@ COLUMNS = (
     "dataset", "metric", "row", "label", "method", "head", "scheme", "variant", "status", "mean", "sd", "n", "seeds",
     "gain", "gain_low", "gain_high", "pairs", "published", "difference", "reason", "setting", "fingerprint",
 )  # fmt: skip
+COMPETING_COLUMNS = ("tables", "with", "published_agedb")  # only where competing methods were run
 
 
 def tidy_csv(report: Report) -> str:
-    """Every cell of every table, then the files with problems (their path stands in `row`)."""
+    """Every cell once, then the files with problems (their path stands in `row`)."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    columns = (*COLUMNS, *COMPETING_COLUMNS) if report.has_competing else COLUMNS
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for table in report.tables:
-        writer.writerows(_constants(table))
-        writer.writerows(_line(cell) for cell in table.cells)
+    for lines in _distinct(report.tables):
+        kinds = dict.fromkeys(kind for kind, _ in lines)
+        values = dict(item for _, line in lines for item in line.items() if item[1] is not None)
+        writer.writerow({**values, "tables": ", ".join(kinds)})
     for problem in report.problems:
         writer.writerow({"row": problem.path, "status": "problem", "reason": problem.reason})
     return text.getvalue()
+
+
+def _distinct(tables: Iterable[MetricTable]) -> Iterable[list[tuple[str, dict[str, object]]]]:
+    """What each row has on each metric, with the kinds of tables that it stands in."""
+    found: dict[tuple[object, ...], list[tuple[str, dict[str, object]]]] = {}
+    for table in tables:
+        for line in _constants(table):
+            key = ("constant", table.dataset, table.metric, line["variant"])
+            found.setdefault(key, []).append((table.kind, line))
+        for cell in table.cells:
+            found.setdefault((table.metric, *cell.row.identity), []).append((table.kind, _line(cell)))
+    return found.values()
 
 
 def _constants(table: MetricTable) -> Iterable[dict[str, object]]:
@@ -62,4 +77,6 @@ def _line(cell: Cell) -> dict[str, object]:
         "reason": cell.reason,
         "setting": row.setting,
         "fingerprint": row.fingerprint,
+        "with": " ".join(row.extras),
+        "published_agedb": cell.orientation,
     }
