@@ -18,16 +18,53 @@ from torch.nn.parallel import DistributedDataParallel
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 from rnc_lightning import distributed
-from rnc_lightning.heads import ExpectationHead, OrdinalHead, PointHead
+from rnc_lightning.heads import BalancedMSEHead, ExpectationHead, OrdinalHead, PointHead
 from rnc_lightning.objectives.rnc import RnCLoss
+from rnc_lightning.objectives.simclr import SimCLR
+from rnc_lightning.objectives.supcon import SupCon
+from rnc_lightning.objectives.supremix import SupReMix
+from rnc_lightning.regularizers.conr import ConR
+from rnc_lightning.regularizers.ordinal_entropy import OrdinalEntropy
+from rnc_lightning.regularizers.ranksim import RankSim
 from rnc_lightning.stages.gradient_cache import encoded_in_chunks
 from rnc_lightning.targets import TargetSpec
+
+
+class Drawing(nn.Module):
+    """An objective that has weights or draws, from the same seed whoever calls it; only the encoder is compared."""
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.inner = make()
+
+    def forward(self, features: Tensor, y: Tensor) -> Tensor:
+        torch.manual_seed(3)
+        return self.inner.to(features.dtype)(features, y)
+
+
+class Predicting(nn.Module):
+    """A regularizer that looks at predictions; here the first feature stands for them."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, features: Tensor, y: Tensor) -> Tensor:
+        return self.inner(features, y, features[..., :1])
+
 
 OBJECTIVES: dict[str, Callable[[], nn.Module]] = {
     "rnc": RnCLoss,
     "rnc_chunked": lambda: RnCLoss(chunk_size=2),
     "rnc_cosine": lambda: RnCLoss(temperature=0.1, similarity="cosine"),
     "rnc_l1": lambda: RnCLoss(similarity="negative_l1"),
+    "simclr": lambda: Drawing(lambda: SimCLR(4)),
+    "supcon": lambda: Drawing(lambda: SupCon(4, TARGET)),
+    "supremix": lambda: Drawing(lambda: SupReMix(4, TARGET)),
+    "ranksim": lambda: Drawing(RankSim),
+    "ordinal_entropy": OrdinalEntropy,
+    "conr": lambda: Predicting(ConR(temperature=0.5, similar=1.0)),
 }
 TARGET = TargetSpec({"number": {"low": 0, "high": 5, "step": 1}})
 HEADS: dict[str, Callable[[], nn.Module]] = {
@@ -38,6 +75,9 @@ HEADS: dict[str, Callable[[], nn.Module]] = {
     "dldl_v2": lambda: ExpectationHead(4, TARGET, labels="gaussian", expectation_error="l1"),
     "or": lambda: OrdinalHead(4, TARGET),
     "corn": lambda: OrdinalHead(4, TARGET, conditional=True),
+    "l2cs_net": lambda: ExpectationHead(4, TARGET, expectation_error="mse"),
+    "lde": lambda: ExpectationHead(4, TARGET, labels="gaussian"),
+    "balanced_mse": lambda: BalancedMSEHead(4, TARGET),
 }
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 BATCH, VIEWS = 12, 2

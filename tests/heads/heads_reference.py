@@ -75,6 +75,10 @@ def dex(logits: list[float], label: float, centres: list[float]) -> float:
     return -math.log(softmax(logits)[nearest(label, centres)])
 
 
+def l2cs(logits: list[float], label: float, centres: list[float]) -> float:
+    return dex(logits, label, centres) + square(expectation(logits, centres) - inside(label, centres))
+
+
 def gaussian(label: float, centres: list[float], sigma: float) -> list[float]:
     """The label's distribution over the grid; sigma in bins."""
     width = sigma * (centres[1] - centres[0])

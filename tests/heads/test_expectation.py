@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rnc_lightning.heads import ExpectationHead
-from rnc_lightning.heads.expectation import divergence_from_gaussian
+from rnc_lightning.heads.expectation import cross_entropy_to_bin, divergence_from_gaussian
 from rnc_lightning.targets import Grid, TargetSpec
 
 AGES = Grid(low=0, step=1, count=101)
@@ -205,3 +205,34 @@ def test_settings_are_checked(settings: dict, message: str) -> None:
 def test_an_open_range_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"dimensions\.yaw: low and high are needed"):
         ExpectationHead(4, TargetSpec({"pitch": {"low": 0, "high": 1}, "yaw": {"low": 0}}))
+
+
+def l2cs_net(**changes: Any) -> ExpectationHead:
+    """The released code's bins of MPIIFaceGaze: 28 of 3 degrees, each standing for its lower end."""
+    target = TargetSpec({"yaw": {"low": -42, "high": 42, "step": 3}})
+    return ExpectationHead(4, target, labels="hard", expectation_error="mse", left_edges=True, **changes)
+
+
+def test_l2cs_net_as_released() -> None:
+    """Section 5.5: zero logits at 0 degrees cost ln 28 + 1.5^2, and decode half a step too low."""
+    head = l2cs_net()
+    outputs, zero = torch.zeros(1, 28), torch.zeros(1, 1)
+    assert head.linear.out_features == 28
+    assert head.decode(outputs).item() == pytest.approx(-1.5, abs=1e-4)
+    assert head.loss(outputs, zero).item() == pytest.approx(5.582205, abs=1e-4)
+    assert l2cs_net(expectation_weight=0.0).loss(outputs, zero).item() == pytest.approx(3.332205, abs=1e-6)
+
+
+@pytest.mark.parametrize(("degrees", "expected"), [(-42, 0), (0, 14), (2.99, 14), (3, 15), (41.9, 27), (42, 27)])
+def test_bins_by_their_left_edges(degrees: float, expected: int) -> None:
+    log_probabilities = torch.arange(28.0)[None]
+    loss = cross_entropy_to_bin(log_probabilities, torch.tensor([degrees]), l2cs_net().grids[0], left_edges=True)
+    assert loss.item() == -expected
+
+
+def test_centred_bins_have_no_such_offset() -> None:
+    target = TargetSpec({"yaw": {"low": -42, "high": 42, "step": 3}})
+    head = ExpectationHead(4, target, expectation_error="mse")
+    assert head.decode(torch.zeros(1, 29)).item() == pytest.approx(0, abs=1e-5)
+    with pytest.raises(ValueError, match="left_edges"):
+        ExpectationHead(4, target, labels="gaussian", left_edges=True)

@@ -1,6 +1,7 @@
 """Rotated digits: real handwritten digits (shipped with scikit-learn), turned by a known angle."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -101,12 +102,17 @@ class DigitsDataModule(RegressionDataModule):
         }
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
-        """Make the three splits; takes about a second."""
-        return rotated_digits(**self._shape)  # type: ignore[arg-type]
+        """Make the three splits; takes a second or three, once in a process for all runs of a sweep."""
+        return dict(_remembered(**self._shape))
 
     def content_digest(self) -> bytes:
         """The pixels."""
         return b"".join(split.inputs.numpy().tobytes() for split in self.splits.values())  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=4)
+def _remembered(**shape: Any) -> dict[SplitName, Split]:
+    return rotated_digits(**shape)
 
 
 def _turn(images: Tensor, angles: np.ndarray, size: int) -> Tensor:
