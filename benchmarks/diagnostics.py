@@ -2,9 +2,9 @@
 
     python benchmarks/diagnostics.py [words of the configuration]
 
-Fits stage one of an experiment once, with a row of diagnostics every second epoch. From the seconds of each epoch and of
-each row it says what share of the epochs' time the diagnostics take at other intervals. Both come from one process that
-takes turns between them, so a busy machine slows both.
+Fits stage one of an experiment once, with a row of diagnostics every second epoch. From the seconds of each epoch and
+of each row it says what share of the epochs' time the diagnostics take at other intervals. Both come from one process
+that takes turns between them, so a busy machine slows both.
 """
 
 import sys

@@ -72,13 +72,14 @@ def write_plots(
     save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae, note)
     paths.append(scatter)
     for name, stage in stages.items():
+        title = f"{name}, {note}" if note else name
         curves = directory / f"curves_{name}.png"
         history = pd.read_csv(stage / "metrics.csv").drop(columns=["step", "seconds"])
-        save_curves(history, curves, f"{name}, {note}" if note else name)
+        save_curves(history, curves, title)
         paths.append(curves)
         if (table := stage / "diagnostics.csv").is_file():
             diagnostics = directory / f"diagnostics_{name}.png"
-            save_curves(_beside_excess(pd.read_csv(table), history), diagnostics, f"{name}, {note}" if note else name)
+            save_curves(_beside_excess(pd.read_csv(table), history), diagnostics, f"diagnostics of {title}")
             paths.append(diagnostics)
     return paths
 
