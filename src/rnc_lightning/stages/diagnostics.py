@@ -27,7 +27,7 @@ from rnc_lightning.targets import TargetSpec
 
 FILE = "diagnostics.csv"
 PREFIX = "diagnostics/"
-_VIEWED = 64  # samples whose two views are compared
+_VIEWED = 64  # training samples whose two views are compared
 _ANCHORS = 64  # of the ordinality: each against all samples
 _Batches = list[dict[str, Tensor]]
 
@@ -111,8 +111,9 @@ class _Samples:
         self._train_y, self._val_y = train.targets[chosen["train"]], val.targets[chosen["val"]]
         self._train = self._read(train, chosen["train"], datamodule.eval_transform)
         self._val = self._read(val, chosen["val"], datamodule.eval_transform)
-        viewed = spaced(len(val), min(most, _VIEWED))
-        self._views = self._read(val, viewed, datamodule.train_transform, views=2)
+        # Of training samples: a data set may have cut those of validation already, with no room for a crop.
+        viewed = spaced(len(train), min(most, _VIEWED))
+        self._views = self._read(train, viewed, datamodule.train_transform, views=2)
 
     def measured(self, encoder: nn.Module, trainer: Trainer, target: TargetSpec, neighbours: int) -> dict[str, float]:
         """All diagnostics of an encoder as it stands."""
@@ -156,7 +157,7 @@ def diagnosed(
         train_targets: (m, D).
         val: (n, F), which all but the alignment is measured on.
         val_targets: (n, D).
-        views: (B, V, F), augmented views of validation samples.
+        views: (B, V, F), augmented views of training samples.
         target: What the targets are.
         neighbours: See `neighbours_error`.
     """
