@@ -51,12 +51,12 @@ def write_plots(
     mae: float | None,
     note: str = "",
 ) -> list[Path]:
-    """Draw projections, predictions and each stage's curves into `directory`.
+    """Draw projections, predictions and each stage's curves and, where there are, its diagnostics into `directory`.
 
     Args:
         predictions: Of the test set.
         target: Names and units for the axes.
-        stages: Directory of each stage, with its `metrics.csv`.
+        stages: Directory of each stage, with its `metrics.csv` and perhaps `diagnostics.csv`.
         directory: Where the plots go.
         mae: Test error for the title.
         note: What titles say beside it, such as that these are made data.
@@ -72,8 +72,20 @@ def write_plots(
     save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae, note)
     paths.append(scatter)
     for name, stage in stages.items():
+        title = f"{name}, {note}" if note else name
         curves = directory / f"curves_{name}.png"
         history = pd.read_csv(stage / "metrics.csv").drop(columns=["step", "seconds"])
-        save_curves(history, curves, f"{name}, {note}" if note else name)
+        save_curves(history, curves, title)
         paths.append(curves)
+        if (table := stage / "diagnostics.csv").is_file():
+            diagnostics = directory / f"diagnostics_{name}.png"
+            save_curves(_beside_excess(pd.read_csv(table), history), diagnostics, f"diagnostics of {title}")
+            paths.append(diagnostics)
     return paths
+
+
+def _beside_excess(diagnostics: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """Diagnostics by their bare names, and where the loss has a floor its distance to it, which every epoch has."""
+    bare = diagnostics.drop(columns=["step", "seconds"]).rename(columns=lambda name: name.removeprefix("diagnostics/"))
+    excess = [name for name in ("train/excess",) if name in history]
+    return history[["epoch", *excess]].merge(bare, on="epoch", how="outer") if excess else bare

@@ -1,12 +1,13 @@
 """A run's directory: what makes two runs the same run, and what a finished one holds.
 
 config.yaml             the resolved configuration
-stages/<name>/          last.ckpt, best.ckpt, metrics.csv, encoder.safetensors + .json, stage.json when finished
+stages/<name>/          last.ckpt, best.ckpt, metrics.csv, encoder.safetensors + .json, stage.json when finished;
+                        diagnostics.csv of stage one
 encoder.safetensors     the final encoder, with its .json
 split.csv               which sample is in which part, where the split was drawn and not published
 predictions.csv         the test set, one row a sample
 features.npz            test features and targets
-plots/                  projections, predictions, loss curves
+plots/                  projections, predictions, loss curves, diagnostics of stage one
 wandb_id.txt, wandb/    with logger=wandb: the W&B run's id, and what its client wrote
 result.json             everything that a report needs, with a status
 error.log               why it failed, with the traceback, until it ends well

@@ -1,6 +1,7 @@
 """Encoders of stage one, found by all that shaped them, so that the heads of one table share a pretraining.
 
-<encoder_dir>/<hash>/             the stage's directory: checkpoints, metrics.csv, encoder.safetensors, stage.json
+<encoder_dir>/<hash>/             the stage's directory: checkpoints, metrics.csv, encoder.safetensors, stage.json, and
+                                  diagnostics.csv where they were made
 <encoder_dir>/<hash>/shape.json   what the hash was made of
 <encoder_dir>/<hash>.lock         held by the process that trains or copies it
 """
@@ -28,6 +29,7 @@ from rnc_lightning.stages.fit import StageSummary
 log = logging.getLogger(__name__)
 
 _HANDED_OVER = ("metrics.csv", "encoder.safetensors", "encoder.json", "stage.json")  # the last marks it as whole
+_WHERE_MADE = ("diagnostics.csv",)  # nothing is missing without it
 
 
 def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) -> dict[str, Any]:
@@ -102,7 +104,8 @@ class SharedEncoders:
                 log.info("reusing the encoder %s, trained by %s; its checksum is right", home, who)
                 if not distributed.is_first():  # which has loaded it to see whether it is whole
                     load_encoder(encoder, home / "encoder.safetensors")
-            for file in _HANDED_OVER if distributed.is_first() else ():
+            there = [file for file in _WHERE_MADE if (home / file).is_file()]
+            for file in (*there, *_HANDED_OVER) if distributed.is_first() else ():
                 write_whole(into / file, partial(shutil.copyfile, home / file))
             distributed.wait_for_all()
 

@@ -92,13 +92,14 @@ def report_results(
         directory: Run directory, with its files written.
         result: What `result.json` will hold, but for the status.
         replay: Stages whose history the W&B run has not seen, since another run trained them; it is read from their
-            `metrics.csv`.
+            `metrics.csv` and `diagnostics.csv`.
         encoder: Whether the encoder is sent too, as an artifact.
     """
     with tolerated("sending metrics and plots"):
         for stage in replay:
-            for row in _history(directory / "stages" / stage / "metrics.csv"):
-                run.log({f"{stage}/{key}": value for key, value in row.items()})
+            for table in ("metrics.csv", "diagnostics.csv"):
+                for row in _history(directory / "stages" / stage / table):
+                    run.log({f"{stage}/{key}": value for key, value in row.items()})
         run.log({**_numbers("test", result["test"]), **_plots(directory / "plots")})
         for stage, told in result["stages"].items():
             more = {"chosen_epoch": told["chosen_epoch"], "seconds": told["seconds"]}
@@ -185,13 +186,16 @@ def _numbers(prefix: str, values: Mapping[str, float | None]) -> dict[str, float
 
 
 def _plots(folder: Path) -> dict[str, "wandb.Image"]:
-    """The plots of a run, but for the curves, which W&B draws itself."""
-    paths = (path for path in sorted(folder.glob("*.png")) if not path.name.startswith("curves_"))
+    """The plots of a run, but for those over epochs, which W&B draws itself."""
+    over_epochs = ("curves_", "diagnostics_")
+    paths = (path for path in sorted(folder.glob("*.png")) if not path.name.startswith(over_epochs))
     return {f"plots/{path.stem}": wandb.Image(str(path)) for path in paths}
 
 
 def _history(path: Path) -> Iterator[dict[str, float]]:
-    """The rows of a stage's history, named and counted as Lightning logs them: epochs and steps from 0 up."""
+    """The rows of a stage's table, none where it has no such file; epochs and steps from 0 up, as Lightning logs."""
+    if not path.is_file():
+        return
     for row in pd.read_csv(path).to_dict("records"):
         told = {str(key): value for key, value in row.items() if key not in ("lr", "seconds") and not pd.isna(value)}
         yield {**told, "epoch": told["epoch"] - 1, "step": told["step"] - 1}

@@ -68,6 +68,16 @@ def test_sharing_changes_no_number(start: Callable[..., dict[str, Any]]) -> None
     assert shared["test"] == alone["test"]
 
 
+def test_diagnostics_come_with_the_encoder_where_they_were_made(start: Callable[..., dict[str, Any]]) -> None:
+    made = "stages/pretrain/diagnostics.csv"
+    start("first", "head=l1")
+    assert start("second", "head=mse", "callbacks.diagnostics=null")["stages"]["pretrain"]["reused"]
+    assert Path("second", made).read_text() == Path("first", made).read_text()
+    start("without", "seed=1", "head=l1", "callbacks.diagnostics=null")
+    assert start("none", "seed=1", "head=mse")["stages"]["pretrain"]["reused"]
+    assert not Path("none", made).exists()
+
+
 def test_it_says_which_encoder_it_reuses(
     start: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -86,7 +96,7 @@ SHAPES_THE_ENCODER = (
 )  # fmt: skip
 CHANGES_NOTHING = (
     "head=dex", "scheme=fine_tune", "recipe.linear_probe.lr=1", "data.num_workers=2", "logger=wandb",
-    "target.dimensions.angle.step=5",
+    "callbacks.diagnostics=null", "target.dimensions.angle.step=5",
 )  # fmt: skip
 
 

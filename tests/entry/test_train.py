@@ -62,8 +62,9 @@ def test_a_run_leaves_everything_behind(start: Callable[..., dict[str, Any]], tm
     frozen = load_file(place / "stages/pretrain/encoder.safetensors")
     final = load_file(place / "encoder.safetensors")
     assert all(torch.equal(frozen[name], final[name]) for name in final)  # a linear probe leaves it as it was
-    for name in ("projection_pca.png", "predictions.png", "curves_pretrain.png", "curves_regress.png"):
-        assert Image.open(place / "plots" / name).width > 300
+    plots = ("projection_pca", "predictions", "curves_pretrain", "curves_regress", "diagnostics_pretrain")
+    assert {path.stem for path in (place / "plots").iterdir()} >= set(plots)
+    assert all(Image.open(place / "plots" / f"{name}.png").width > 300 for name in plots)
     curves = pd.read_csv(place / "stages/pretrain/metrics.csv")
     assert curves["epoch"].tolist() == [1, 2]
     assert (curves["train/excess"] > 0).all()

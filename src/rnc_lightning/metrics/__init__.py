@@ -2,7 +2,9 @@
 
 from rnc_lightning.metrics.angular_error import AngularError, angular_error
 from rnc_lightning.metrics.feature_ordinality import FeatureOrdinality, feature_ordinality
+from rnc_lightning.metrics.feature_spread import effective_rank, view_alignment
 from rnc_lightning.metrics.geometric_mean_error import GeometricMeanError, geometric_mean_error
+from rnc_lightning.metrics.probes import neighbours_error, ridge_error
 from rnc_lightning.metrics.regression import regression_metrics
 
 __all__ = [
@@ -10,7 +12,11 @@ __all__ = [
     "FeatureOrdinality",
     "GeometricMeanError",
     "angular_error",
+    "effective_rank",
     "feature_ordinality",
     "geometric_mean_error",
+    "neighbours_error",
     "regression_metrics",
+    "ridge_error",
+    "view_alignment",
 ]
