@@ -58,6 +58,7 @@ benchmark: $(VENV)/.installed-dev ## Time of the loss, long batches, the linear 
 	$(BIN)/python benchmarks/rnc_loss.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/long_batches.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/linear_probe.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/diagnostics.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/input_pipeline.py
 
 check-ddp: $(VENV)/.installed-dev ## Several processes against one, sweeps and their launchers: docs/checked (a quarter of an hour)

@@ -100,3 +100,17 @@ def test_the_statistics_are_those_of_the_chosen_features(
     assert at_the_end == [samples * (epoch + 1) for epoch in range(EPOCHS)]
     # in the first epoch the two see other weights: those of its end, and those of its course
     assert not torch.equal(state("a")["calibration.mean"], state("b")["calibration.mean"])
+
+
+def test_a_regularizer_that_draws_goes_on_as_if_undisturbed(
+    train: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RankSim draws one sample of each label from the generator that a network's dropout draws from."""
+    whole = train("whole", "method=ranksim", "head=l1", "data.num_workers=1")
+    with monkeypatch.context() as patch:
+        patch.setattr("rnc_lightning.composition.Parts.callbacks", lambda _self: [_StopAfter(2)])
+        with pytest.raises(_StoppedError):
+            train("again", "method=ranksim", "head=l1", "data.num_workers=1")
+    assert train("again", "method=ranksim", "head=l1", "data.num_workers=1")["test"] == whole["test"]
+    for name, tensor in state("whole").items():
+        assert torch.equal(tensor, state("again")[name]), name

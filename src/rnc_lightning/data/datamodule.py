@@ -318,6 +318,7 @@ class RegressionDataModule(LightningDataModule):
             pin_memory=self.pin_memory,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=_one_thread if self.num_workers else None,
+            generator=torch.Generator(),  # else it draws from the network's, at other moments after a resume
         )
 
 

@@ -29,4 +29,5 @@ class FeaturesDataset(Dataset[dict[str, Tensor]]):
 
 def features_loader(features: Tensor, targets: Tensor, batches: SeededBatches) -> DataLoader[dict[str, Tensor]]:
     """A loader of feature batches, in this process: there is nothing left to prepare."""
-    return DataLoader(FeaturesDataset(features, targets), sampler=batches, batch_size=None)  # type: ignore[arg-type]
+    apart = torch.Generator()  # else it draws from the network's, at other moments after a resume
+    return DataLoader(FeaturesDataset(features, targets), sampler=batches, batch_size=None, generator=apart)  # type: ignore[arg-type]
