@@ -37,7 +37,7 @@ ROOT_KEYS = {
     "regularizers", "scheme", "seed", "stage_one", "stages", "target", "trainer", "weighting", "weighting_name",
 }  # fmt: skip
 STAGE_KEYS = {
-    "module", "epochs", "batch_size", "views", "drop_last", "augment", "checkpoint", "monitor", "optimizer", "schedule",
+    "module", "epochs", "batch_size", "views", "local_views", "drop_last", "augment", "checkpoint", "monitor", "optimizer", "schedule",
     "features_once",
 }  # fmt: skip
 
