@@ -37,8 +37,8 @@ ROOT_KEYS = {
     "regularizers", "scheme", "seed", "stage_one", "stages", "target", "trainer", "weighting", "weighting_name",
 }  # fmt: skip
 STAGE_KEYS = {
-    "module", "epochs", "batch_size", "views", "local_views", "drop_last", "augment", "checkpoint", "monitor", "optimizer", "schedule",
-    "features_once",
+    "module", "epochs", "batch_size", "views", "local_views", "drop_last", "augment", "checkpoint", "monitor",
+    "optimizer", "schedule", "features_once",
 }  # fmt: skip
 
 

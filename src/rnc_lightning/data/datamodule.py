@@ -288,7 +288,8 @@ class RegressionDataModule(LightningDataModule):
         if (features := self._features.get("train")) is not None:
             return features_loader(features, split.targets, batches)
         transform = self.train_transform if self.augment else self.eval_transform
-        local = (self.local_transform, self.local_views) if self.local_views else None
+        crop = self.local_transform
+        local = (crop, self.local_views) if crop is not None and self.local_views else None
         return self._loader(ViewsDataset(split, transform, self.views, self._on_device(), local), batches)
 
     def val_dataloader(self) -> Loader:

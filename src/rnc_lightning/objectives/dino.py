@@ -119,7 +119,7 @@ class DINOHead(nn.Module):
 
 
 class Prototypes(nn.Module):
-    """A linear layer without bias whose rows count by their direction: weight normalisation, the magnitude kept at 1."""
+    """A linear layer without bias whose rows count by direction: weight normalisation, the magnitude kept at 1."""
 
     def __init__(self, in_features: int, count: int) -> None:
         super().__init__()

@@ -35,8 +35,9 @@ class Dino(Stage):
     def __init__(self, *, objective: Made, **stage: Any) -> None:
         teacher: nn.Module = deepcopy(stage["encoder"])  # before the student's is compiled
         super().__init__(**stage)
+        width: Any = self.encoder.num_features
         with naming("objective"):
-            made = made_for(objective, self.encoder.num_features, self.target, stage=DINO.own_stage)
+            made = made_for(objective, width, self.target, stage=DINO.own_stage)
             if not isinstance(made, DINO):
                 raise ValueError(f"this stage trains DINO alone, not {type(made).__name__}")
         self.objective = made
@@ -114,4 +115,4 @@ class Dino(Stage):
 def _by_row(head: nn.Module, features: Tensor) -> Tensor:
     """Features (B, V, F) to outputs (B, V, K), all in one forward."""
     outputs: Tensor = head(features.flatten(0, 1))
-    return outputs.unflatten(0, features.shape[:2])
+    return outputs.reshape(*features.shape[:2], outputs.shape[-1])
