@@ -38,8 +38,8 @@ ROOT_KEYS = {
     "weighting_name",
 }  # fmt: skip
 STAGE_KEYS = {
-    "module", "epochs", "batch_size", "views", "drop_last", "augment", "checkpoint", "monitor", "optimizer", "schedule",
-    "features_once",
+    "module", "epochs", "batch_size", "views", "local_views", "drop_last", "augment", "checkpoint", "monitor",
+    "optimizer", "schedule", "features_once",
 }  # fmt: skip
 
 

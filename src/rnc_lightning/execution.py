@@ -22,7 +22,7 @@ from rnc_lightning.seeding import derive_seed
 from rnc_lightning.shared_encoder import SharedEncoders, encoder_shape
 from rnc_lightning.stages import Regress, Stage
 from rnc_lightning.stages.checkpoints import is_sound
-from rnc_lightning.stages.fit import StageSummary, fit_stage, load_weights
+from rnc_lightning.stages.fit import StageSummary, check_local_views, fit_stage, load_weights
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ def execute(
     if not isinstance(regressor, Regress):
         raise UserError(f"stages.{last} comes last and must be a regressor: nothing else can be tested")
     regressor.fit_labels(labels)
+    for stage, module in modules.items():
+        check_local_views(module, datamodule, plans[stage])
 
     identity = {**identity, "dataset": dataset_name(config["dataset"], datamodule)}
     if distributed.is_first():
@@ -87,7 +89,7 @@ def execute(
         elif not isinstance(module, Regress) and before is None and encoder_dir:
             shape = encoder_shape(config, stage, datamodule.fingerprint)
             shared = SharedEncoders(Path(encoder_dir))
-            shared.obtain(shape, name, module.encoder, place, partial(fit, stage))
+            shared.obtain(shape, name, module.exported_encoder, place, partial(fit, stage))
         else:
             if before is not None:
                 load_encoder(module.encoder, before)
@@ -188,7 +190,7 @@ def _usable(module: Stage, place: Path) -> bool:
         load_weights(module, place / summary.checkpoint)
         return True
     try:
-        load_encoder(module.encoder, place / "encoder.safetensors")
+        load_encoder(module.exported_encoder, place / "encoder.safetensors")
     except ValueError as error:
         log.warning("%s; it is fetched or trained again", error)
         (place / "stage.json").unlink()

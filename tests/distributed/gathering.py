@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 from rnc_lightning import distributed
 from rnc_lightning.heads import BalancedMSEHead, ExpectationHead, OrdinalHead, PointHead
+from rnc_lightning.objectives.dino import DINO
 from rnc_lightning.objectives.rnc import RnCLoss
 from rnc_lightning.objectives.simclr import SimCLR
 from rnc_lightning.objectives.supcon import SupCon
@@ -54,11 +55,25 @@ class Predicting(nn.Module):
         return self.inner(features, y, features[..., :1])
 
 
+class TwoSided(nn.Module):
+    """DINO on features as if they were a head's outputs; the teacher's are made of them, and the centre has moved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dino = DINO(4, prototypes=4, hidden_features=4, bottleneck=4).double()
+
+    def forward(self, features: Tensor, y: Tensor) -> Tensor:
+        teacher = 0.2 * features.detach().flip(-1)
+        self.dino(features.detach(), teacher)
+        return self.dino(features, teacher)
+
+
 OBJECTIVES: dict[str, Callable[[], nn.Module]] = {
     "rnc": RnCLoss,
     "rnc_chunked": lambda: RnCLoss(chunk_size=2),
     "rnc_cosine": lambda: RnCLoss(temperature=0.1, similarity="cosine"),
     "rnc_l1": lambda: RnCLoss(similarity="negative_l1"),
+    "dino": TwoSided,
     "simclr": lambda: Drawing(lambda: SimCLR(4)),
     "supcon": lambda: Drawing(lambda: SupCon(4, TARGET)),
     "supremix": lambda: Drawing(lambda: SupReMix(4, TARGET)),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,12 +31,18 @@ SMALL = {
 }
 
 
+def _as_marked(experiment: str) -> Any:
+    """Of the experiments with a second network, one is tried every time."""
+    slow = experiment.endswith("_dino") and experiment != "agedb_dino"
+    return pytest.param(experiment, marks=pytest.mark.slow) if slow else experiment
+
+
 def test_there_are_experiments() -> None:
     assert {f"{dataset}_{method}" for dataset in SMALL for method in ("rnc", "l1")} <= set(EXPERIMENTS)
 
 
 @pytest.mark.usefixtures("without_plots")
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", [_as_marked(name) for name in EXPERIMENTS])
 def test_one_batch_of_each_stage(
     experiment: str,
     compose_config: Callable[..., DictConfig],

@@ -14,18 +14,21 @@ _NOTHING = -1
 def finish_on_device(batch: dict[str, Any]) -> dict[str, Any]:
     """Do what the loader left for the device: uint8 `x` (B, [V,] 3, S, S) becomes floats in [-1, 1].
 
-    Where the batch has `colour` (B, [V,] 9), the jitter is carried out and the key dropped. A batch of anything else
-    comes back as it is.
+    Where the batch has `colour` (B, [V,] 9), the jitter is carried out and the key dropped; the same for `x_local` and
+    `colour_local`. A batch of anything else comes back as it is.
     """
-    x = batch.get("x")
-    if not isinstance(x, Tensor) or x.dtype != torch.uint8:
-        return batch
-    done = {key: value for key, value in batch.items() if key != "colour"}
-    if (colour := batch.get("colour")) is None:
-        done["x"] = normalised(x)
-    else:
-        done["x"] = coloured_batch(x.flatten(0, -4), colour.flatten(0, -2)).view(x.shape)
-    return done
+    for x, colour in (("x", "colour"), ("x_local", "colour_local")):
+        pixels = batch.get(x)
+        if isinstance(pixels, Tensor) and pixels.dtype == torch.uint8:
+            done = _finished(pixels, batch.get(colour))
+            batch = {key: value for key, value in batch.items() if key != colour} | {x: done}
+    return batch
+
+
+def _finished(pixels: Tensor, colour: Tensor | None) -> Tensor:
+    if colour is None:
+        return normalised(pixels)
+    return coloured_batch(pixels.flatten(0, -4), colour.flatten(0, -2)).view(pixels.shape)
 
 
 @torch.no_grad()

@@ -26,21 +26,22 @@ class Crop(NamedTuple):
     height: int
 
 
-def draw_crop(width: int, height: int, min_scale: float, uniform: Sequence[float]) -> Crop:
+def draw_crop(width: int, height: int, min_scale: float, uniform: Sequence[float], max_scale: float = 1.0) -> Crop:
     """Place a box of random area and aspect ratio, with the distribution of torchvision's RandomResizedCrop.
 
     Args:
         width: Width of the image.
         height: Height of the image.
-        min_scale: Smallest share of the image's area; the largest is 1.
+        min_scale: Smallest share of the image's area.
         uniform: `CROP_NUMBERS` independent numbers in [0, 1).
+        max_scale: Largest share of it.
 
     >>> draw_crop(400, 300, 0.2, [0.5] * CROP_NUMBERS)
     Crop(left=66, top=16, width=268, height=268)
     """
     low, high = _LOG_RATIO
     for attempt in range(_ATTEMPTS):
-        area = width * height * (min_scale + uniform[2 * attempt] * (1 - min_scale))
+        area = width * height * (min_scale + uniform[2 * attempt] * (max_scale - min_scale))
         ratio = math.exp(low + uniform[2 * attempt + 1] * (high - low))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:

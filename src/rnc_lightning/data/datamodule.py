@@ -38,6 +38,7 @@ class RegressionDataModule(LightningDataModule):
     Args:
         train_transform: Augmentation, raw input to tensor.
         eval_transform: The same without randomness.
+        local_transform: Augmentation to a smaller crop, for stages with local views; None: the data have none.
         batch_size: Samples a batch, over all devices.
         eval_batch_size: Samples a batch in validation and test.
         num_workers: Processes that prepare batches; 0 prepares them in the main process.
@@ -66,6 +67,7 @@ class RegressionDataModule(LightningDataModule):
         *,
         train_transform: Transform,
         eval_transform: Transform,
+        local_transform: Transform | None = None,
         batch_size: int,
         eval_batch_size: int = 256,
         num_workers: int = 0,
@@ -85,6 +87,7 @@ class RegressionDataModule(LightningDataModule):
             raise ValueError(f"num_workers must be 0 or more, got {num_workers}")
         self.train_transform = train_transform
         self.eval_transform = eval_transform
+        self.local_transform = local_transform
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
@@ -130,6 +133,7 @@ class RegressionDataModule(LightningDataModule):
         seed: int,
         batch_size: int,
         views: int | None = None,
+        local_views: int = 0,
         drop_last: bool = False,
         augment: bool = True,
     ) -> "RegressionDataModule":
@@ -139,16 +143,31 @@ class RegressionDataModule(LightningDataModule):
             seed: Seed of the order and of the augmentations.
             batch_size: Samples a training batch.
             views: Views a training sample, None for one without a view axis.
+            local_views: Small crops of a training sample beside them, as `x_local` (B, L, ...).
             drop_last: Whether an incomplete last training batch is left out.
             augment: Whether training samples are augmented; else they look as in evaluation.
         """
         _positive("batch_size", batch_size)
         if views is not None:
             _positive("views", views)
+        self.check_local_views(local_views)
         self.seed, self.batch_size, self.views, self.drop_last = seed, batch_size, views, drop_last
+        self.local_views = local_views
         self.augment = augment
         self._features: dict[SplitName, Tensor] = {}
         return self
+
+    def check_local_views(self, count: int) -> None:
+        """Refuse local views of data that have no transform for them.
+
+        Raises:
+            UserError: With a remedy.
+        """
+        if count and self.local_transform is None:
+            raise UserError(
+                f"recipe.pretrain.local_views: {count}, but {self.title} has no data.local_transform to cut them with; "
+                "set it, or recipe.dino.local_views=0"
+            )
 
     def use_features(self, name: SplitName, features: Tensor) -> None:
         """Give features (N, F) in the place of a split's inputs, until the next stage.
@@ -274,7 +293,9 @@ class RegressionDataModule(LightningDataModule):
         if (features := self._features.get("train")) is not None:
             return features_loader(features, split.targets, batches)
         transform = self.train_transform if self.augment else self.eval_transform
-        return self._loader(ViewsDataset(split, transform, self.views, self._on_device()), batches)
+        crop = self.local_transform
+        local = (crop, self.local_views) if crop is not None and self.local_views else None
+        return self._loader(ViewsDataset(split, transform, self.views, self._on_device(), local), batches)
 
     def val_dataloader(self) -> Loader:
         """In the order of the split, without augmentation; over several processes each one's share, none twice."""

@@ -28,19 +28,23 @@ class AugmentedImage(ImageTransform):
         min_scale: Smallest share of the area that a crop keeps.
         flip: Probability of a horizontal flip.
         colour: Chances and strengths of the changes of colour.
+        max_scale: Largest share of the area that a crop keeps.
 
     Raises:
         ValueError: For a size below 1, or a scale or probability out of its range.
     """
 
-    def __init__(self, size: int, min_scale: float, flip: float, colour: ColourJitter) -> None:
+    def __init__(self, size: int, min_scale: float, flip: float, colour: ColourJitter, max_scale: float = 1.0) -> None:
         _check_size(size)
         if not 0 < min_scale <= 1:
             raise ValueError(f"min_scale must be above 0 and at most 1, got {min_scale}")
+        if not min_scale <= max_scale <= 1:
+            raise ValueError(f"max_scale must be from min_scale ({min_scale}) to 1, got {max_scale}")
         if not 0 <= flip <= 1:
             raise ValueError(f"flip must be between 0 and 1, got {flip}")
         self.size = size
         self.min_scale = min_scale
+        self.max_scale = max_scale
         self.flip = flip
         self.colour = colour
 
@@ -67,7 +71,7 @@ class AugmentedImage(ImageTransform):
     def _drawn(self, image: Pixels) -> tuple[Pixels, Colour]:
         flip, *uniform = torch.rand(1 + COLOUR_NUMBERS + CROP_NUMBERS, dtype=torch.float64).tolist()
         height, width = image.shape[:2]
-        crop = draw_crop(width, height, self.min_scale, uniform[COLOUR_NUMBERS:])
+        crop = draw_crop(width, height, self.min_scale, uniform[COLOUR_NUMBERS:], self.max_scale)
         pixels = resized_crop(image, crop, self.size)
         return mirrored(pixels) if flip < self.flip else pixels, self.colour.draw(uniform[:COLOUR_NUMBERS])
 

@@ -1,6 +1,7 @@
 """Transforms of signals (C, T). Each factory is one `_target_` in a data set's YAML."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,23 @@ def random_crop(
             f"noise must be 0 or more and channel_dropout from 0 to below 1, got {noise} and {channel_dropout}"
         )
     return _RandomCrop(length, values, noise, channel_dropout)
+
+
+def local_crop(window: float, sampling_rate: float, share: float = 1 / 3, **more: Any) -> Transform:
+    """A shorter window beside those of `random_crop`.
+
+    Args:
+        window: Seconds of the others.
+        sampling_rate: Hz.
+        share: Of their length.
+        **more: The rest of `random_crop`'s arguments.
+
+    Raises:
+        ValueError: For a share that is not above 0 and at most 1, and as `random_crop`.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share must be above 0 and at most 1, got {share}")
+    return random_crop(window * share, sampling_rate, **more)
 
 
 def centred_crop(

@@ -44,6 +44,28 @@ def augmented_image(
     return AugmentedImage(size, min_scale, flip, ColourJitter(jitter, brightness, contrast, saturation, hue, grayscale))
 
 
+def local_image(
+    input_size: int = 224,
+    size: int | None = None,
+    min_scale: float = 0.05,
+    max_scale: float = 0.14,
+    flip: float = 0.5,
+    **colour: float,
+) -> AugmentedImage:
+    """A small crop beside those of `augmented_image`, as in DINO.
+
+    Args:
+        input_size: Side of the other crops in pixels.
+        size: Side of the output in pixels; null: 3/7 of the others, which is 96 of 224.
+        min_scale: Smallest share of the area that a crop keeps.
+        max_scale: Largest share.
+        flip: As for `augmented_image`.
+        **colour: The rest of its arguments.
+    """
+    side = round(input_size * 3 / 7) if size is None else size
+    return AugmentedImage(side, min_scale, flip, augmented_image(**colour).colour, max_scale)
+
+
 def centred_image(size: int = 224, resize: int | None = None) -> CentredImage:
     """The official evaluation transform: shorter side to `resize`, central square of `size`, normalise.
 
@@ -60,6 +82,7 @@ def augmented_digit(
     brightness: float = 0.3,
     contrast: float = 0.3,
     noise: float = 0.05,
+    max_scale: float = 1.0,
 ) -> Transform:
     """Crop, brightness, contrast, noise: nothing that turns, mirrors or squeezes, so that an angle stays true.
 
@@ -69,16 +92,33 @@ def augmented_digit(
         brightness: Strength of the jitter in brightness.
         contrast: Strength of the jitter in contrast.
         noise: Standard deviation of additive Gaussian noise, of the pixel range.
+        max_scale: Largest share of the area that a crop keeps.
     """
     return v2.Compose(
         [
             v2.ToDtype(float32, scale=True),
-            v2.RandomResizedCrop(size, scale=(min_scale, 1.0), ratio=(1.0, 1.0), antialias=False),
+            v2.RandomResizedCrop(size, scale=(min_scale, max_scale), ratio=(1.0, 1.0), antialias=False),
             v2.ColorJitter(brightness, contrast),
             v2.GaussianNoise(sigma=noise),
             _normalise_grey,
         ]
     )
+
+
+def local_digit(
+    input_size: int = 32, size: int | None = None, min_scale: float = 0.2, max_scale: float = 0.5, **more: float
+) -> Transform:
+    """A small crop beside those of `augmented_digit`.
+
+    Args:
+        input_size: Side of the other crops in pixels.
+        size: Side of the output in pixels; null: half of the others.
+        min_scale: Smallest share of the area that a crop keeps.
+        max_scale: Largest share.
+        **more: The rest of `augmented_digit`'s arguments.
+    """
+    side = max(1, input_size // 2) if size is None else size
+    return augmented_digit(side, min_scale, max_scale=max_scale, **more)
 
 
 def plain_digit() -> Transform:

@@ -45,18 +45,28 @@ class ViewsDataset(Dataset[dict[str, Any]]):
         on_device: Leave colours and floats of an `ImageTransform` to the device: `x` is then uint8, and where there
             is something to do, `colour` (9,) or (V, 9) says what. `batched_colour.finish_on_device` does it. Other
             transforms are not affected.
+        local: A transform to smaller crops and how many of them: `x_local` (L, C, ...), and `colour_local` beside
+            `colour`. They are drawn after the views, which are the same with and without them.
 
     Raises:
         ValueError: For less than one view.
     """
 
-    def __init__(self, split: Split, transform: Transform, views: int | None = None, on_device: bool = False) -> None:
+    def __init__(
+        self,
+        split: Split,
+        transform: Transform,
+        views: int | None = None,
+        on_device: bool = False,
+        local: tuple[Transform, int] | None = None,
+    ) -> None:
         if views is not None and views < 1:
             raise ValueError(f"views must be at least 1 or null, got {views}")
         self.split = split
         self.transform = transform
         self.views = views
         self.on_device = on_device
+        self.local = local
 
     def __len__(self) -> int:
         return len(self.split)
@@ -65,29 +75,31 @@ class ViewsDataset(Dataset[dict[str, Any]]):
         index, seed = draw if isinstance(draw, Draw) else (draw, None)
         source = self.split.inputs[index]
         with self._drawing(seed):
-            sample = self._sample(source)
+            sample = self._sample(source, self.transform, self.views)
+            if self.local is not None:
+                cut = self._sample(source, *self.local)
+                sample |= {f"{key}_local": value for key, value in cut.items()}
         return {**sample, "y": self.split.targets[index], "index": index}
 
     def _drawing(self, seed: int | None) -> AbstractContextManager[None]:
         if seed is None:
             return nullcontext()
-        return _torch_seeded(seed) if isinstance(self.transform, ImageTransform) else seeded(seed)
+        transforms = [self.transform] if self.local is None else [self.transform, self.local[0]]
+        of_torch = all(isinstance(transform, ImageTransform) for transform in transforms)
+        return _torch_seeded(seed) if of_torch else seeded(seed)
 
-    def _sample(self, source: Any) -> dict[str, Tensor]:
-        if not isinstance(self.transform, ImageTransform):
-            return {"x": self._transform(source)}
-        count = 1 if self.views is None else self.views
+    def _sample(self, source: Any, transform: Transform, views: int | None) -> dict[str, Tensor]:
+        if not isinstance(transform, ImageTransform):
+            if views is None:
+                return {"x": transform(source)}
+            return {"x": torch.stack([transform(source) for _ in range(views)])}
+        count = 1 if views is None else views
         if self.on_device:
-            x, colour = self.transform.pixels(source, count)
+            x, colour = transform.pixels(source, count)
             sample = {"x": x} if colour is None else {"x": x, "colour": colour}
         else:
-            sample = {"x": self.transform.views(source, count)}
-        return {key: value[0] for key, value in sample.items()} if self.views is None else sample
-
-    def _transform(self, source: Any) -> Tensor:
-        if self.views is None:
-            return self.transform(source)
-        return torch.stack([self.transform(source) for _ in range(self.views)])
+            sample = {"x": transform.views(source, count)}
+        return {key: value[0] for key, value in sample.items()} if views is None else sample
 
 
 @contextmanager

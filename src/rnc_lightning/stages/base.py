@@ -39,6 +39,8 @@ class Stage(LightningModule):
         ValueError: For a `gradient_cache` that is no whole number from 1 up, or a backend that does not exist.
     """
 
+    takes_local_views = False  # whether it uses `x_local` of a batch
+
     def __init__(
         self,
         *,
@@ -82,14 +84,16 @@ class Stage(LightningModule):
         """The encoder that the next stage gets."""
         return self.encoder
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Rows (N, ...) to features (N, F), as the settings say."""
+    def encode(self, x: Tensor, encoder: nn.Module | None = None) -> Tensor:
+        """Rows (N, ...) to features (N, F), as the settings say; by another encoder of the same build where given."""
+        encoder = self.encoder if encoder is None else encoder
         if self._channels_last and x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         with failures_told() if self._compiled else nullcontext():
             if self._at_once is not None and self.training:
-                return encoded_in_chunks(self.encoder, x, self._at_once)
-            return self.encoder(x)
+                return encoded_in_chunks(encoder, x, self._at_once)
+            features: Tensor = encoder(x)
+            return features
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimise all that trains; one step of the schedule an epoch."""

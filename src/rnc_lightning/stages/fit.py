@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger
 from rnc_lightning import distributed
 from rnc_lightning.data.datamodule import RegressionDataModule
 from rnc_lightning.encoders.handoff import save_encoder
+from rnc_lightning.errors import UserError
 from rnc_lightning.files import write_text
 from rnc_lightning.seeding import derive_seed
 from rnc_lightning.stages.base import Stage
@@ -31,6 +32,7 @@ class StagePlan:
         epochs: Passes over the training set.
         batch_size: Samples a batch.
         views: Views a sample; None for one without a view axis.
+        local_views: Small crops of a sample beside them.
         drop_last: Whether an incomplete last batch is left out.
         augment: Whether training samples are augmented.
         checkpoint: `last`, or `best` by `monitor` (the lowest value).
@@ -41,6 +43,7 @@ class StagePlan:
     epochs: int
     batch_size: int
     views: int | None = None
+    local_views: int = 0
     drop_last: bool = False
     augment: bool = True
     checkpoint: Literal["last", "best"] = "last"
@@ -54,6 +57,8 @@ class StagePlan:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number from 1 up, got {value}")
+        if isinstance(self.local_views, bool) or not isinstance(self.local_views, int) or self.local_views < 0:
+            raise ValueError(f"local_views must be a whole number from 0 up, got {self.local_views}")
         if self.checkpoint not in ("last", "best"):
             raise ValueError(f"checkpoint must be last or best, got {self.checkpoint}")
         if self.checkpoint == "best" and not self.monitor:
@@ -113,6 +118,7 @@ def fit_stage(
         seed=derive_seed(seed, "data"),
         batch_size=plan.batch_size,
         views=plan.views,
+        local_views=plan.local_views,
         drop_last=plan.drop_last,
         augment=plan.augment,
     )
@@ -154,6 +160,20 @@ def fit_stage(
         (directory / BEFORE).unlink(missing_ok=True)
     distributed.wait_for_all()
     return summary
+
+
+def check_local_views(module: Stage, datamodule: RegressionDataModule, plan: StagePlan) -> None:
+    """Refuse local views that the stage would not look at, or that the data set cannot make.
+
+    Raises:
+        UserError: With a remedy.
+    """
+    if plan.local_views and not module.takes_local_views:
+        raise UserError(
+            f"recipe.pretrain.local_views: {plan.local_views}, but {type(module).__name__} uses none; "
+            "only DINO does (objective=dino)"
+        )
+    datamodule.check_local_views(plan.local_views)
 
 
 def load_weights(module: Stage, checkpoint: Path) -> None:
