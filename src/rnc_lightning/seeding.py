@@ -34,17 +34,32 @@ def seed_all(seed: int) -> None:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Run a block under its own CPU generators and put the former states back afterwards."""
+    with generators_kept():
+        set_cpu_generators(seed)
+        yield
+
+
+def set_cpu_generators(seed: int, torch_alone: bool = False) -> None:
+    """Set the CPU generators of Python, NumPy and PyTorch, or that of PyTorch alone."""
+    import torch
+
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would also touch every GPU: 100 times slower
+    if not torch_alone:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+
+
+@contextmanager
+def generators_kept(torch_alone: bool = False) -> Iterator[None]:
+    """Put the states of the CPU generators, or that of PyTorch alone, back after a block."""
     import torch
 
     torch_state = torch.get_rng_state()
-    numpy_state = np.random.get_state()  # noqa: NPY002
-    python_state = random.getstate()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would also touch every GPU: 100 times slower
+    others = None if torch_alone else (np.random.get_state(), random.getstate())  # noqa: NPY002
     try:
         yield
     finally:
         torch.set_rng_state(torch_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        random.setstate(python_state)
+        if others is not None:
+            np.random.set_state(others[0])  # noqa: NPY002
+            random.setstate(others[1])

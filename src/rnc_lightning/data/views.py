@@ -1,8 +1,8 @@
 """Samples to batches: augmented views drawn under a seed of their own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from rnc_lightning.data.sampling import Draw
 from rnc_lightning.data.splits import Split
-from rnc_lightning.seeding import seeded
+from rnc_lightning.seeding import generators_kept, set_cpu_generators
 
 Transform = Callable[[Any], Tensor]
 
@@ -72,21 +72,29 @@ class ViewsDataset(Dataset[dict[str, Any]]):
         return len(self.split)
 
     def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
-        index, seed = draw if isinstance(draw, Draw) else (draw, None)
-        source = self.split.inputs[index]
-        with self._drawing(seed):
-            sample = self._sample(source, self.transform, self.views)
-            if self.local is not None:
-                cut = self._sample(source, *self.local)
-                sample |= {f"{key}_local": value for key, value in cut.items()}
-        return {**sample, "y": self.split.targets[index], "index": index}
+        return self.__getitems__([draw])[0]
 
-    def _drawing(self, seed: int | None) -> AbstractContextManager[None]:
-        if seed is None:
-            return nullcontext()
+    def __getitems__(self, draws: Sequence[Draw | int]) -> list[dict[str, Any]]:
+        """All samples of a batch: the generators' states are kept once for all of them, which takes its time."""
+        wanted = [draw if isinstance(draw, Draw) else Draw(draw) for draw in draws]
         transforms = [self.transform] if self.local is None else [self.transform, self.local[0]]
-        of_torch = all(isinstance(transform, ImageTransform) for transform in transforms)
-        return _torch_seeded(seed) if of_torch else seeded(seed)
+        torch_alone = all(isinstance(transform, ImageTransform) for transform in transforms)
+        samples = []
+        seeds = any(draw.seed is not None for draw in wanted)
+        with generators_kept(torch_alone) if seeds else nullcontext():
+            for index, seed in wanted:
+                source = self.split.inputs[index]
+                if seed is not None:
+                    set_cpu_generators(seed, torch_alone)
+                samples.append({**self._views(source), "y": self.split.targets[index], "index": index})
+        return samples
+
+    def _views(self, source: Any) -> dict[str, Tensor]:
+        sample = self._sample(source, self.transform, self.views)
+        if self.local is not None:
+            cut = self._sample(source, *self.local)
+            sample |= {f"{key}_local": value for key, value in cut.items()}
+        return sample
 
     def _sample(self, source: Any, transform: Transform, views: int | None) -> dict[str, Tensor]:
         if not isinstance(transform, ImageTransform):
@@ -100,11 +108,3 @@ class ViewsDataset(Dataset[dict[str, Any]]):
         else:
             sample = {"x": transform.views(source, count)}
         return {key: value[0] for key, value in sample.items()} if views is None else sample
-
-
-@contextmanager
-def _torch_seeded(seed: int) -> Iterator[None]:
-    """`seeded` for what draws from torch alone: the other generators' states take ten times as long."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
