@@ -216,7 +216,7 @@ def _fit_digits(folder: Path, epochs: int, callbacks: list[Callback] | None = No
     return stage
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     pass
 
 
@@ -228,13 +228,13 @@ class _StopIn(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.current_epoch == self.epoch:
-            raise _Stopped
+            raise _StoppedError
 
 
 def test_a_stopped_run_ends_bit_for_bit_like_an_undisturbed_one_and_hands_on_the_teacher(tmp_path: Path) -> None:
     numbers = {"teacher_momentum": 0.8, "teacher_temperature_end": 0.07, "teacher_warmup_epochs": 3}
     whole = _fit_digits(tmp_path / "whole", 3, **numbers)
-    with pytest.raises(_Stopped):
+    with pytest.raises(_StoppedError):
         _fit_digits(tmp_path / "stopped", 3, [_StopIn(1)], **numbers)
     resumed = _fit_digits(tmp_path / "stopped", 3, **numbers)
     assert not _differing(_copy(whole), _copy(resumed))
@@ -258,8 +258,8 @@ def test_on_digits_the_loss_falls_and_the_teacher_does_not_collapse(tmp_path: Pa
 def test_dino_belongs_to_its_stage_and_nothing_else_does() -> None:
     with pytest.raises(ValueError, match="objective: DINO is trained by a stage of its own"):
         Pretrain(objective=partial(DINO, prototypes=4), **_settings())
+    term = {"objective": {"term": partial(DINO, prototypes=4), "weight": 1.0}}
     with pytest.raises(ValueError, match=r"regularizers\.objective\.term: DINO is trained by a stage of its own"):
-        term = {"objective": {"term": partial(DINO, prototypes=4), "weight": 1.0}}
         Regress(head=PointHead, regularizers=term, **_settings())
     with pytest.raises(ValueError, match="objective: this stage trains DINO alone, not RnCLoss"):
         Dino(objective=RnCLoss(), **_settings())

@@ -1,5 +1,7 @@
 """Image transforms. Each factory is one `_target_` in a data set's YAML."""
 
+from typing import Any
+
 from torch import Tensor, float32
 from torchvision.transforms import v2
 
@@ -50,7 +52,7 @@ def local_image(
     min_scale: float = 0.05,
     max_scale: float = 0.14,
     flip: float = 0.5,
-    **colour: float,
+    **colour: Any,
 ) -> AugmentedImage:
     """A small crop beside those of `augmented_image`, as in DINO.
 

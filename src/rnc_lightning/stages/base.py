@@ -86,13 +86,13 @@ class Stage(LightningModule):
 
     def encode(self, x: Tensor, encoder: nn.Module | None = None) -> Tensor:
         """Rows (N, ...) to features (N, F), as the settings say; by another encoder of the same build where given."""
-        encoder = self.encoder if encoder is None else encoder
+        used: Any = self.encoder if encoder is None else encoder
         if self._channels_last and x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         with failures_told() if self._compiled else nullcontext():
             if self._at_once is not None and self.training:
-                return encoded_in_chunks(encoder, x, self._at_once)
-            features: Tensor = encoder(x)
+                return encoded_in_chunks(used, x, self._at_once)
+            features: Tensor = used(x)
             return features
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
