@@ -25,6 +25,7 @@ from rnc_lightning.objectives.simclr import SimCLR
 from rnc_lightning.objectives.supcon import SupCon
 from rnc_lightning.objectives.supremix import SupReMix
 from rnc_lightning.regularizers.conr import ConR
+from rnc_lightning.regularizers.fds import FDS
 from rnc_lightning.regularizers.ordinal_entropy import OrdinalEntropy
 from rnc_lightning.regularizers.ranksim import RankSim
 from rnc_lightning.stages.gradient_cache import encoded_in_chunks
@@ -141,6 +142,16 @@ def head_step(name: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return distributed.mean_over_rows(mean.detach(), len(y))[0], gradient
 
 
+def calibration(x: Tensor, y: Tensor, batch: int) -> dict[str, Tensor]:
+    """FDS' statistics after two epochs over a process' samples, in batches."""
+    fds = FDS(5, TARGET, momentum=0.5)
+    for epoch in range(2):
+        for rows, labels in zip(x[:, 0].split(batch), y.split(batch), strict=True):
+            fds.collect(rows * (1 + epoch), labels)
+        fds.end_epoch()
+    return fds.state_dict()
+
+
 class InChunks(nn.Module):
     """An encoder with a gradient cache."""
 
@@ -190,13 +201,13 @@ def main(rank: int, world: int, rendezvous: str, result: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world)
     x, y = samples()
     found = {}
+    # Made once: a step leaves no trace in them, and processes take long to agree on a new one.
+    plain, in_chunks = DistributedDataParallel(encoder()), DistributedDataParallel(InChunks(encoder()))
     for division, sizes in DIVISIONS.items():
         mine = slice(sum(sizes[world][:rank]), sum(sizes[world][: rank + 1]))
         for name, make in OBJECTIVES.items():
             for precision, dtype in PRECISIONS.items():
-                module = DistributedDataParallel(encoder())
-                found[division, name, precision] = step(make(), module, x[mine], y[mine], dtype)
-            in_chunks = DistributedDataParallel(InChunks(encoder()))
+                found[division, name, precision] = step(make(), plain, x[mine], y[mine], dtype)
             found[division, name, "cached"] = step(make(), in_chunks, x[mine], y[mine], torch.float64)
         if min(sizes[world]):  # a regressor's process always has samples
             for name in HEADS:
@@ -207,7 +218,12 @@ def main(rank: int, world: int, rendezvous: str, result: str) -> None:
     mine = slice(sum(uneven[:rank]), sum(uneven[: rank + 1]))
     synced = step(RnCLoss(), DistributedDataParallel(InChunks(normed)), x[mine], y[mine], torch.float64)
     torch.save(
-        {"steps": found, "floor": floor, "synced": (*synced, normed[1].running_mean)},
+        {
+            "steps": found,
+            "floor": floor,
+            "synced": (*synced, normed[1].running_mean),
+            "calibration": calibration(x[mine], y[mine], batch=2),
+        },
         f"{result}.{rank}",
     )
     dist.destroy_process_group()

@@ -96,3 +96,11 @@ def test_the_floor_is_that_of_the_whole_batch(processes: list[dict[str, Any]]) -
     expected = gathering.RnCLoss().floor(y, gathering.VIEWS)
     for found in processes:
         torch.testing.assert_close(found["floor"], expected, rtol=1e-12, atol=0)
+
+
+def test_feature_calibration_takes_its_statistics_over_all_processes(processes: list[dict[str, Any]]) -> None:
+    expected = gathering.calibration(*gathering.samples(), batch=gathering.BATCH)
+    assert expected["used"].any()
+    for found in processes:
+        for name, tensor in expected.items():
+            torch.testing.assert_close(found["calibration"][name], tensor)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnc_lightning import distributed
+from rnc_lightning.numerics import widened
 from rnc_lightning.targets import TargetSpec
 
 
@@ -115,7 +116,7 @@ class DINOHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (N, F) to outputs (N, K), from -1 to 1."""
-        return self.last(F.normalize(_wide(self.layers(features)), dim=-1))  # type: ignore[no-any-return]
+        return self.last(F.normalize(widened(self.layers(features)), dim=-1))  # type: ignore[no-any-return]
 
 
 class Prototypes(nn.Module):
@@ -259,7 +260,7 @@ def _of_samples(student: Tensor, teacher: Tensor, centre: Tensor, student_t: flo
         )
     with torch.autocast(student.device.type, enabled=False):
         said = _distribution(teacher.detach(), centre, teacher_t)
-        learnt = torch.log_softmax(_wide(student) / student_t, dim=-1)
+        learnt = torch.log_softmax(widened(student) / student_t, dim=-1)
         everything = said.sum(dim=1)
         total = learnt.new_zeros(len(learnt))
         for s in range(crops):
@@ -270,7 +271,7 @@ def _of_samples(student: Tensor, teacher: Tensor, centre: Tensor, student_t: flo
 
 
 def _distribution(teacher: Tensor, centre: Tensor, temperature: float) -> Tensor:
-    teacher = _wide(teacher)
+    teacher = widened(teacher)
     return torch.softmax((teacher - centre.to(teacher)) / temperature, dim=-1)
 
 
@@ -279,10 +280,6 @@ def _mean_over_all(outputs: Tensor) -> Tensor:
     wide = outputs.double().sum(dim=(0, 1))
     total = distributed.summed(torch.cat([wide, wide.new_tensor([outputs.shape[0] * outputs.shape[1]])]))
     return total[:-1] / total[-1]
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
 
 
 def _check_temperature(name: str, value: float) -> None:
