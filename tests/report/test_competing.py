@@ -175,3 +175,14 @@ def test_on_other_data_the_values_on_agedb_stand_aside(write: Callable[..., Path
         (False, False), (False, False), (True, False), (False, False),
     ]  # fmt: skip
     assert any("published for AgeDB, which is other data" in note for note in report.notes)
+
+
+def test_methods_with_rates_of_their_own_are_compared(write: Callable[..., Path], runs: Path) -> None:
+    common = {"data.size": "16", "recipe.end_to_end.epochs": "20", "recipe.pretrain.epochs": "15"}
+    write("digits", "l1", 0, 6.0, words={**common, "recipe.end_to_end.lr": "0.1"})
+    write("digits", "l1", 0, 5.0, words={**common, "recipe.end_to_end.lr": "0.02"}, added=["ranksim"])
+    rates = {"recipe.pretrain.lr": "0.5", "recipe.linear_probe.lr": "0.02"}
+    write("digits", "simclr_l1", 0, 8.0, words={**common, **rates})
+    cells = _cells(_report(runs))
+    gains = {name: cell.gain.mean for (name, _), cell in cells.items() if cell.gain}
+    assert gains == {"ranksim": 1.0, "simclr_l1": -2.0}
