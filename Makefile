@@ -9,7 +9,7 @@ STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.mo
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-corruptions lint format benchmark \
-  study-digits study-losses study-imitations tune-losses check-ddp check-faults slurm-check clean
+  study-digits study-losses study-methods study-imitations tune-losses tune-methods check-ddp check-faults slurm-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,16 @@ study-losses: $(VENV)/.installed ## The study of experiments/regression_losses: 
 	  head=l1,mse,huber,dex,dldl_v2,or,corn scheme=linear_probe,end_to_end seed=0,1,2,3,4 \
 	  paths.output_dir=runs/regression_losses $(STUDY_QUIET)
 	$(BIN)/python -m rnc_lightning.report runs/regression_losses --out experiments/regression_losses/results
+
+METHODS_STUDY := OMP_NUM_THREADS=1 $(BIN)/python experiments/competing_methods/study.py
+
+study-methods: $(VENV)/.installed ## The study of experiments/competing_methods: 95 runs, an hour or two
+	$(METHODS_STUDY) run runs/competing_methods
+	$(BIN)/python -m rnc_lightning.report runs/competing_methods/five_seeds --out experiments/competing_methods/results
+	$(BIN)/python experiments/competing_methods/ranking.py experiments/competing_methods/results/report.csv
+
+tune-methods: $(VENV)/.installed ## The learning rates of that study, from a seed that it does not report: an hour or two
+	$(METHODS_STUDY) tune runs/competing_methods
 
 MADE := runs/made
 SEEDS ?= 0

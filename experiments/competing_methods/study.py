@@ -32,12 +32,16 @@ QUIET = [
 TWO_STAGES = ["simclr", "dino", "supcon", "rnc", "supremix"]
 ONE_STAGE = ["l1", "lds_fds", "l2cs_net", "lde", "ranksim", "ordinal_entropy", "conr", "balanced_mse"]
 # As many rates for each method; the scale of end-to-end rates is that of the loss.
-GRIDS = {"pretrain": [0.05, 0.15, 0.5], "linear_probe": [0.02, 0.1, 0.5], "fine_tune": [0.005, 0.02, 0.05]}
-END_TO_END = [0.02, 0.05, 0.1]
+GRIDS = {
+    "pretrain": [0.05, 0.15, 0.5, 1.5],
+    "linear_probe": [0.02, 0.1, 0.5],
+    "fine_tune": [0.001, 0.002, 0.005, 0.02, 0.05],
+}
+END_TO_END = [0.005, 0.01, 0.02, 0.05, 0.1]
 END_TO_END_OF = {
-    "l2cs_net": [0.0005, 0.002, 0.005],
-    "lde": [0.05, 0.2, 0.5],
-    "balanced_mse": [0.0001, 0.0003, 0.001],
+    "l2cs_net": [0.0001, 0.0002, 0.0005, 0.002, 0.005],
+    "lde": [0.05, 0.2, 0.5, 1.0, 2.0],
+    "balanced_mse": [0.00001, 0.00003, 0.0001, 0.0003, 0.001],
 }
 
 Rates = Mapping[str, Iterable[float]]

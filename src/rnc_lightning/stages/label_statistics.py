@@ -1,5 +1,6 @@
 """Statistics that a regressor's calibration takes at the end of each epoch, before validation."""
 
+from itertools import islice
 from typing import Any
 
 import torch
@@ -39,7 +40,8 @@ class LabelStatistics(Callback):
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(datamodule, RegressionDataModule)
         loader = datamodule.training_loader(derive_seed(self.seed, "label statistics"))
-        for batch in loader:
+        count = int(min(len(loader), trainer.num_training_batches))  # fewer where training itself is cut short
+        for batch in islice(loader, count):
             here = datamodule.on_after_batch_transfer(trainer.strategy.batch_to_device(batch))
             with torch.no_grad(), trainer.precision_plugin.forward_context():
                 features = module.training_features(here)
