@@ -25,10 +25,10 @@ def ranked(report: pd.DataFrame) -> pd.DataFrame:
 def markdown(table: pd.DataFrame) -> str:
     """The table, and Spearman's correlation of the two rankings."""
     lines = ["| method | digits: MAE (degrees) | rank | AgeDB, published (years) | rank |", "|---|---:|---:|---:|---:|"]
-    for row in table.itertuples():
-        lines.append(
-            f"| {row.label} | {row.mean:.2f} ± {row.sd:.2f} | {row.here:g} | {row.agedb:.2f} | {row.there:g} |"
-        )
+    lines += [
+        f"| {row.label} | {row.mean:.2f} ± {row.sd:.2f} | {row.here:g} | {row.agedb:.2f} | {row.there:g} |"
+        for row in table.itertuples()
+    ]
     rho = spearmanr(table["mean"], table.agedb).statistic
     return (
         "\n".join([*lines, "", f"Spearman's correlation of the two columns over {len(table)} methods: {rho:.2f}."])
