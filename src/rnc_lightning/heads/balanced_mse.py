@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rnc_lightning import distributed
-from rnc_lightning.heads.reduction import batch_mean
+from rnc_lightning.heads.reduction import batch_mean, check_shape
 from rnc_lightning.numerics import widened
 from rnc_lightning.targets import TargetSpec
 
@@ -85,8 +85,7 @@ class BalancedMSEHead(nn.Module):
         Raises:
             ValueError: Where the shapes differ, since they would broadcast in silence.
         """
-        if outputs.shape != target.shape:
-            raise ValueError(f"target {tuple(target.shape)} must have the shape of outputs {tuple(outputs.shape)}")
+        check_shape(outputs, target)
         outputs = widened(outputs)
         target = target.to(outputs.dtype)
         losses = balanced_mse(outputs, target, distributed.gathered(target), self.sigma.to(outputs.dtype))

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning.heads.reduction import batch_mean
+from rnc_lightning.heads.reduction import batch_mean, check_shape
 from rnc_lightning.numerics import widened
 from rnc_lightning.targets import TargetSpec
 
@@ -75,8 +75,7 @@ class PointHead(nn.Module):
         Raises:
             ValueError: Where the shapes differ, since they would broadcast in silence.
         """
-        if outputs.shape != target.shape:
-            raise ValueError(f"target {tuple(target.shape)} must have the shape of outputs {tuple(outputs.shape)}")
+        check_shape(outputs, target)
         outputs = widened(outputs)
         error = point_error(outputs, target.to(outputs.dtype), self.criterion, self.delta)
         return batch_mean(error.mean(dim=1), weight)

@@ -13,6 +13,16 @@ def check_rows(outputs: Tensor, target: Tensor) -> None:
         raise ValueError(f"target {tuple(target.shape)} must have as many rows as outputs {tuple(outputs.shape)}")
 
 
+def check_shape(outputs: Tensor, target: Tensor) -> None:
+    """Refuse a target of another shape, since it would broadcast in silence.
+
+    Raises:
+        ValueError: With both shapes.
+    """
+    if outputs.shape != target.shape:
+        raise ValueError(f"target {tuple(target.shape)} must have the shape of outputs {tuple(outputs.shape)}")
+
+
 def batch_mean(per_sample: Tensor, weight: Tensor | None) -> Tensor:
     """Mean over the batch of the samples' losses (B,), each times its weight (B,).
 
