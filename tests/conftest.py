@@ -32,6 +32,7 @@ TINY_DIGITS = (
     "callbacks.model_summary=null",
     "print_config=false",
 )
+UNSEEN = ("plots=false", "callbacks.diagnostics=null")  # what takes most of a tiny run's time and changes no result
 
 
 @pytest.fixture
@@ -47,7 +48,13 @@ def compose_config() -> Iterator[Callable[..., DictConfig]]:
 
 @pytest.fixture(scope="session")
 def tiny_digits() -> list[str]:
-    """Words that make digits small enough for a test."""
+    """Words that make digits small enough for a test, with nothing to look at."""
+    return [*TINY_DIGITS, *UNSEEN]
+
+
+@pytest.fixture(scope="session")
+def tiny_digits_shown() -> list[str]:
+    """The same with plots and diagnostics."""
     return list(TINY_DIGITS)
 
 
@@ -65,12 +72,6 @@ def imitated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return folder
 
     return make
-
-
-@pytest.fixture
-def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what takes most of a tiny run's time and is tested elsewhere."""
-    monkeypatch.setattr("rnc_lightning.execution.write_plots", lambda *_: [])
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,6 @@ def start(compose_config: Callable[..., DictConfig], monkeypatch: pytest.MonkeyP
     return go
 
 
-@pytest.mark.usefixtures("without_plots")
 @pytest.mark.parametrize(
     ("scheme", "counts"),
     [

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 PAGE = (Path(__file__).parents[2] / "docs" / "own_data.md").read_text(encoding="utf-8")
-WITHOUT_BARS = "trainer.enable_progress_bar=false callbacks.model_summary=null"
+WITHOUT_BARS = "trainer.enable_progress_bar=false callbacks.model_summary=null plots=false callbacks.diagnostics=null"
 
 
 def _section(title: str) -> str:

@@ -16,7 +16,6 @@ from rnc_lightning.errors import UserError
 from rnc_lightning.shared_encoder import encoder_shape, shape_hash
 from rnc_lightning.train import run
 
-pytestmark = pytest.mark.usefixtures("without_plots")
 SHORT = [f"recipe.{scheme}.epochs=2" for scheme in ("pretrain", "linear_probe", "fine_tune", "regularization")]
 PLAIN_ENCODER = [
     "encoder._target_=plain_encoder.PlainEncoder", "~encoder.in_channels", "~encoder.width", "~encoder.stages",

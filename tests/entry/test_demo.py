@@ -6,9 +6,9 @@ from rnc_lightning.demo import demo
 
 
 def test_the_demo_prints_one_table_draws_the_maps_and_reuses_what_exists(
-    tiny_digits: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_digits_shown: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [word for word in tiny_digits if not word.startswith("print_config")]
+    words = [word for word in tiny_digits_shown if not word.startswith("print_config")]
     words += ["recipe.pretrain.epochs=1", "recipe.linear_probe.epochs=1", "recipe.end_to_end.epochs=2"]
     demo(tmp_path / "runs", words)
     printed = capsys.readouterr().out

@@ -43,7 +43,7 @@ class Strikes(Callback):
 
 
 @pytest.fixture
-def start(compose_config: Callable[..., DictConfig], tiny_digits: list[str], without_plots: None) -> Start:
+def start(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> Start:
     """Gives the same command in a place of its own, and returns the run's result."""
 
     def go(place: str, *words: str) -> dict[str, Any]:

@@ -32,9 +32,9 @@ SHORT = [
     "trainer.enable_progress_bar=false",
     "callbacks.model_summary=null",
     "print_config=false",
+    "plots=false",
 ]
 Start = Callable[..., dict[str, Any]]
-pytestmark = pytest.mark.usefixtures("without_plots")
 
 
 @pytest.fixture

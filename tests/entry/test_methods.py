@@ -41,9 +41,7 @@ GAZE = ["data=mpiifacegaze", "encoder=small_resnet"]
 
 
 @pytest.fixture
-def train(
-    compose_config: Callable[..., DictConfig], tiny_digits: list[str], without_plots: None
-) -> Callable[..., dict[str, Any]]:
+def train(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> Callable[..., dict[str, Any]]:
     def train(*words: str) -> dict[str, Any]:
         given = ["data=digits", *words, *tiny_digits]
         run(compose_config(*given, "paths.run_dir=run", "paths.encoder_dir=null"), given)

@@ -26,10 +26,21 @@ SHORT = ["recipe.pretrain.epochs=2", "recipe.linear_probe.epochs=2", "recipe.fin
 @pytest.fixture
 def start(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> Callable[..., dict[str, Any]]:
     """Runs digits_rnc in this process; returns its result.json."""
+    return _starter(compose_config, tiny_digits)
 
+
+@pytest.fixture
+def start_shown(
+    compose_config: Callable[..., DictConfig], tiny_digits_shown: list[str]
+) -> Callable[..., dict[str, Any]]:
+    """The same with plots and diagnostics."""
+    return _starter(compose_config, tiny_digits_shown)
+
+
+def _starter(compose_config: Callable[..., DictConfig], sizes: list[str]) -> Callable[..., dict[str, Any]]:
     def go(place: str, *words: str) -> dict[str, Any]:
         words = ("+experiment=digits_rnc", *words)
-        run(compose_config(*tiny_digits, *SHORT, f"paths.run_dir={place}", *words), words)
+        run(compose_config(*sizes, *SHORT, f"paths.run_dir={place}", *words), words)
         found: dict[str, Any] = json.loads((Path(place) / "result.json").read_text())
         return found
 
@@ -68,13 +79,15 @@ def test_sharing_changes_no_number(start: Callable[..., dict[str, Any]]) -> None
     assert shared["test"] == alone["test"]
 
 
-def test_diagnostics_come_with_the_encoder_where_they_were_made(start: Callable[..., dict[str, Any]]) -> None:
+def test_diagnostics_come_with_the_encoder_where_they_were_made(
+    start: Callable[..., dict[str, Any]], start_shown: Callable[..., dict[str, Any]]
+) -> None:
     made = "stages/pretrain/diagnostics.csv"
-    start("first", "head=l1")
-    assert start("second", "head=mse", "callbacks.diagnostics=null")["stages"]["pretrain"]["reused"]
+    start_shown("first", "head=l1")
+    assert start("second", "head=mse")["stages"]["pretrain"]["reused"]
     assert Path("second", made).read_text() == Path("first", made).read_text()
-    start("without", "seed=1", "head=l1", "callbacks.diagnostics=null")
-    assert start("none", "seed=1", "head=mse")["stages"]["pretrain"]["reused"]
+    start("without", "seed=1", "head=l1")
+    assert start_shown("none", "seed=1", "head=mse")["stages"]["pretrain"]["reused"]
     assert not Path("none", made).exists()
 
 

@@ -34,8 +34,11 @@ def start(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> 
     return go
 
 
-def test_a_run_leaves_everything_behind(start: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    metrics = start("+experiment=digits_rnc", "seed=3")
+def test_a_run_leaves_everything_behind(
+    compose_config: Callable[..., DictConfig], tiny_digits_shown: list[str], tmp_path: Path
+) -> None:
+    words = ["+experiment=digits_rnc", "seed=3"]
+    metrics = run(compose_config(*tiny_digits_shown, *SHORT, "paths.run_dir=run", *words), words)
     place = tmp_path / "run"
     result = json.loads((place / "result.json").read_text())
     wanted = {

@@ -22,7 +22,7 @@ ENDING = "test/mae"
 
 
 @pytest.fixture(scope="module")
-def sweep(tiny_digits: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def sweep(tiny_digits_shown: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """The run directories of two runs in one process; the second one uses the first one's encoder."""
     place = tmp_path_factory.mktemp("sweep")
     with pytest.MonkeyPatch.context() as patch:
@@ -31,7 +31,7 @@ def sweep(tiny_digits: list[str], tmp_path_factory: pytest.TempPathFactory) -> I
         for head in ("l1", "mse"):
             words = ["+experiment=digits_rnc", f"head={head}", "seed=3"]
             more = ["logger=[wandb,tensorboard]", "logger.wandb.log_encoder=true", f"paths.run_dir={place / head}"]
-            run(composed([*words, *more, f"paths.output_dir={place}", *SHORT, *tiny_digits]), words)
+            run(composed([*words, *more, f"paths.output_dir={place}", *SHORT, *tiny_digits_shown]), words)
         yield {head: place / head for head in ("l1", "mse")}
 
 
@@ -122,7 +122,6 @@ def start(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> 
     return lambda: run(compose_config(*words), words)
 
 
-@pytest.mark.usefixtures("without_plots")
 def test_failed_stopped_and_finished_are_one_run(
     start: Callable[..., Any],
     tmp_path: Path,
@@ -148,7 +147,6 @@ def test_failed_stopped_and_finished_are_one_run(
     assert said[-1].endswith(f"wandb sync {' '.join(folders)}")
 
 
-@pytest.mark.usefixtures("without_plots")
 def test_what_wandb_raises_is_one_warning(
     start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,7 +159,6 @@ def test_what_wandb_raises_is_one_warning(
     assert len([message for message in warned if "W&B" in message]) == 3  # metrics, results, predictions
 
 
-@pytest.mark.usefixtures("without_plots")
 def test_a_sweep_hears_of_a_run_that_was_finished_before(
     start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,7 +78,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wandb.teardown()
 
 
-@pytest.mark.usefixtures("unreachable", "without_plots")
+@pytest.mark.usefixtures("unreachable")
 def test_without_a_server_it_goes_on_offline(
     compose_config: Callable[..., DictConfig],
     tiny_digits: list[str],

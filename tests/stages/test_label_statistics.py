@@ -33,9 +33,7 @@ class _StopAfter(Callback):
 
 
 @pytest.fixture
-def train(
-    compose_config: Callable[..., DictConfig], tiny_digits: list[str], without_plots: None
-) -> Callable[..., dict[str, Any]]:
+def train(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> Callable[..., dict[str, Any]]:
     def train(folder: str, *words: str) -> dict[str, Any]:
         given = [
             "data=digits",
