@@ -90,7 +90,7 @@ METHODS_STUDY := OMP_NUM_THREADS=1 $(BIN)/python experiments/competing_methods/s
 study-methods: $(VENV)/.installed ## The study of experiments/competing_methods: 95 runs, an hour or two
 	$(METHODS_STUDY) run runs/competing_methods
 	$(BIN)/python -m rnc_lightning.report runs/competing_methods/five_seeds --out experiments/competing_methods/results
-	$(BIN)/python experiments/competing_methods/ranking.py experiments/competing_methods/results/report.csv
+	$(BIN)/python experiments/competing_methods/summary.py runs/competing_methods/five_seeds experiments/competing_methods/results
 
 tune-methods: $(VENV)/.installed ## The learning rates of that study, from a seed that it does not report: an hour or two
 	$(METHODS_STUDY) tune runs/competing_methods
