@@ -45,6 +45,7 @@ def _results(*runs: str) -> list[dict]:
     return [json.loads(Path("runs", run, "result.json").read_text()) for run in runs]
 
 
+@pytest.mark.slow
 def test_images() -> None:
     printed = _run(_section("Worked example: images"))
     assert "every sample can be used" in printed

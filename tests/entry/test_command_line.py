@@ -97,7 +97,7 @@ def test_a_process_of_its_own_says_the_same_and_ends_with_1(words: list[str]) ->
 def test_help_says_how_and_lists_the_choices() -> None:
     called = _call("--help")
     assert called.returncode == 0
-    for word in ("+experiment=digits_rnc", "agedb", "method: l1, rnc", "--cfg job"):
+    for word in ("+experiment=digits_rnc", "agedb", "method: balanced_mse, conr", "--cfg job"):
         assert word in called.stdout
 
 

@@ -65,7 +65,7 @@ def test_a_gradient_cache_ends_with_the_same_numbers(start: Start, scheme: str) 
 @pytest.mark.parametrize(
     ("scheme", "backend"),
     [
-        ("linear_probe", "aot_eager"),
+        pytest.param("linear_probe", "aot_eager", marks=pytest.mark.slow),
         pytest.param("fine_tune", "aot_eager", marks=pytest.mark.slow),
         pytest.param("fine_tune", "inductor", marks=pytest.mark.slow),
     ],

@@ -39,10 +39,10 @@ def _dataset(experiment: str) -> str:
 
 
 def _as_marked(experiment: str) -> Any:
-    """RnC and L1 are tried on every data set every time, the other methods on one each."""
+    """RnC is tried on every data set every time, the other methods on one each."""
     dataset = _dataset(experiment)
     method = experiment.removeprefix(f"{dataset}_")
-    quick = dataset in ("agedb", "digits") or method in ("rnc", "l1", "l2cs_net", "lde")
+    quick = dataset in ("agedb", "digits") or method in ("rnc", "l2cs_net", "lde")
     return experiment if quick else pytest.param(experiment, marks=pytest.mark.slow)
 
 

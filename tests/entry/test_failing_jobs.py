@@ -9,6 +9,7 @@ from sweeps import records, results, sweep
 from rnc_lightning.sweep_record import JobRecord, concluded, read_records
 
 
+@pytest.mark.slow
 def test_one_failing_job_stops_no_other_and_is_listed_with_its_log(tiny_digits: list[str], tmp_path: Path) -> None:
     words = ["+experiment=digits_l1", *tiny_digits, "head=huber", "seed=0,1", "head.delta=1,0"]
     ended = sweep(tmp_path / "runs", *words)

@@ -44,6 +44,7 @@ def test_all_processes_train_the_same_trial_and_the_same_command_reads_it(
     assert len(results(place)) == 3
 
 
+@pytest.mark.slow
 def test_a_failing_trial_ends_no_search_and_is_listed(tiny_digits: list[str], tmp_path: Path) -> None:
     words = ["+experiment=digits_l1", *tiny_digits, "+search=seeded", "hydra.sweeper.n_trials=4"]
     ended = sweep(tmp_path / "runs", *words, "head=huber", "head.delta=choice(0,1)")

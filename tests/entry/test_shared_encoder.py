@@ -208,6 +208,7 @@ def _command(head: str, tiny_digits: list[str], folder: Path) -> list[str]:
             f"paths.output_dir={folder}"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_second_process_waits_for_the_first_and_takes_over_when_it_is_killed(
     tiny_digits: list[str], tmp_path: Path
 ) -> None:

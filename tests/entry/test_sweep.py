@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 HEADS = ("l1", "or", "corn")
 WORDS = ["recipe.pretrain.epochs=2", "recipe.linear_probe.epochs=2", "recipe.end_to_end.epochs=2"]
@@ -31,6 +32,7 @@ def _table(place: Path) -> pd.DataFrame:
     return pd.read_csv(place / "report/report.csv")
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_given_again_runs_what_is_missing_and_ends_with_the_same_table(
     tiny_digits: list[str], tmp_path: Path
 ) -> None:

@@ -161,7 +161,7 @@ def _kill_in(stage: str, words: list[str], place: Path) -> None:
 def test_a_run_killed_in_either_stage_ends_bit_for_bit_like_an_undisturbed_one(
     tiny_digits: list[str], tmp_path: Path
 ) -> None:
-    epochs = ["recipe.pretrain.epochs=40", "recipe.linear_probe.epochs=150"]
+    epochs = ["recipe.pretrain.epochs=20", "recipe.linear_probe.epochs=60"]
     words = ["+experiment=digits_rnc", *tiny_digits, *epochs]
     _kill_in("pretrain", words, tmp_path / "killed")
     _kill_in("regress", words, tmp_path / "killed")
