@@ -76,7 +76,7 @@ def _module(kind: type[Stage] = Pretrain, **more: Any) -> Stage:
         optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9),
         schedule=partial(CosinePerEpoch, decay_rate=0.1),
         epochs=EPOCHS,
-        **({"objective": RnCLoss()} if kind is Pretrain else {"head": PointHead}),
+        **({"objective": RnCLoss()} if issubclass(kind, Pretrain) else {"head": PointHead}),
         **more,
     )
 
@@ -202,13 +202,22 @@ def test_modes_generators_and_statistics_are_put_back(tmp_path: Path) -> None:
     assert len(_table(tmp_path)) == EPOCHS
 
 
-def test_another_encoder_may_be_the_one_that_counts(tmp_path: Path) -> None:
-    module = _module()
-    module.exported_encoder = SmallResNet(1, 4, 2)
-    with torch.no_grad():
-        for part in module.exported_encoder.parameters():
+class _Taught(Pretrain):
+    """Hands on another encoder than the one that is trained: one whose weights are all 0."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.teacher = SmallResNet(1, 4, 2).requires_grad_(False)
+        for part in self.teacher.parameters():
             part.zero_()
-    module.exported_encoder.requires_grad_(False)
+
+    @property
+    def exported_encoder(self) -> nn.Module:
+        return self.teacher
+
+
+def test_the_encoder_that_is_handed_on_is_the_one_that_counts(tmp_path: Path) -> None:
+    module = _module(_Taught)
     _fit(tmp_path, StageOneDiagnostics(every_n_epochs=EPOCHS, max_samples=8), module=module)
     assert _table(tmp_path)["diagnostics/effective_rank"].tolist() == [0]
 

@@ -87,7 +87,7 @@ class StageOneDiagnostics(Callback):
         assert isinstance(pl_module, Stage)
         assert isinstance(datamodule, RegressionDataModule)
         began = time.perf_counter()
-        encoder: nn.Module = getattr(pl_module, "exported_encoder", None) or pl_module.encoder
+        encoder = pl_module.exported_encoder
         with _undisturbed(encoder, datamodule.seed), trainer.precision_plugin.forward_context():
             if self._samples is None:
                 self._samples = _Samples(datamodule, self.max_samples)
