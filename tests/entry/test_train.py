@@ -158,6 +158,7 @@ def _kill_in(stage: str, words: list[str], place: Path) -> None:
     assert not (place / "stages" / stage / "stage.json").exists(), "the kill came too late to show anything"
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_either_stage_ends_bit_for_bit_like_an_undisturbed_one(
     tiny_digits: list[str], tmp_path: Path
 ) -> None:
