@@ -37,13 +37,19 @@ COMBINED = {
     "supcon as a term": (["method=supcon", "scheme=regularization"], []),
     "weights on a frozen encoder": (["method=rnc", "head=mse", "weighting=lds", "calibration=fds"], ["lds", "fds"]),
 }
+# Where the rates of the whole data set are too high for a third of it in batches half as large.
+GENTLER = {
+    "dino": ["recipe.pretrain.lr=0.2"],
+    "supcon": ["recipe.pretrain.lr=0.1"],
+    "balanced_mse": ["recipe.end_to_end.lr=0.001", "head.sigma_lr=null"],  # a scale that grows raises the loss
+}
 GAZE = ["data=mpiifacegaze", "encoder=small_resnet"]
 
 
 @pytest.fixture
 def train(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> Callable[..., dict[str, Any]]:
     def train(*words: str) -> dict[str, Any]:
-        given = ["data=digits", *words, *tiny_digits]
+        given = ["data=digits", *tiny_digits, *words]
         run(compose_config(*given, "paths.run_dir=run", "paths.encoder_dir=null"), given)
         return json.loads(Path("run/result.json").read_text())
 
@@ -125,10 +131,12 @@ def test_the_encoder_of_an_objective_with_classes_depends_on_the_bins(
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_learns(train: Callable[..., dict[str, Any]], method: str) -> None:
     """Its loss falls, and the validation error improves and beats the constant predictor by far."""
-    epochs = [f"recipe.{stage}.epochs=8" for stage in ("pretrain", "linear_probe", "end_to_end")]
-    result = train(f"method={method}", "data.digits=[1,3,7]", "encoder.width=8", *epochs)
+    epochs = [f"recipe.{stage}.epochs=15" for stage in ("pretrain", "linear_probe", "end_to_end")]
+    words = ["data.digits=[1,3,7]", "encoder.width=8", *epochs, *GENTLER.get(method, [])]
+    result = train(f"method={method}", *words)
     for stage in result["stages"]:
         history = pd.read_csv(f"run/stages/{stage}/metrics.csv")
-        assert history["train/loss"].iloc[-1] < history["train/loss"].iloc[0]
+        first = 1 if method == "dino" and stage == "pretrain" else 0  # in DINO's first epoch the prototypes stand still
+        assert history["train/loss"].iloc[-1] < history["train/loss"].iloc[first]
     assert history["val/mae"].min() < history["val/mae"].iloc[0]
     assert result["test"]["mae"] < 0.6 * result["constant"]["mae"]
