@@ -1,5 +1,6 @@
 """Tables of signals, written here with what people have in them."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from edfio import Edf, EdfSignal
 
+from rnc_lightning.data.recording_store import Recording, RecordingStore
 from rnc_lightning.data.signal_transforms import centred_crop, random_crop
 from rnc_lightning.data.signals import SignalsDataModule
 from rnc_lightning.errors import UserError
@@ -273,3 +275,23 @@ def test_the_configuration_builds_it(tmp_path: Path, compose_config: Any) -> Non
     assert sorted(_by_name(module)) == sorted(names)
     assert list(module.target_names) == ["age"]
     assert instantiate(cfg.encoder).stem[0].in_channels == 2
+
+
+def test_a_recording_that_fails_beside_others_is_tried_once_more_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _table(tmp_path)
+    compute = RecordingStore._compute
+    tried: Counter[str] = Counter()
+
+    def failing(store: RecordingStore, recording: Recording) -> np.ndarray:
+        tried[recording.path.name] += 1
+        if recording.path.name == "3.npy" and tried["3.npy"] == 1:
+            raise ValueError("out of luck")
+        return compute(store, recording)
+
+    monkeypatch.setattr(RecordingStore, "_compute", failing)
+    _read(tmp_path)
+    assert tried["3.npy"] == 2
+    assert {count for name, count in tried.items() if name != "3.npy"} == {1}
+    assert any("3.npy: out of luck; the second try went well" in message for message in caplog.messages)

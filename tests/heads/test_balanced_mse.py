@@ -63,8 +63,8 @@ def test_loss_and_gradients_are_the_slow_ones(target: TargetSpec) -> None:
 def test_weights_scale_samples_and_far_predictions_are_finite() -> None:
     module = head()
     outputs, labels = torch.randn(3, 1, requires_grad=True), torch.tensor([[1.0], [2.0], [2.0]])
-    each = module.loss(outputs, labels, torch.tensor([0.0, 3.0, 0.0]))
-    _, gradient = each, torch.autograd.grad(each, outputs)[0]
+    loss = module.loss(outputs, labels, torch.tensor([0.0, 3.0, 0.0]))
+    (gradient,) = torch.autograd.grad(loss, outputs)
     assert gradient[0] == gradient[2] == 0
     assert gradient[1] != 0
     far = (1e6 * torch.randn(4, 1)).requires_grad_()
