@@ -109,7 +109,7 @@ study-imitations: $(VENV)/.installed ## The study of experiments/imitations: mad
 	    || exit 1; \
 	done
 	$(IMITATED) data=agedb method=rnc,l1 $(SMALL_IMAGES)
-	$(IMITATED) data=imdb_wiki method=rnc,l1 $(SMALL_IMAGES) data.train_size=2000
+	$(IMITATED) data=imdb_wiki method=rnc,l1 $(SMALL_IMAGES) data.subset.size=2000
 	$(IMITATED) data=tuab method=rnc,l1 $(SMALL_SIGNALS)
 	$(IMITATED) data=mpiifacegaze method=rnc,l1 $(SMALL_IMAGES)
 	$(IMITATED) data=skyfinder method=rnc,l1 $(SMALL_IMAGES)

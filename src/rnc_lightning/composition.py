@@ -32,10 +32,10 @@ if TYPE_CHECKING:  # heavy, and not needed before the configuration has been loo
 log = logging.getLogger(__name__)
 
 ROOT_KEYS = {
-    "calibration", "calibration_name", "callbacks", "compute", "data", "dataset", "encoder", "head", "head_name",
-    "input", "logger", "method", "objective", "objective_name", "optimized_metric", "paths", "plots", "print_config",
-    "recipe", "regularizers", "scheme", "seed", "stage_one", "stages", "target", "trainer", "weighting",
-    "weighting_name",
+    "calibration", "calibration_name", "callbacks", "compute", "data", "dataset", "encoder", "encoder_from", "head",
+    "head_name", "input", "logger", "method", "objective", "objective_name", "optimized_metric", "paths", "plots",
+    "print_config", "recipe", "regularizers", "scheme", "seed", "stage_one", "stages", "target", "trainer",
+    "weighting", "weighting_name",
 }  # fmt: skip
 STAGE_KEYS = {
     "module", "epochs", "batch_size", "views", "local_views", "drop_last", "augment", "checkpoint", "monitor",

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from lightning import Trainer
+from torch import Tensor
 
 from rnc_lightning.data.datamodule import RegressionDataModule
 from rnc_lightning.files import write_text, write_whole
+from rnc_lightning.metrics import regression_metrics
 from rnc_lightning.results import finite
 from rnc_lightning.stages import Predictions, Regress
 from rnc_lightning.targets import TargetSpec
@@ -23,6 +25,30 @@ def evaluate_regressor(
     metrics = {name.removeprefix("test/"): value for name, value in logged.items()}
     order = [name for name in _ORDER if name in metrics] + sorted(set(metrics) - set(_ORDER))
     return finite({name: metrics[name] for name in order}), module.predictions()
+
+
+def metrics_where(predictions: Predictions, chosen: Tensor, target: TargetSpec) -> dict[str, float | None]:
+    """Metrics over some of the predictions, (N,) bool, and their `count`; no metrics where it is none."""
+    count = int(chosen.sum())
+    if not count:
+        return {"count": 0}
+    metrics = regression_metrics(len(target), target.angular_unit)
+    metrics.update(predictions.prediction[chosen], predictions.target[chosen])
+    found = finite({name: float(value) for name, value in metrics.compute().items()})
+    return {"count": count, **{name: found[name] for name in _ORDER if name in found}}
+
+
+def seen_and_unseen(
+    predictions: Predictions, datamodule: RegressionDataModule, target: TargetSpec
+) -> dict[str, dict[str, float | None]]:
+    """Test metrics where the label lies in a range that training saw, and where it does not; empty without such."""
+    if not datamodule.subset.unseen:
+        return {}
+    unseen = datamodule.subset.is_unseen(predictions.target)
+    return {
+        "seen": metrics_where(predictions, ~unseen, target),
+        "unseen": metrics_where(predictions, unseen, target),
+    }
 
 
 def write_predictions(

@@ -15,11 +15,12 @@ from rnc_lightning.composition import Parts
 from rnc_lightning.data.datamodule import RegressionDataModule
 from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.errors import UserError
-from rnc_lightning.evaluation import evaluate_regressor, write_plots, write_predictions
+from rnc_lightning.evaluation import evaluate_regressor, seen_and_unseen, write_plots, write_predictions
 from rnc_lightning.results import constant_predictor, finite, git_revision, machine, versions
 from rnc_lightning.run_directory import RunDirectory
 from rnc_lightning.seeding import derive_seed
 from rnc_lightning.shared_encoder import SharedEncoders, encoder_shape
+from rnc_lightning.source_encoder import encoder_file
 from rnc_lightning.stages import Regress, Stage
 from rnc_lightning.stages.checkpoints import is_sound
 from rnc_lightning.stages.fit import StageSummary, check_local_views, fit_stage, load_weights
@@ -55,6 +56,7 @@ def execute(
         directory.begin(config, identity)
         directory.check_data(datamodule.fingerprint)
         datamodule.write_division(directory.path / "split.csv")
+        datamodule.write_subset(directory.path / "subset.csv")
     distributed.wait_for_all()
     origin = {
         "run": name,
@@ -81,7 +83,7 @@ def execute(
         )
 
     encoder_dir = config["paths"].get("encoder_dir")
-    before: Path | None = None
+    before = encoder_file(config["encoder_from"]) if config.get("encoder_from") else None
     for stage, module in modules.items():
         place = directory.stage(stage)
         if _finished(module, place):
@@ -92,7 +94,7 @@ def execute(
             shared.obtain(shape, name, module.exported_encoder, place, partial(fit, stage))
         else:
             if before is not None:
-                load_encoder(module.encoder, before)
+                _take_encoder(module, before)
             fit(stage, place)
         before = place / "encoder.safetensors"
 
@@ -108,6 +110,13 @@ def execute(
     reused = [stage for stage, summary in result["stages"].items() if summary.get("reused")]
     loggers.report(stage_loggers[last], result, reused)
     return result
+
+
+def _take_encoder(module: Stage, file: Path) -> None:
+    try:
+        load_encoder(module.encoder, file)
+    except ValueError as error:
+        raise UserError(f"{error}; encoder=... and input.channels=... must be those that it was trained with") from None
 
 
 def report_again(parts: Parts, config: dict[str, Any], directory: RunDirectory, name: str) -> None:
@@ -156,6 +165,7 @@ def _finish(
     return {
         "units": target.units,
         "test": test,
+        **({"targets": parts} if (parts := seen_and_unseen(predictions, datamodule, target)) else {}),
         "constant": finite(constant_predictor(splits["train"].labels, splits["test"].labels, target)),
         "stages": {stage: _stage_report(modules[stage], directory.stage(stage), name) for stage in modules},
         "counts": datamodule.counts,

@@ -92,11 +92,15 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
     table.add_column("metric")
     table.add_column("this run", justify="right")
     table.add_column("constant predictor", justify="right")
+    parts = result.get("targets", {})
+    for part, metrics in parts.items():
+        table.add_column(f"{part} targets ({metrics['count']})", justify="right")
     unit = ", ".join(unit for unit in result["units"] if unit)
     for name, value in result["test"].items():
         constant = result["constant"].get(name)
         label = f"{name} ({unit})" if unit and name in ("mae", "rmse", "gmean") else name
-        table.add_row(label, *("-" if number is None else f"{number:.3f}" for number in (value, constant)))
+        numbers = (value, constant, *(metrics.get(name) for metrics in parts.values()))
+        table.add_row(label, *("-" if number is None else f"{number:.3f}" for number in numbers))
     console.print(table)
     for name, stage in result["stages"].items():
         console.print(

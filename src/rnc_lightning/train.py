@@ -25,6 +25,7 @@ from rnc_lightning.composition import Parts, check_keys, config_directory, plain
 from rnc_lightning.errors import UserError, machine_troubles_told
 from rnc_lightning.locks import claimed
 from rnc_lightning.run_directory import RunDirectory, setting_hash
+from rnc_lightning.source_encoder import setting_from, source_of
 from rnc_lightning.stopping import Terminated, sigterm_raises
 from rnc_lightning.sweep import ending, whole
 
@@ -219,7 +220,10 @@ def _identity(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any
     named = {key: config.get(source) for key, source in keys.items()}
     added = [config.get("weighting_name"), config.get("calibration_name"), *config["regularizers"]]
     named["with"] = [name for name in added if name and name != "objective"]  # that one is the scheme's
-    return {"experiment": experiment, "overrides": kept, **named, "setting": setting_hash(config)}
+    source = source_of(config)
+    from_ = {} if source is None else {"encoder_from": source}
+    setting = setting_from(setting_hash(config), source)
+    return {"experiment": experiment, "overrides": kept, **named, "setting": setting, **from_}
 
 
 def _print_config(config: dict[str, Any], console: Console) -> None:

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import torch
 from rich.progress import track
 
 from rnc_lightning.data.problems import Problems
-from rnc_lightning.data.splits import Split
+from rnc_lightning.data.splits import Split, subset_of
 from rnc_lightning.files import write_text
 
 
@@ -54,14 +54,7 @@ def readable(split: Split, problems: Problems, cache_dir: Path | None, what: str
         problems.add("unreadable file", where, detail)
     if not bad:
         return split
-    kept = [i for i in range(len(split)) if i not in bad]
-    return replace(
-        split,
-        inputs=split.inputs.take(kept),
-        targets=split.targets[kept],
-        names=[split.names[i] for i in kept],
-        groups=None if split.groups is None else replace(split.groups, index=split.groups.index[kept]),
-    )
+    return subset_of(split, torch.tensor([i for i in range(len(split)) if i not in bad], dtype=torch.int64))
 
 
 def _memory(inputs: CheckedFiles, cache_dir: Path) -> Path:

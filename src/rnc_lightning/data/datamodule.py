@@ -21,6 +21,7 @@ from rnc_lightning.data.problems import OnBad, Problems
 from rnc_lightning.data.published import Published
 from rnc_lightning.data.sampling import SeededBatches, SeededSampler
 from rnc_lightning.data.splits import Split, SplitName, fingerprint
+from rnc_lightning.data.training_subset import TrainingSubset, write_subset
 from rnc_lightning.data.views import Transform, ViewsDataset
 from rnc_lightning.errors import UserError
 
@@ -53,6 +54,7 @@ class RegressionDataModule(LightningDataModule):
         cache_side: Shorter side to which the cache scales larger images down; null keeps every pixel.
         colour_on_device: Whether batches of images come as bytes, and their colours are changed where the model is;
             null: where that is a GPU.
+        subset: Which training samples are used; None: all.
 
     Raises:
         ValueError: For a batch size below 1, a negative number of workers, other `on_bad`, cache without a place.
@@ -78,6 +80,7 @@ class RegressionDataModule(LightningDataModule):
         cache: bool = False,
         cache_side: int | None = None,
         colour_on_device: bool | None = None,
+        subset: TrainingSubset | None = None,
     ) -> None:
         super().__init__()
         _positive("eval_batch_size", eval_batch_size)
@@ -101,9 +104,11 @@ class RegressionDataModule(LightningDataModule):
         self.cache = cache
         self.cache_side = cache_side
         self.colour_on_device = colour_on_device
+        self.subset = subset or TrainingSubset()
         self.splits: dict[SplitName, Split] = {}
         self.drawn: dict[SplitName, list[str]] = {}  # names by part, before files were opened
         self.skipped: dict[str, int] = {}
+        self._whole: dict[SplitName, Split] = {}  # before the subset was taken, where there is one
         self.for_stage(seed=0, batch_size=batch_size)
 
     @abstractmethod
@@ -213,6 +218,8 @@ class RegressionDataModule(LightningDataModule):
                 f"{error}. Found before: {problems.samples} that cannot be used:", problems.lines
             ) from error
         self.drawn = {part: list(_group_names(split)) for part, split in splits.items()}
+        if not self.subset.takes_all:
+            self._whole, splits = splits, self.subset.of(splits)
         if self.check_files:
             splits = {
                 part: readable(split, problems, self.cache_dir, f"files of {self.title}")
@@ -251,6 +258,11 @@ class RegressionDataModule(LightningDataModule):
         """
         if self.division is not None:
             write_division(path, self.drawn)
+
+    def write_subset(self, path: Path) -> None:
+        """Write as `subset.csv` which samples training and validation use, where not all of them do."""
+        if self._whole:
+            write_subset(path, self._whole, self.splits)
 
     @property
     def counts(self) -> dict[str, int]:

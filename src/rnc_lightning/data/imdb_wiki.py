@@ -1,4 +1,4 @@
-"""IMDB-WIKI in its official layout, on the split of IMDB-WIKI-DIR, with seeded subsamples of the training set.
+"""IMDB-WIKI in its official layout, on the split of IMDB-WIKI-DIR.
 
 <root>/imdb_wiki.csv                    columns age, path, split (train, val, test)
 <root>/imdb_crop/<2 digits>/*.jpg
@@ -8,17 +8,13 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from rnc_lightning.data.age_table import read_age_table
 from rnc_lightning.data.datamodule import RegressionDataModule
-from rnc_lightning.data.division import write_division
 from rnc_lightning.data.problems import Problems
 from rnc_lightning.data.published import Published
 from rnc_lightning.data.splits import Split, SplitName
 from rnc_lightning.data.tables import is_file
 from rnc_lightning.errors import UserError
-from rnc_lightning.seeding import derive_seed
 
 _HOW_TO_GET = (
     "IMDB-WIKI: get imdb_crop.tar and wiki_crop.tar (https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki), unpack "
@@ -35,13 +31,7 @@ class IMDBWikiDataModule(RegressionDataModule):
     Args:
         root: Folder with `imdb_wiki.csv`, `imdb_crop/` and `wiki_crop/`.
         csv: Name of the table within `root`.
-        train_size: Training images taken, drawn with `subsample_seed`; None takes all. Validation and test stay
-            whole. Larger sizes of the same seed contain the smaller ones.
-        subsample_seed: Seed of the draw, which depends on it and on the table's training paths alone.
         **loading: Arguments of `RegressionDataModule`.
-
-    Raises:
-        ValueError: For a train_size below 1.
     """
 
     published: ClassVar[Published] = Published(
@@ -50,49 +40,19 @@ class IMDBWikiDataModule(RegressionDataModule):
         high=186,
         same_split=True,
         note="The counts are of the whole set. The paper trains on subsamples of 2,000 to 32,000, whose lists are "
-        "not public: ours are drawn with a seed.",
+        "not public: ours are drawn with a seed (data.subset.size).",
     )
 
-    def __init__(
-        self,
-        *,
-        root: str,
-        csv: str = "imdb_wiki.csv",
-        train_size: int | None = None,
-        subsample_seed: int = 0,
-        **loading: Any,
-    ) -> None:
+    def __init__(self, *, root: str, csv: str = "imdb_wiki.csv", **loading: Any) -> None:
         super().__init__(**loading)
-        if train_size is not None and (isinstance(train_size, bool) or train_size < 1):
-            raise ValueError(f"train_size must be a whole number from 1 up or null for all, got {train_size}")
         self.root = Path(root)
         self.csv = csv
-        self.train_size = train_size
-        self.subsample_seed = subsample_seed
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
-        """Read the table, draw the subsample, find its images; those that are not there become problems."""
+        """Read the table and find its images; those that are not there become problems."""
         assert self.root is not None
         how_to_get = _HOW_TO_GET.format(root=self.root)
         rows = read_age_table(self.root / self.csv, problems, _PLAUSIBLE, how_to_get)
         if not any((self.root / folder).is_dir() for folder in ("imdb_crop", "wiki_crop")):
             raise UserError(f"there is no folder {self.root / 'imdb_crop'} nor wiki_crop beside it. {how_to_get}")
-        if self.train_size is not None:
-            rows = rows.kept(self._subsample(rows.paths, rows.parts, self.train_size))
         return rows.splits([file if is_file(file := self.root / path) else None for path in rows.paths], problems)
-
-    def write_division(self, path: Path) -> None:
-        """Write which images the subsample holds, as `split.csv`, where there is one."""
-        if self.train_size is not None:
-            write_division(path, self.drawn)
-
-    def _subsample(self, paths: list[str], parts: list[str], size: int) -> np.ndarray:
-        """A mask (N,) of the rows to keep."""
-        train = sorted((path, i) for i, (path, part) in enumerate(zip(paths, parts, strict=True)) if part == "train")
-        if size > len(train):
-            raise UserError(f"data.train_size={size} is more than the {len(train)} training rows of {self.csv}")
-        generator = np.random.default_rng(derive_seed(self.subsample_seed, "imdb_wiki", "subsample"))
-        keep = np.array([part != "train" for part in parts])
-        for position in generator.permutation(len(train))[:size].tolist():
-            keep[train[position][1]] = True
-        return keep

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -78,6 +78,48 @@ class Split:
     def labels(self) -> Tensor:
         """Targets (N, D), or where samples belong together those of the groups (G, D)."""
         return self.targets if self.groups is None else group_means(self.targets, self.groups)
+
+
+class ChosenInputs:
+    """Some of a reader's inputs, read by it when asked for.
+
+    Args:
+        inputs: The reader.
+        indices: Which of its inputs, in which order.
+    """
+
+    def __init__(self, inputs: Inputs, indices: Sequence[int]) -> None:
+        self.inputs = inputs
+        self.indices = list(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.inputs[self.indices[index]]
+
+
+def subset_of(split: Split, kept: Tensor) -> Split:
+    """The samples of a split with these indices (M,), in their order; groups of which none is left are gone.
+
+    >>> whole = Split(torch.arange(3), torch.tensor([[1.0], [2.0], [3.0]]), ["a", "b", "c"])
+    >>> subset_of(whole, torch.tensor([0, 2])).names
+    ['a', 'c']
+    """
+    indices = kept.tolist()
+    inputs = split.inputs
+    if isinstance(inputs, Tensor):
+        chosen: Inputs = inputs[kept]
+    elif hasattr(inputs, "take"):
+        chosen = inputs.take(indices)
+    else:
+        chosen = ChosenInputs(inputs, indices)
+    groups = None
+    if split.groups is not None:
+        left, index = torch.unique(split.groups.index[kept], return_inverse=True)
+        groups = Groups(index, [split.groups.names[i] for i in left.tolist()])
+    names = [split.names[i] for i in indices]
+    return replace(split, inputs=chosen, targets=split.targets[kept], names=names, groups=groups)
 
 
 def group_means(values: Tensor, groups: Groups, index: Tensor | None = None) -> Tensor:
