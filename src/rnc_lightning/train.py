@@ -35,12 +35,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float | None]:
+def run(cfg: DictConfig, overrides: Sequence[str] = (), console: Console | None = None) -> dict[str, float | None]:
     """Run one experiment, or go on with it, or read what it ended with.
 
     Args:
         cfg: The composed configuration.
         overrides: The command line's words, which name the run directory.
+        console: What tables are printed to; None: standard output.
 
     Returns:
         `test/...` and, for the chosen epoch of the regressor, `val/...`; of several nodes only node 0 has them.
@@ -51,7 +52,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float | Non
     config = plain(cfg)
     check_keys(config)
     node = _this_node(config["trainer"])
-    console = Console()
+    console = console or Console()
     directory = RunDirectory(run_path(config, overrides))
     directory.check(config)
     result = directory.finished()

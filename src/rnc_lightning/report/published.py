@@ -17,7 +17,7 @@ _ADDED = {"lds_fds": ("lds", "fds"), "ranksim": ("ranksim",), "ordinal_entropy":
 @cache
 def regression_losses() -> dict[Key, float]:
     """The regression table: heads alone and on RnC."""
-    rows = _rows("regression_losses")
+    rows = table("regression_losses")
     return {(row["dataset"], row["method"], row["scheme"], row["metric"]): float(row["value"]) for row in rows}
 
 
@@ -25,10 +25,10 @@ def regression_losses() -> dict[Key, float]:
 def _others() -> dict[Key, float]:
     """Other representations (their head is L1), and RnC(L1) under other schemes."""
     found = {}
-    for row in _rows("competing_methods"):
+    for row in table("competing_methods"):
         for name in (row["method"], f"{row['method']}_l1"):
             found[row["dataset"], name, row["scheme"], row["metric"]] = float(row["value"])
-    for row in _rows("ablations"):
+    for row in table("ablations"):
         if row["factor"] == "scheme":
             found[row["dataset"], "rnc_l1", row["level"], row["metric"]] = float(row["value"])
     return found
@@ -49,7 +49,7 @@ def published_value(dataset: str, name: str, scheme: str, metric: str) -> float 
 def published_rows(dataset: str) -> list[PublishedRow]:
     """Each row that the authors' regression table has for a data set; none where they did not work on it.
 
-    >>> published_rows("agedb")[:2]
+    >>> publishedtable("agedb")[:2]
     [('l1', 'l1', 'end_to_end', ()), ('rnc', 'l1', 'linear_probe', ())]
     """
     names = dict.fromkeys((name, scheme) for data, name, scheme, _ in regression_losses() if data == dataset)
@@ -60,10 +60,10 @@ def published_rows(dataset: str) -> list[PublishedRow]:
 def competing_rows(dataset: str) -> list[PublishedRow]:
     """Each row that the authors' table of competing methods has for a data set.
 
-    >>> competing_rows("skyfinder")[6:9]
+    >>> competingtable("skyfinder")[6:9]
     [('l1', 'l1', 'end_to_end', ()), ('lde', 'lde', 'end_to_end', ()), ('ranksim', 'l1', 'end_to_end', ('ranksim',))]
     """
-    rows = [row for row in _rows("competing_methods") if row["dataset"] == dataset]
+    rows = [row for row in table("competing_methods") if row["dataset"] == dataset]
     return [_competing_row(row["method"], row["scheme"]) for row in rows]
 
 
@@ -74,6 +74,11 @@ def _competing_row(name: str, scheme: str) -> PublishedRow:
     return name, "l1" if added else name, scheme, added
 
 
-def _rows(table: str) -> list[dict[str, str]]:
-    with (_FOLDER / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+def table(name: str) -> list[dict[str, str]]:
+    """The lines of one of the CSV files.
+
+    >>> table("corruptions")[0]["value"]
+    '6.63'
+    """
+    with (_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

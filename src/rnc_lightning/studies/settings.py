@@ -1,0 +1,99 @@
+"""A study from its YAML, for one data set, and the bench of its runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnc_lightning.composition import config_directory
+from rnc_lightning.errors import UserError
+from rnc_lightning.studies.bench import Bench, StudyRun, spelled
+from rnc_lightning.studies.findings import Findings
+
+_OWN = "study."
+
+
+class Study(Protocol):
+    """What every study can do."""
+
+    title: str
+    question: str
+
+    def phases(self, bench: Bench) -> list[list[StudyRun]]:
+        """Its runs; those of a list can be trained side by side, and a later list needs the earlier ones."""
+
+    def findings(self, runs: Sequence[StudyRun]) -> Findings:
+        """What the finished runs show."""
+
+
+@dataclass(frozen=True)
+class ChosenStudy:
+    """A study on a data set."""
+
+    study: Study
+    bench: Bench
+
+
+def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = None) -> ChosenStudy:
+    """Read `conf/study/<name>.yaml` and what it and `conf/study/on/<data>.yaml` say of the data set.
+
+    Args:
+        name: Of the study.
+        words: `data=...`, `study....=...` and words of the training command.
+        runs: Folder of the runs.
+        seeds: Number of seeds; None: the study's own.
+
+    Raises:
+        UserError: Where the study cannot be done on these data as it is, or a setting is unknown or wrong.
+    """
+    folder = config_directory() / "study"
+    own = [word.removeprefix(_OWN) for word in words if word.startswith(_OWN)]
+    others = [word for word in words if not word.startswith(_OWN)]
+    data = next((word.removeprefix("data=") for word in reversed(others) if word.startswith("data=")), "digits")
+    if "," in data:
+        raise UserError(f"data={data}: a study takes one data set")
+    others = [word for word in others if not word.startswith("data=")]
+    loaded = _read(folder / f"{name}.yaml")
+    by_data = loaded.pop("on", None) or {}
+    merged = OmegaConf.merge(loaded, by_data.get(data, {}), _dotlist(own))
+    assert isinstance(merged, DictConfig)
+    if seeds is not None:
+        merged["seeds"] = seeds
+    if lacking := [str(key) for key in merged if OmegaConf.is_missing(merged, str(key))]:
+        raise UserError(
+            f"the study {name} does not know its {', '.join(lacking)} on data={data}: "
+            f"say {_OWN}{lacking[0]}=..., or add on.{data} to {folder / name}.yaml; "
+            f"there: {', '.join(by_data) or 'none'}"
+        )
+    try:
+        study: Any = instantiate(merged, _convert_="all")
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise UserError(f"study {name}: {str(cause).splitlines()[0]}") from error
+    return ChosenStudy(study, Bench(data, [*_common_words(folder / "on", data), *others], runs))
+
+
+def _common_words(folder: Path, data: str) -> list[str]:
+    file = folder / f"{data}.yaml"
+    if not file.is_file():
+        return []
+    words = OmegaConf.to_container(_read(file).words)
+    assert isinstance(words, dict)
+    return spelled({str(key): value for key, value in words.items()})
+
+
+def _read(file: Path) -> DictConfig:
+    loaded = OmegaConf.load(file)
+    assert isinstance(loaded, DictConfig)
+    return loaded
+
+
+def _dotlist(words: Sequence[str]) -> Any:
+    try:
+        return OmegaConf.from_dotlist(list(words))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{_OWN}{words[0]}: {error}") from error

@@ -1,0 +1,101 @@
+"""Training what a study still lacks, one run after the other or several side by side."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from rnc_lightning.composition import plain
+from rnc_lightning.errors import UserError
+from rnc_lightning.parallel_jobs import Job, Places, gpus_needed, how, run_jobs, visible_gpus
+from rnc_lightning.studies.bench import StudyRun
+
+log = logging.getLogger(__name__)
+
+
+def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dict[Path, str]:
+    """Train the runs that are not finished; those that fail stop no other.
+
+    Args:
+        runs: In the order in which they are to be trained.
+        slots: How many at once: one is trained in this process, several each in a process of its own.
+        console: Gets the progress bar.
+
+    Returns:
+        For each directory of a run that failed, why.
+    """
+    waiting = list({run.path: run for run in runs if not run.finished}.values())
+    if not waiting:
+        return {}
+    failed: dict[Path, str] = {}
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress, _log_below_warnings_left_out():
+        bar = progress.add_task("training", total=len(waiting))
+
+        def ended(run: StudyRun, reason: str | None) -> None:
+            if reason is not None:
+                failed[run.path] = reason
+                progress.console.print(f"failed: {run.path}: {reason}", soft_wrap=True, markup=False)
+            progress.advance(bar)
+
+        if slots == 1:
+            for run in waiting:
+                progress.update(bar, description=f"{run.method}, seed {run.seed}")
+                ended(run, _trained_here(run))
+        else:
+            _train_side_by_side(waiting, slots, ended)
+    return failed
+
+
+def _trained_here(run: StudyRun) -> str | None:
+    from rnc_lightning.train import run as train
+
+    try:
+        train(run.config, run.words, Console(quiet=True))
+    except UserError as error:
+        return str(error)
+    except Exception as error:
+        log.debug("%s", run.path, exc_info=error)
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[StudyRun, str | None], None]) -> None:
+    from rnc_lightning.train import processes
+
+    gpus = visible_gpus()
+    with tempfile.TemporaryDirectory() as folder:
+
+        def jobs() -> Iterator[Job]:
+            for number, run in enumerate(runs):
+                task = Path(folder) / str(number)
+                task.mkdir()
+                (task / "config.yaml").write_text(OmegaConf.to_yaml(run.config), encoding="utf-8")
+                (task / "words.json").write_text(json.dumps(run.words), encoding="utf-8")
+                trainer = plain(run.config)["trainer"]
+                count = processes(trainer)
+                yield Job(number, task, task / "log.txt", gpus_needed(trainer, count, gpus, slots), count)
+
+        def told(job: Job, code: int) -> None:
+            file = job.task / "outcome.json"
+            outcome = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+            ended(runs[job.number], None if "value" in outcome else outcome.get("message", how(code)))
+
+        run_jobs(jobs(), Places(gpus, slots), lambda job: None, told)
+
+
+@contextmanager
+def _log_below_warnings_left_out() -> Iterator[None]:
+    package = logging.getLogger("rnc_lightning")
+    before = package.level
+    package.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        package.setLevel(before)

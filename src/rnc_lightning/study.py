@@ -1,0 +1,106 @@
+"""A study of the paper: `python -m rnc_lightning.study robustness data=agedb`.
+
+Trains what is missing, reuses what is there, measures, and writes table and figure beside the published numbers.
+Words are those of the training command, for all runs; `study.sizes=[100,200]` and its like change the study itself
+(its settings: conf/study/). The same command goes on where it was stopped.
+"""
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rnc_lightning.cli import run_plain
+from rnc_lightning.composition import config_directory
+from rnc_lightning.errors import UserError
+
+
+def study(name: str, words: Sequence[str], *, seeds: int | None, slots: int, runs: Path, out: Path | None) -> bool:
+    """Train, measure, write and show one study.
+
+    Args:
+        name: Of a YAML in `conf/study/`.
+        words: Of the command line.
+        seeds: Number of seeds; None: the study's own.
+        slots: Runs at once.
+        runs: Folder of the runs.
+        out: Where results are written; None: `<runs>/<name>_<data>`.
+
+    Returns:
+        Whether all runs ended well.
+
+    Raises:
+        UserError: For whatever the user can mend.
+    """
+    from rnc_lightning.studies.findings import show_findings, write_findings
+    from rnc_lightning.studies.settings import load_study
+    from rnc_lightning.studies.training import train_missing
+
+    console = Console()
+    chosen = load_study(name, words, runs, seeds)
+    phases = chosen.study.phases(chosen.bench)
+    everything = [run for phase in phases for run in phase]
+    console.rule(f"{name}, {chosen.bench.data}")
+    console.print(chosen.study.question, markup=False)
+    lacking = len({run.path for run in everything if not run.finished})
+    console.print(f"{len(everything)} runs, {lacking} of them to be trained: {runs}", soft_wrap=True, markup=False)
+    failed: dict[Path, str] = {}
+    for phase in phases:
+        failed |= train_missing(phase, slots, console)
+    ended = [run for run in everything if run.path not in failed and run.finished]
+    if not ended:
+        raise UserError(f"{name}: no run ended well", [f"{path}: {reason}" for path, reason in failed.items()])
+    place = out or runs / f"{name}_{chosen.bench.data}"
+    findings = chosen.study.findings(ended)
+    write_findings(findings, chosen.study.title, chosen.study.question, ended, place)
+    show_findings(findings, place, console)
+    for path, reason in failed.items():
+        console.print(f"failed: {path}: {reason}", soft_wrap=True, markup=False)
+    return not failed
+
+
+def main() -> None:
+    """Entry point."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if arguments.name not in studies():
+        raise SystemExit(f"error: there is no study {arguments.name!r}; there are {', '.join(studies())}")
+    settings: dict[str, Any] = {key: getattr(arguments, key) for key in ("seeds", "slots", "runs", "out")}
+    well = True
+
+    def go() -> None:
+        nonlocal well
+        well = study(arguments.name, arguments.words, **settings)
+
+    run_plain(go)
+    raise SystemExit(0 if well else 1)
+
+
+def studies() -> list[str]:
+    """Names of the studies there are."""
+    return sorted(path.stem for path in (config_directory() / "study").glob("*.yaml"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m rnc_lightning.study",
+        description=__doc__,
+        epilog=f"studies: {', '.join(studies())}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", help="which study")
+    parser.add_argument("words", nargs="*", help="data=..., and words of the training command for all runs")
+    parser.add_argument("--seeds", type=int, help="number of seeds, from 0 up (default: as many as the study says)")
+    parser.add_argument("--slots", type=int, default=1, help="runs at once (default: 1)")
+    folder = Path(os.environ.get("RNC_RUNS", "runs")) / "studies"
+    parser.add_argument("--runs", type=Path, default=folder, help=f"folder of the runs (default: {folder})")
+    parser.add_argument("--out", type=Path, help="where results are written (default: <runs>/<study>_<data>)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
