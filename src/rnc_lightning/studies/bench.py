@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rnc_lightning.composition import composed, plain, run_path
+from rnc_lightning.composition import composed, config_directory, plain, run_path
 from rnc_lightning.errors import UserError
 from rnc_lightning.run_directory import RunDirectory
 
@@ -67,6 +67,8 @@ class StudyRun:
 class Bench:
     """Makes the runs of a study on one data set.
 
+    Where `conf/budget/` has a file of the data set's name, all runs get it.
+
     Args:
         data: The data set's name in `conf/data/`.
         words: What every run gets, the user's own words last.
@@ -88,7 +90,10 @@ class Bench:
             **levels: What tells it apart in the study's tables.
         """
         words = dict(words or {})
-        kept = [f"data={words.pop('data', self.data)}", f"method={words.pop('method', method)}"]
+        data = words.pop("data", self.data)
+        kept = [f"data={data}", f"method={words.pop('method', method)}"]
+        if (config_directory() / "budget" / f"{data}.yaml").is_file():
+            kept.append(f"+budget={data}")
         kept += [*self.words, *spelled(words), f"seed={seed}"]
         config = composed([*kept, *QUIET, f"paths.output_dir={self.folder}"])
         return StudyRun(method, seed, levels, tuple(kept), config, run_path(plain(config), kept))

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.composition import config_directory
 from rnc_lightning.errors import UserError
-from rnc_lightning.studies.bench import Bench, StudyRun, spelled
+from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.findings import Findings
 
 _OWN = "study."
@@ -39,7 +39,7 @@ class ChosenStudy:
 
 
 def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = None) -> ChosenStudy:
-    """Read `conf/study/<name>.yaml` and what it and `conf/study/on/<data>.yaml` say of the data set.
+    """Read `conf/study/<name>.yaml` and what it says of the data set.
 
     Args:
         name: Of the study.
@@ -58,7 +58,7 @@ def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = 
         raise UserError(f"data={data}: a study takes one data set")
     others = [word for word in others if not word.startswith("data=")]
     loaded = _read(folder / f"{name}.yaml")
-    by_data = loaded.pop("on", None) or {}
+    by_data = loaded.pop("by_data", None) or {}
     merged = OmegaConf.merge(loaded, by_data.get(data, {}), _dotlist(own))
     assert isinstance(merged, DictConfig)
     if seeds is not None:
@@ -66,7 +66,7 @@ def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = 
     if lacking := [str(key) for key in merged if OmegaConf.is_missing(merged, str(key))]:
         raise UserError(
             f"the study {name} does not know its {', '.join(lacking)} on data={data}: "
-            f"say {_OWN}{lacking[0]}=..., or add on.{data} to {folder / name}.yaml; "
+            f"say {_OWN}{lacking[0]}=..., or add by_data.{data} to {folder / name}.yaml; "
             f"there: {', '.join(by_data) or 'none'}"
         )
     try:
@@ -74,16 +74,7 @@ def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = 
     except Exception as error:
         cause = error.__cause__ or error
         raise UserError(f"study {name}: {str(cause).splitlines()[0]}") from error
-    return ChosenStudy(study, Bench(data, [*_common_words(folder / "on", data), *others], runs))
-
-
-def _common_words(folder: Path, data: str) -> list[str]:
-    file = folder / f"{data}.yaml"
-    if not file.is_file():
-        return []
-    words = OmegaConf.to_container(_read(file).words)
-    assert isinstance(words, dict)
-    return spelled({str(key): value for key, value in words.items()})
+    return ChosenStudy(study, Bench(data, others, runs))
 
 
 def _read(file: Path) -> DictConfig:
