@@ -92,7 +92,7 @@ def test_weights_by_hand() -> None:
     labels = torch.tensor([0.0, 1, 1, -1, 5])
     ranks = _rnc_ranks.LabelRanks(labels[:, None].double(), 1, _rnc_ranks.l1_distance, 0.0, torch.device("cpu"), 2)
     assert ranks.sample_order is not None
-    table = ranks.table(0, 5)
+    table = ranks.table(0, 5, torch.float64)
     weights = _rnc_core._weights(ranks, table, torch.float64)
     assert weights is not None
     row = ranks.sample_order.tolist().index(0)

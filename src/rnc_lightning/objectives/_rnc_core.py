@@ -5,8 +5,8 @@ With energies z_ij = -s_ij, T_ij = sum_{k in S_ij} exp(-z_ik) and n rows, of whi
     L = 1/(nK) sum_i sum_{j != i} w_ij (log T_ij + z_ij)
     dL/ds_im = 1/(nK) (exp(-z_im) H_im - w_im),    H_im = sum_{j : m in S_ij} w_ij / T_ij
 
-K is n - 1 and all w_ij are 1 unless the positives are limited (see `_rnc_positives`). Both sums T and H run over label
-positions (see `_rnc_ranks`), T from far to near and H from near to far.
+K is n - 1 and all w_ij are 1 unless the positives are limited. Both sums T and H run over label positions (see
+`_rnc_ranks`), T from far to near and H from near to far.
 """
 
 from collections.abc import Iterator
@@ -187,7 +187,7 @@ def anchor_block(
     views, anchors, _ = energies.shape
     similarity.energies(start, stop, energies)
     similarity.set_diagonal(energies, start, stop, 0.0)
-    table = ranks.table(start, stop)
+    table = ranks.table(start, stop, energies.dtype)
     weights = _weights(ranks, table, energies.dtype)
     total = _energy(ranks, energies, weights, scratch)
     low, high = similarity.low, similarity.high
@@ -212,9 +212,9 @@ def anchor_block(
 
 def _weights(ranks: LabelRanks, table: RankTable, dtype: torch.dtype) -> Tensor | None:
     """The w (b, 1, samples) of the candidates, the same in all views; None where all are 1."""
-    if table.cutoff is None:
+    if table.weights is None:
         return None
-    weights = table.cutoff.weights(table.place, dtype)
+    weights = table.weights.to(dtype)
     return (weights if ranks.membership is None else weights.index_select(1, ranks.index)).unsqueeze(1)
 
 

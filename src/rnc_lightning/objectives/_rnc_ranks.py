@@ -5,6 +5,9 @@ them first is cheaper, else a sample. Views of a sample always share one positio
 put in order by label distance; then every S_ij is the far end of that order from some place on, and a sum over S_ij is
 a cumulative sum from the far end. Candidates whose S_ij start at one place tie. Counted at that place, they make the
 sum over {j : m in S_ij}, which the gradient needs, a cumulative sum from the near end.
+
+Where only the K nearest candidates are positives, a group of ties that straddles the K-th place shares what is left of
+K equally, so that the order of a batch plays no part; nearer groups count whole, and those behind it not at all.
 """
 
 from dataclasses import dataclass
@@ -20,7 +23,6 @@ from rnc_lightning.distances import (
     l1_distance,
     l2_distance,
 )
-from rnc_lightning.objectives._rnc_positives import Cutoff, limit_positives
 
 # Grouping costs two matrix products with a (batch, positions) indicator, sorting every row about five passes; they
 # break even near this many distinct labels.
@@ -39,27 +41,32 @@ class RankTable:
         order: Positions from far to near (g, P), int64; the anchor's own comes last.
         place: For each position its place from near to far (g, P), int64.
         starts: For each place from near to far, how many positives have an S_ij that starts there (g, P).
-        cutoff: Where the positives end, None if all candidates are positives.
+        weights: How much each candidate at a position is a positive, from 0 to 1 (g, P); None where all count 1.
     """
 
     order: Tensor
     place: Tensor
     starts: Tensor
-    cutoff: Cutoff | None = None
+    weights: Tensor | None = None
 
     def rows(self, index: Tensor) -> "RankTable":
         """The table of the anchors with these rows."""
         order, place, starts = (part.index_select(0, index) for part in (self.order, self.place, self.starts))
-        return RankTable(order, place, starts, self.cutoff and self.cutoff.rows(index))
+        return RankTable(order, place, starts, None if self.weights is None else self.weights.index_select(0, index))
 
     def to(self, device: torch.device) -> "RankTable":
         """The same table on another device."""
         order, place, starts = (part.to(device) for part in (self.order, self.place, self.starts))
-        return RankTable(order, place, starts, self.cutoff and self.cutoff.to(device))
+        return RankTable(order, place, starts, None if self.weights is None else self.weights.to(device))
 
 
 def rank_table(
-    distance: Tensor, own: Tensor, sizes: Tensor, tolerance: float, positives: int | None = None
+    distance: Tensor,
+    own: Tensor,
+    sizes: Tensor,
+    tolerance: float,
+    positives: int | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> RankTable:
     """Order the positions around each anchor.
 
@@ -69,6 +76,7 @@ def rank_table(
         sizes: Number of rows at each position (P,).
         tolerance: m is in S_ij where d_im >= d_ij - tolerance.
         positives: How many of an anchor's candidates, the nearest, are positives; None for all.
+        dtype: Of the weights.
     """
     distance.scatter_(1, own, -1.0)  # before whatever lies at distance 0, for it has no mass of its own
     outward, nearness = _near_to_far(distance)
@@ -80,8 +88,19 @@ def rank_table(
     groups = _first_place(nearness, tolerance) if _has_ties(nearness, tolerance) else None
     if groups is not None:
         starts = torch.zeros_like(starts).scatter_add_(1, groups, starts)
-    cutoff = None if positives is None else limit_positives(starts, groups, positives)
-    return RankTable(outward.flip(1), place, starts, cutoff)
+    if positives is None:
+        return RankTable(outward.flip(1), place, starts)
+    counted = nearest(starts, positives)
+    weights = counted.to(dtype) / starts.clamp(min=1).to(dtype)
+    if groups is not None:
+        weights = weights.gather(1, groups)
+    return RankTable(outward.flip(1), place, counted, weights.gather(1, place))
+
+
+def nearest(starts: Tensor, positives: int) -> Tensor:
+    """How many of the candidates whose S_ij start at each place, near to far (g, P), are among the K nearest."""
+    nearer = starts.cumsum(1).sub_(starts)
+    return torch.minimum(starts, nearer.neg_().add_(positives).clamp_(min=0))
 
 
 def _near_to_far(distance: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,8 +206,8 @@ class LabelRanks:
             members = torch.zeros(self.batch, distinct, device=device)
             self.membership = members.scatter_(1, self.index[:, None], 1.0)
 
-    def table(self, start: int, stop: int) -> RankTable:
-        """The table of the (ordered) samples from `start` to `stop`."""
+    def table(self, start: int, stop: int, dtype: torch.dtype) -> RankTable:
+        """The table of the (ordered) samples from `start` to `stop`, whose weights may take less than float64."""
         anchors = self.index[start:stop]
         if self._table is not None:
             return self._table.rows(anchors)
@@ -198,7 +217,7 @@ class LabelRanks:
             distance = distance.index_select(1, self.index)
         own = torch.arange(start, stop, device=self.device)[:, None]
         sizes = torch.full((self.batch,), float(self.views), device=self.device)
-        return rank_table(distance, own, sizes, self._tolerance, self._limit)
+        return rank_table(distance, own, sizes, self._tolerance, self._limit, dtype)
 
 
 def least_loss(
@@ -213,10 +232,7 @@ def least_loss(
         anchors = torch.arange(first, min(first + step, len(sizes)))
         between = label_distances(distance, labels.values[anchors], labels.values)
         starts = rank_table(between, anchors[:, None], sizes, tolerance).starts
-        counted = starts
-        if positives is not None:
-            counted = starts.clone()
-            limit_positives(counted, None, positives)
+        counted = starts if positives is None else nearest(starts, positives)
         total += torch.xlogy(counted, starts).sum(1) @ sizes[anchors]
     rows = len(targets) * views
     return total / (rows * (rows - 1 if positives is None else positives))
