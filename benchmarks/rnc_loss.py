@@ -5,6 +5,8 @@ One step is the loss and its gradient for the features. Three ways, in turns and
 - naive: the definition as a loop over positives, n float masks of n x n, through autograd; O(n^3)
 - ours: `rnc_lightning.RnCLoss`
 - floor: torch.cdist, exp, sum and autograd's backward; what a loss over all pairs costs before it ranks anything
+
+A second table has the loss with only the K nearest in label as positives beside the full loss, again in turns.
 """
 
 import argparse
@@ -150,20 +152,54 @@ def measure(args: argparse.Namespace, device: torch.device) -> list[dict[str, ob
     return rows
 
 
-def make_table(rows: list[dict[str, object]], title: str) -> Table:
-    headings = {
-        "labels": "labels",
-        "n": "n",
-        "naive_ms": "naive ms",
-        "ours_ms": "ours ms",
-        "floor_ms": "floor ms",
-        "ours_over_floor": "ours / floor",
-        "naive_over_ours": "naive / ours",
-        "growth": "growth",
-        "naive_mb": "naive MB",
-        "ours_mb": "ours MB",
-        "floor_mb": "floor MB",
-    }
+def measure_positives(args: argparse.Namespace, device: torch.device) -> list[dict[str, object]]:
+    """The loss with K positives against the full loss, for each share of the candidates."""
+    rows: list[dict[str, object]] = []
+    for kind in args.labels if args.positives else ():
+        for n in args.sizes:
+            features, targets = make_batch(n, args.views, args.width, kind, device)
+            counts = [max(1, round(share * n)) for share in args.positives]
+            losses = [RnCLoss(temperature=TEMPERATURE, positives=count) for count in (None, *counts)]
+            full_ms, *limited_ms = median_times([*losses], features, targets, args.seconds, args.repeats)
+            rows += [
+                {
+                    "device": device.type,
+                    "labels": kind,
+                    "n": n,
+                    "positives": count,
+                    "limited_ms": spent,
+                    "full_ms": full_ms,
+                    "limited_over_full": spent / full_ms,
+                }
+                for count, spent in zip(counts, limited_ms, strict=True)
+            ]
+    return rows
+
+
+HEADINGS = {
+    "labels": "labels",
+    "n": "n",
+    "naive_ms": "naive ms",
+    "ours_ms": "ours ms",
+    "floor_ms": "floor ms",
+    "ours_over_floor": "ours / floor",
+    "naive_over_ours": "naive / ours",
+    "growth": "growth",
+    "naive_mb": "naive MB",
+    "ours_mb": "ours MB",
+    "floor_mb": "floor MB",
+}
+POSITIVES_HEADINGS = {
+    "labels": "labels",
+    "n": "n",
+    "positives": "K",
+    "limited_ms": "K ms",
+    "full_ms": "full ms",
+    "limited_over_full": "K / full",
+}
+
+
+def make_table(rows: list[dict[str, object]], title: str, headings: dict[str, str]) -> Table:
     table = Table(title=title)
     for heading in headings.values():
         table.add_column(heading, justify="left" if heading == "labels" else "right")
@@ -196,6 +232,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=512, help="feature dimension (default: 512)")
     parser.add_argument("--labels", nargs="+", choices=LABEL_KINDS, default=list(LABEL_KINDS))
     parser.add_argument("--naive-up-to", type=int, default=1024, help="largest n for the naive loop (default: 1024)")
+    parser.add_argument(
+        "--positives",
+        type=float,
+        nargs="*",
+        default=[0.25, 0.75],
+        metavar="SHARE",
+        help="K as shares of n (default: 0.25 0.75; none leaves the second table out)",
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="time for the repeats of a case (default: 5)")
     parser.add_argument("--repeats", type=int, default=50, help="most repeats of a case (default: 50)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's)")
@@ -220,8 +264,11 @@ def main() -> None:
         )
         measured = measure(args, device)
         title = f"{name}; torch {torch.__version__}; F = {args.width}, {args.views} views, float32; medians"
-        console.print(make_table(measured, title), soft_wrap=True)
-        rows += [{"device_name": name, **row} for row in measured]
+        console.print(make_table(measured, title, HEADINGS), soft_wrap=True)
+        limited = measure_positives(args, device)
+        if limited:
+            console.print(make_table(limited, "K nearest as positives", POSITIVES_HEADINGS), soft_wrap=True)
+        rows += [{"device_name": name, **row} for row in (*measured, *limited)]
     if len(devices) == 1:
         console.print("No CUDA device here: measured on the CPU alone.")
     if args.json:

@@ -72,6 +72,7 @@ class TwoSided(nn.Module):
 OBJECTIVES: dict[str, Callable[[], nn.Module]] = {
     "rnc": RnCLoss,
     "rnc_chunked": lambda: RnCLoss(chunk_size=2),
+    "rnc_positives": lambda: RnCLoss(positives=9),
     "rnc_cosine": lambda: RnCLoss(temperature=0.1, similarity="cosine"),
     "rnc_l1": lambda: RnCLoss(similarity="negative_l1"),
     "dino": TwoSided,

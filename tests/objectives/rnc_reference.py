@@ -42,6 +42,7 @@ def naive_loss(
     similarity: str = "negative_l2",
     target_distance: str = "l1",
     tie_tolerance: float = 0.0,
+    positives: int | None = None,
 ) -> Tensor:
     """The loss of features (B, V, F) or (N, F), differentiable."""
     views = features.shape[1] if features.dim() == 3 else 1
@@ -51,12 +52,27 @@ def naive_loss(
     d = label_distances(targets, views, target_distance)
     total = s.new_zeros(())
     for i in range(n):
+        weights = positive_weights(d[i], i, tie_tolerance, positives)
         for j in range(n):
-            if j == i:
+            if j == i or weights[j] == 0:
                 continue
             members = [k for k in range(n) if k != i and d[i][k] >= d[i][j] - tie_tolerance]
-            total = total + torch.logsumexp(s[i, members], 0) - s[i, j]
-    return total / (n * (n - 1))
+            total = total + weights[j] * (torch.logsumexp(s[i, members], 0) - s[i, j])
+    return total / (n * min(positives or n - 1, n - 1))
+
+
+def positive_weights(distances: list[float], i: int, tie_tolerance: float, positives: int | None) -> list[float]:
+    """What each row counts as a positive of row i: those nearest count 1, ties at the K-th place share the rest."""
+    others = [j for j in range(len(distances)) if j != i]
+    # With a tolerance rows tie that reach down to the same distance; the anchor's own is 0.
+    reached = {j: min(d for d in [0.0, *distances] if d >= distances[j] - tie_tolerance) for j in others}
+    weights = [0.0] * len(distances)
+    for j in others:
+        nearer = sum(reached[k] < reached[j] for k in others)
+        tied = sum(reached[k] == reached[j] for k in others)
+        left = (len(others) if positives is None else positives) - nearer
+        weights[j] = max(0.0, min(1.0, left / tied))
+    return weights
 
 
 def naive_value_and_gradient(features: Tensor, targets: Tensor, **settings) -> tuple[Tensor, Tensor]:
@@ -66,11 +82,15 @@ def naive_value_and_gradient(features: Tensor, targets: Tensor, **settings) -> t
     return loss.detach(), gradient
 
 
-def naive_floor(targets: Tensor, views: int = 1, target_distance: str = "l1") -> float:
+def naive_floor(targets: Tensor, views: int = 1, target_distance: str = "l1", positives: int | None = None) -> float:
     """L* from its formula, by counting."""
     d = label_distances(targets, views, target_distance)
     n, total = len(d), 0.0
     for i in range(n):
         others = [d[i][j] for j in range(n) if j != i]
-        total += sum(others.count(value) * math.log(others.count(value)) for value in set(others))
-    return total / (n * (n - 1))
+        left = float(min(positives or n - 1, n - 1))
+        for value in sorted(set(others)):
+            counted = min(left, others.count(value))
+            total += counted * math.log(others.count(value))
+            left -= counted
+    return total / (n * min(positives or n - 1, n - 1))

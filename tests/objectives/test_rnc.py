@@ -442,6 +442,9 @@ def test_features_in_label_order_come_to_the_floor() -> None:
         ({"target_distance": "l3"}, "target_distance must be one of 'l1'"),
         ({"chunk_size": 0}, "chunk_size must be a whole number"),
         ({"chunk_size": 1.5}, "chunk_size must be a whole number"),
+        ({"positives": 0}, "positives must be a whole number of rows from 1 up"),
+        ({"positives": 2.5}, "positives must be a whole number of rows from 1 up"),
+        ({"positives": True}, "positives must be a whole number of rows from 1 up"),
         ({"tie_tolerance": -0.1}, "tie_tolerance must be a number from 0 up"),
         ({"tie_tolerance": math.nan}, "tie_tolerance must be a number from 0 up"),
     ],
@@ -482,6 +485,7 @@ def test_bad_input_of_the_floor_is_named() -> None:
         (torch.zeros(2, 2, 2), {}, "targets must be"),
         (torch.zeros(2), {"views": 0}, "views must be at least 1"),
         (torch.zeros(2), {"tie_tolerance": -1.0}, "tie_tolerance must be"),
+        (torch.zeros(2), {"positives": 0}, "positives must be a whole number"),
         (torch.zeros(2), {"target_distance": "x"}, "target_distance must be"),
         (torch.zeros(2), {"target_distance": "angular"}, "targets must have 2 columns"),
     ):
@@ -512,14 +516,16 @@ def test_module_passes_its_settings_on() -> None:
         "target_distance": "l2",
         "chunk_size": 4,
         "tie_tolerance": 0.3,
+        "positives": 5,
     }
     module = RnCLoss(**settings)
     features, targets = normal(9, 2, 5), LABELS["vectors"]
     assert torch.equal(module(features, targets), rnc_loss(features, targets, **settings))
-    expected = rnc_loss_floor(targets, 2, target_distance="l2", tie_tolerance=0.3)
+    expected = rnc_loss_floor(targets, 2, target_distance="l2", tie_tolerance=0.3, positives=5)
     assert torch.equal(module.floor(targets, 2), expected)
     assert repr(module) == (
-        "RnCLoss(temperature=0.5, similarity=cosine, target_distance=l2, chunk_size=4, tie_tolerance=0.3, gather=True)"
+        "RnCLoss(temperature=0.5, similarity=cosine, target_distance=l2, chunk_size=4, tie_tolerance=0.3, gather=True, "
+        "positives=5)"
     )
     assert not list(module.parameters())
 

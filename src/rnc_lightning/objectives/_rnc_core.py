@@ -1,11 +1,12 @@
 """The Rank-N-Contrast loss and its closed-form gradient, a block of anchors at a time.
 
-With energies z_ij = -s_ij, T_ij = sum_{k in S_ij} exp(-z_ik) and n rows,
+With energies z_ij = -s_ij, T_ij = sum_{k in S_ij} exp(-z_ik) and n rows, of which K are positives for each anchor,
 
-    L = 1/(n(n-1)) sum_i sum_{j != i} (log T_ij + z_ij)
-    dL/ds_im = 1/(n(n-1)) (exp(-z_im) H_im - 1),    H_im = sum_{j : m in S_ij} 1 / T_ij
+    L = 1/(nK) sum_i sum_{j != i} w_ij (log T_ij + z_ij)
+    dL/ds_im = 1/(nK) (exp(-z_im) H_im - w_im),    H_im = sum_{j : m in S_ij} w_ij / T_ij
 
-Both sums run over label positions (see `_rnc_ranks`), T from far to near and H from near to far.
+K is n - 1 and all w_ij are 1 unless the positives are limited. Both sums T and H run over label positions (see
+`_rnc_ranks`), T from far to near and H from near to far.
 """
 
 from collections.abc import Iterator
@@ -124,7 +125,7 @@ def _evaluate(
         loss += anchor_block(similarity, ranks, start, stop, block, scratch[:, : stop - start], with_gradient)
         if total is not None:
             similarity.add_gradient(block, start, stop, total)
-    scale = 1 / (n * (n - 1))
+    scale = 1 / (n * ranks.positives)
     if not with_gradient:
         return loss * scale, None
     if total is None:
@@ -178,38 +179,58 @@ def anchor_block(
         with_gradient: Whether weights are wanted.
 
     Returns:
-        Sum over anchors and candidates of log T + z, float64 scalar.
+        Sum over anchors and candidates of w (log T + z), float64 scalar.
 
     Raises:
         PrecisionExhaustedError: If this must be done in float64.
     """
-    views, anchors, n = energies.shape
+    views, anchors, _ = energies.shape
     similarity.energies(start, stop, energies)
     similarity.set_diagonal(energies, start, stop, 0.0)
-    total = energies.sum(-1).sum(dtype=torch.float64)
+    table = ranks.table(start, stop, energies.dtype)
+    weights = _weights(ranks, table, energies.dtype)
+    total = _energy(ranks, energies, weights, scratch)
     low, high = similarity.low, similarity.high
     limit = _LINEAR_RANGE[energies.dtype]
     if high - low > limit:
         high = float(energies.amax())
     similarity.set_diagonal(energies, start, stop, float("inf"))
-    table = ranks.table(start, stop)
     if energies.dtype == torch.float32 and (high - low > limit or 0 < high - low < _NARROWEST):
         raise PrecisionExhaustedError
     if high - low > limit:
         torch.neg(energies, out=scratch)
-        total += _log_terms(ranks, table, scratch, with_gradient)
+        total += _log_terms(ranks, table, scratch, weights, with_gradient)
     else:
         shift = (low + high) / 2
         torch.sub(shift, energies, out=scratch).exp_()
-        total += _linear_terms(ranks, table, scratch, with_gradient)
-        total -= shift * views * anchors * (n - 1)
+        total += _linear_terms(ranks, table, scratch, weights, with_gradient)
+        total -= shift * views * anchors * ranks.positives
     if with_gradient:
         similarity.weigh(scratch, energies, start, stop)
     return total
 
 
-def _linear_terms(ranks: LabelRanks, table: RankTable, exps: Tensor, with_gradient: bool) -> Tensor:
-    """Sum of log T; the exponentials (views, b, n) become dL/ds, but for the factor 1/(n(n-1))."""
+def _weights(ranks: LabelRanks, table: RankTable, dtype: torch.dtype) -> Tensor | None:
+    """The w (b, 1, samples) of the candidates, the same in all views; None where all are 1."""
+    if table.weights is None:
+        return None
+    weights = table.weights.to(dtype)
+    return (weights if ranks.membership is None else weights.index_select(1, ranks.index)).unsqueeze(1)
+
+
+def _energy(ranks: LabelRanks, energies: Tensor, weights: Tensor | None, scratch: Tensor) -> Tensor:
+    """Sum of w z over energies (views, b, n)."""
+    if weights is not None:
+        by_view = energies.view(*energies.shape[:2], ranks.views, ranks.batch)
+        torch.mul(by_view, weights, out=scratch.view_as(by_view))
+        energies = scratch
+    return energies.sum(-1).sum(dtype=torch.float64)
+
+
+def _linear_terms(
+    ranks: LabelRanks, table: RankTable, exps: Tensor, weights: Tensor | None, with_gradient: bool
+) -> Tensor:
+    """Sum of w log T; the exponentials (views, b, n) become dL/ds, but for the factor 1/(nK)."""
     views, anchors, _ = exps.shape
     by_view = exps.view(views, anchors, views, ranks.batch)
     mass = by_view[:, :, 0] if views == 1 else by_view[:, :, 0] + by_view[:, :, 1]
@@ -226,11 +247,14 @@ def _linear_terms(ranks: LabelRanks, table: RankTable, exps: Tensor, with_gradie
     inverse = inverse.gather(-1, table.place.expand(views, -1, -1))
     if ranks.membership is not None:
         inverse = (inverse.view(-1, ranks.positions) @ membership.t()).view(views, anchors, ranks.batch)
-    torch.addcmul(exps.new_full((), -1.0), by_view, inverse.unsqueeze(2), out=by_view)
+    base = exps.new_full((), -1.0) if weights is None else -weights
+    torch.addcmul(base, by_view, inverse.unsqueeze(2), out=by_view)
     return loss
 
 
-def _log_terms(ranks: LabelRanks, table: RankTable, logits: Tensor, with_gradient: bool) -> Tensor:
+def _log_terms(
+    ranks: LabelRanks, table: RankTable, logits: Tensor, weights: Tensor | None, with_gradient: bool
+) -> Tensor:
     """The same from the logits -z themselves, in logarithms throughout, where exp(-z) has too wide a range."""
     views, anchors, _ = logits.shape
     by_view = logits.view(views, anchors, views, ranks.batch)
@@ -245,7 +269,7 @@ def _log_terms(ranks: LabelRanks, table: RankTable, logits: Tensor, with_gradien
     inverse = inverse.gather(-1, table.place.expand(views, -1, -1))
     if ranks.membership is not None:
         inverse = inverse.index_select(-1, ranks.index)
-    by_view.add_(inverse.unsqueeze(2)).exp_().sub_(1.0)
+    by_view.add_(inverse.unsqueeze(2)).exp_().sub_(1.0 if weights is None else weights)
     return loss
 
 

@@ -5,6 +5,9 @@ them first is cheaper, else a sample. Views of a sample always share one positio
 put in order by label distance; then every S_ij is the far end of that order from some place on, and a sum over S_ij is
 a cumulative sum from the far end. Candidates whose S_ij start at one place tie. Counted at that place, they make the
 sum over {j : m in S_ij}, which the gradient needs, a cumulative sum from the near end.
+
+Where only the K nearest candidates are positives, a group of ties that straddles the K-th place shares what is left of
+K equally, so that the order of a batch plays no part; nearer groups count whole, and those behind it not at all.
 """
 
 from dataclasses import dataclass
@@ -37,23 +40,34 @@ class RankTable:
     Attributes:
         order: Positions from far to near (g, P), int64; the anchor's own comes last.
         place: For each position its place from near to far (g, P), int64.
-        starts: For each place from near to far, how many candidates have an S_ij that starts there (g, P).
+        starts: For each place from near to far, how many positives have an S_ij that starts there (g, P).
+        weights: How much each candidate at a position is a positive, from 0 to 1 (g, P); None where all count 1.
     """
 
     order: Tensor
     place: Tensor
     starts: Tensor
+    weights: Tensor | None = None
 
     def rows(self, index: Tensor) -> "RankTable":
         """The table of the anchors with these rows."""
-        return RankTable(*(part.index_select(0, index) for part in (self.order, self.place, self.starts)))
+        order, place, starts = (part.index_select(0, index) for part in (self.order, self.place, self.starts))
+        return RankTable(order, place, starts, None if self.weights is None else self.weights.index_select(0, index))
 
     def to(self, device: torch.device) -> "RankTable":
         """The same table on another device."""
-        return RankTable(self.order.to(device), self.place.to(device), self.starts.to(device))
+        order, place, starts = (part.to(device) for part in (self.order, self.place, self.starts))
+        return RankTable(order, place, starts, None if self.weights is None else self.weights.to(device))
 
 
-def rank_table(distance: Tensor, own: Tensor, sizes: Tensor, tolerance: float) -> RankTable:
+def rank_table(
+    distance: Tensor,
+    own: Tensor,
+    sizes: Tensor,
+    tolerance: float,
+    positives: int | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> RankTable:
     """Order the positions around each anchor.
 
     Args:
@@ -61,6 +75,8 @@ def rank_table(distance: Tensor, own: Tensor, sizes: Tensor, tolerance: float) -
         own: The anchor's own position (g, 1) int64.
         sizes: Number of rows at each position (P,).
         tolerance: m is in S_ij where d_im >= d_ij - tolerance.
+        positives: How many of an anchor's candidates, the nearest, are positives; None for all.
+        dtype: Of the weights.
     """
     distance.scatter_(1, own, -1.0)  # before whatever lies at distance 0, for it has no mass of its own
     outward, nearness = _near_to_far(distance)
@@ -69,9 +85,22 @@ def rank_table(distance: Tensor, own: Tensor, sizes: Tensor, tolerance: float) -
     place = torch.empty_like(outward).scatter_(1, outward, places)
     starts = sizes.index_select(0, outward.view(-1)).view_as(outward)
     starts[:, 0] -= 1.0  # the anchor is no candidate of its own
-    if _has_ties(nearness, tolerance):
-        starts = torch.zeros_like(starts).scatter_add_(1, _first_place(nearness, tolerance), starts)
-    return RankTable(outward.flip(1), place, starts)
+    groups = _first_place(nearness, tolerance) if _has_ties(nearness, tolerance) else None
+    if groups is not None:
+        starts = torch.zeros_like(starts).scatter_add_(1, groups, starts)
+    if positives is None:
+        return RankTable(outward.flip(1), place, starts)
+    counted = nearest(starts, positives)
+    weights = counted.to(dtype) / starts.clamp(min=1).to(dtype)
+    if groups is not None:
+        weights = weights.gather(1, groups)
+    return RankTable(outward.flip(1), place, counted, weights.gather(1, place))
+
+
+def nearest(starts: Tensor, positives: int) -> Tensor:
+    """How many of the candidates whose S_ij start at each place, near to far (g, P), are among the K nearest."""
+    nearer = starts.cumsum(1).sub_(starts)
+    return torch.minimum(starts, nearer.neg_().add_(positives).clamp_(min=0))
 
 
 def _near_to_far(distance: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,10 +166,12 @@ class LabelRanks:
         distance: The label distance.
         tolerance: Distances that differ by no more than this tie.
         device: Where the tables are used.
+        positives: Positives of each anchor, the nearest, fewer than there are candidates; None for all.
 
     Attributes:
         batch: Number of samples B.
         views: Rows per sample V.
+        positives: Positives of each anchor.
         positions: Number of positions P.
         sample_order: How samples are put in order (B,), None to leave them as they are.
         membership: Indicator (B, P) float32 of each (ordered) sample's position, None where positions are samples.
@@ -148,10 +179,17 @@ class LabelRanks:
     """
 
     def __init__(
-        self, targets: Tensor, views: int, distance: TargetDistance, tolerance: float, device: torch.device
+        self,
+        targets: Tensor,
+        views: int,
+        distance: TargetDistance,
+        tolerance: float,
+        device: torch.device,
+        positives: int | None = None,
     ) -> None:
         self.batch, self.views, self.device = len(targets), views, device
-        self._distance, self._tolerance = distance, tolerance
+        self.positives = self.batch * views - 1 if positives is None else positives
+        self._distance, self._tolerance, self._limit = distance, tolerance, positives
         labels = distinct_labels(targets, distance)
         self._labels = labels.values.to(device)
         self.index = labels.index.to(device)
@@ -164,12 +202,12 @@ class LabelRanks:
             self.positions = distinct
             between = label_distances(distance, labels.values, labels.values)
             sizes = (labels.counts * views).float()
-            self._table = rank_table(between, torch.arange(distinct)[:, None], sizes, tolerance).to(device)
+            self._table = rank_table(between, torch.arange(distinct)[:, None], sizes, tolerance, positives).to(device)
             members = torch.zeros(self.batch, distinct, device=device)
             self.membership = members.scatter_(1, self.index[:, None], 1.0)
 
-    def table(self, start: int, stop: int) -> RankTable:
-        """The table of the (ordered) samples from `start` to `stop`."""
+    def table(self, start: int, stop: int, dtype: torch.dtype) -> RankTable:
+        """The table of the (ordered) samples from `start` to `stop`, whose weights may take less than float64."""
         anchors = self.index[start:stop]
         if self._table is not None:
             return self._table.rows(anchors)
@@ -179,10 +217,12 @@ class LabelRanks:
             distance = distance.index_select(1, self.index)
         own = torch.arange(start, stop, device=self.device)[:, None]
         sizes = torch.full((self.batch,), float(self.views), device=self.device)
-        return rank_table(distance, own, sizes, self._tolerance)
+        return rank_table(distance, own, sizes, self._tolerance, self._limit, dtype)
 
 
-def least_loss(targets: Tensor, views: int, distance: TargetDistance, tolerance: float) -> Tensor:
+def least_loss(
+    targets: Tensor, views: int, distance: TargetDistance, tolerance: float, positives: int | None = None
+) -> Tensor:
     """The floor L* for finite targets (B, D) float64 on the CPU, B * views >= 2; float64 scalar."""
     labels = distinct_labels(targets, distance)
     sizes = (labels.counts * views).double()
@@ -192,9 +232,10 @@ def least_loss(targets: Tensor, views: int, distance: TargetDistance, tolerance:
         anchors = torch.arange(first, min(first + step, len(sizes)))
         between = label_distances(distance, labels.values[anchors], labels.values)
         starts = rank_table(between, anchors[:, None], sizes, tolerance).starts
-        total += torch.xlogy(starts, starts).sum(1) @ sizes[anchors]
+        counted = starts if positives is None else nearest(starts, positives)
+        total += torch.xlogy(counted, starts).sum(1) @ sizes[anchors]
     rows = len(targets) * views
-    return total / (rows * (rows - 1))
+    return total / (rows * (rows - 1 if positives is None else positives))
 
 
 def label_distances(distance: TargetDistance, a: Tensor, b: Tensor) -> Tensor:

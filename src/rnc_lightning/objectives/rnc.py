@@ -4,8 +4,9 @@ With s_ij = sim(v_i, v_j) / tau, label distances d_ij, S_ij = {k != i : d_ik >= 
 
     L = 1/(n(n-1)) sum_i sum_{j != i} (log sum_{k in S_ij} exp s_ik - s_ij)
 
-Ties of d_ij, and j itself, are in S_ij. Time is that of a few n x n passes and two or three products with the
-features, O(n^2 F); the gradient is closed-form, so no graph over n x n values is kept.
+Ties of d_ij, and j itself, are in S_ij. With `positives` = K only the K nearest in label to i are taken as j, while
+S_ij stays as it is, and the mean is over these nK pairs. Time is that of a few n x n passes and two or three products
+with the features, O(n^2 F); the gradient is closed-form, so no graph over n x n values is kept.
 """
 
 import math
@@ -30,6 +31,7 @@ def rnc_loss(
     tie_tolerance: float = 0.0,
     chunk_size: int | None = None,
     share: tuple[int, int] = (0, 1),
+    positives: int | None = None,
 ) -> Tensor:
     """Rank-N-Contrast loss of a batch, with a closed-form gradient for the features.
 
@@ -51,20 +53,26 @@ def rnc_loss(
             than 1 GB.
         share: (k, W) takes the anchors of the k-th of W shares, from 0 up, against all rows: the loss is the sum over
             the shares, and each costs about 1/W of it. For batches that are spread over processes.
+        positives: K, how many rows are positives for an anchor: those nearest in label, its own other views first.
+            Negatives stay as they are. Ties at the K-th place share what is left of K equally, each with a weight
+            below 1, so that the order of the batch plays no part. With a tolerance rows tie where the least label
+            distance from the anchor (its own 0 among them) that is >= d_ij - tie_tolerance is the same. None, or
+            n - 1 and more, takes all rows.
 
     Returns:
         The loss, a scalar, float64 for float64 features and else float32. One or two rows have loss 0 and gradient
         0. NaN features give NaN. Only first derivatives exist.
 
     Raises:
-        ValueError: For targets that are NaN or infinite, for shapes that do not fit, for a temperature or chunk_size
-            that is not positive, a negative tie_tolerance, a share that is none, or an unknown similarity or distance.
+        ValueError: For targets that are NaN or infinite, for shapes that do not fit, for a temperature, chunk_size or
+            number of positives that is not above 0, a negative tie_tolerance, a share that is none, or an unknown
+            similarity or distance.
 
     >>> features = torch.tensor([[0.0], [1.0], [3.0]], requires_grad=True)
     >>> loss = rnc_loss(features, torch.tensor([10.0, 20.0, 40.0]))
     >>> loss.backward()
     """
-    _check_settings(temperature, similarity, tie_tolerance, chunk_size)
+    _check_settings(temperature, similarity, tie_tolerance, chunk_size, positives)
     if not 0 <= share[0] < share[1]:
         raise ValueError(f"share must be (k, W) with 0 <= k < W, got {share}")
     distance = resolve_target_distance(target_distance)
@@ -74,9 +82,10 @@ def rnc_loss(
         raise ValueError(f"features must be (B, V, F) or (N, F), none of them 0, got {tuple(features.shape)}")
     views = features.shape[1] if features.dim() == 3 else 1
     checked = _check_targets(targets, len(features))
-    if len(features) * views <= 2:  # each S_ij is {j}, if there is a j at all
+    rows = len(features) * views
+    if rows <= 2:  # each S_ij is {j}, if there is a j at all
         return features.float().sum() * 0.0 if features.dtype != torch.float64 else features.sum() * 0.0
-    ranks = LabelRanks(checked, views, distance, tie_tolerance, features.device)
+    ranks = LabelRanks(checked, views, distance, tie_tolerance, features.device, _limit(positives, rows))
     with_gradient = features.requires_grad and torch.is_grad_enabled()
     loss: Tensor = RnCFunction.apply(
         features.reshape(-1, features.shape[-1]),
@@ -96,6 +105,7 @@ def rnc_loss_floor(
     *,
     target_distance: str | TargetDistance = "l1",
     tie_tolerance: float = 0.0,
+    positives: int | None = None,
 ) -> Tensor:
     """The least value L* that the loss can come to on these targets, whatever the features.
 
@@ -110,13 +120,15 @@ def rnc_loss_floor(
         tie_tolerance: As for `rnc_loss`. Rows then share a group where their S_ij are one and the same set. The loss
             never falls below the value; it comes arbitrarily close where the tolerance joins distances into groups
             that lie further apart than the tolerance.
+        positives: As for `rnc_loss`. With K of them L* = 1/(nK) sum_i sum_m k_im log n_im, where k_im is how many of
+            the m-th group's n_im rows count as positives, a part of a row in each of those at the K-th place.
 
     Returns:
         L*, a float64 scalar on the targets' device; 0 for a single row.
 
     Raises:
-        ValueError: For targets that are NaN or infinite, for shapes that do not fit, views below 1, a negative
-            tie_tolerance, or an unknown distance.
+        ValueError: For targets that are NaN or infinite, for shapes that do not fit, views or positives below 1, a
+            negative tie_tolerance, or an unknown distance.
 
     >>> rnc_loss_floor(torch.tensor([1.0, 2.0, 4.0])).item()
     0.0
@@ -124,13 +136,15 @@ def rnc_loss_floor(
     0.8
     """
     _check_tolerance(tie_tolerance)
+    _check_positives(positives)
     distance = resolve_target_distance(target_distance)
     if views < 1:
         raise ValueError(f"views must be at least 1, got {views}")
     checked = _check_targets(targets, None)
-    if len(checked) * views == 1:
+    rows = len(checked) * views
+    if rows == 1:
         return torch.zeros((), dtype=torch.float64, device=targets.device)
-    return least_loss(checked, views, distance, tie_tolerance).to(targets.device)
+    return least_loss(checked, views, distance, tie_tolerance, _limit(positives, rows)).to(targets.device)
 
 
 class RnCLoss(nn.Module):
@@ -140,6 +154,7 @@ class RnCLoss(nn.Module):
     batch: features and targets of all processes are gathered, each process takes its share of the anchors, and the
     gradient that DDP averages is that of one process with the whole batch. Processes may have different numbers of
     samples, but all must call it. `gather=False` leaves each process to its own part of the batch, another loss.
+    `positives` are those in the gathered batch.
 
     Raises:
         ValueError: If an argument is out of its range or unknown.
@@ -157,9 +172,10 @@ class RnCLoss(nn.Module):
         chunk_size: int | None = None,
         tie_tolerance: float = 0.0,
         gather: bool = True,
+        positives: int | None = None,
     ) -> None:
         super().__init__()
-        _check_settings(temperature, similarity, tie_tolerance, chunk_size)
+        _check_settings(temperature, similarity, tie_tolerance, chunk_size, positives)
         resolve_target_distance(target_distance)
         self.temperature = temperature
         self.similarity = similarity
@@ -167,6 +183,7 @@ class RnCLoss(nn.Module):
         self.chunk_size = chunk_size
         self.tie_tolerance = tie_tolerance
         self.gather = gather
+        self.positives = positives
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F) or (N, F) with targets (B,) or (B, D)."""
@@ -185,24 +202,34 @@ class RnCLoss(nn.Module):
             target_distance=self.target_distance,
             tie_tolerance=self.tie_tolerance,
             chunk_size=self.chunk_size,
+            positives=self.positives,
         )
 
     def floor(self, targets: Tensor, views: int = 1) -> Tensor:
         """The least value that this loss can come to on the targets; see `rnc_loss_floor`."""
         if self.gather:
             targets = distributed.gathered(targets.detach())
-        return rnc_loss_floor(targets, views, target_distance=self.target_distance, tie_tolerance=self.tie_tolerance)
+        return rnc_loss_floor(
+            targets,
+            views,
+            target_distance=self.target_distance,
+            tie_tolerance=self.tie_tolerance,
+            positives=self.positives,
+        )
 
     def extra_repr(self) -> str:
         """The settings, as shown by `print(module)`."""
         distance = self.target_distance if isinstance(self.target_distance, str) else "callable"
         return (
             f"temperature={self.temperature}, similarity={self.similarity}, target_distance={distance}, "
-            f"chunk_size={self.chunk_size}, tie_tolerance={self.tie_tolerance}, gather={self.gather}"
+            f"chunk_size={self.chunk_size}, tie_tolerance={self.tie_tolerance}, gather={self.gather}, "
+            f"positives={self.positives}"
         )
 
 
-def _check_settings(temperature: float, similarity: str, tie_tolerance: float, chunk_size: int | None) -> None:
+def _check_settings(
+    temperature: float, similarity: str, tie_tolerance: float, chunk_size: int | None, positives: int | None
+) -> None:
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature must be a positive number, got {temperature}; the paper uses 2")
     if similarity not in SIMILARITIES:
@@ -211,6 +238,17 @@ def _check_settings(temperature: float, similarity: str, tie_tolerance: float, c
     if chunk_size is not None and (isinstance(chunk_size, bool) or int(chunk_size) != chunk_size or chunk_size < 1):
         raise ValueError(f"chunk_size must be a whole number of rows from 1 up, or None, got {chunk_size}")
     _check_tolerance(tie_tolerance)
+    _check_positives(positives)
+
+
+def _limit(positives: int | None, rows: int) -> int | None:
+    """How many of the other rows are positives, None for all of them."""
+    return None if positives is None or positives >= rows - 1 else int(positives)
+
+
+def _check_positives(positives: int | None) -> None:
+    if positives is not None and (isinstance(positives, bool) or int(positives) != positives or positives < 1):
+        raise ValueError(f"positives must be a whole number of rows from 1 up, or None for all, got {positives}")
 
 
 def _check_tolerance(tie_tolerance: float) -> None:
