@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from rnc_lightning.data.imdb_wiki import IMDBWikiDataModule
+from rnc_lightning.data.training_subset import TrainingSubset
 from rnc_lightning.data.transforms import centred_image
 from rnc_lightning.errors import UserError
 
@@ -44,35 +45,16 @@ def test_official_layout(tmp_path: Path) -> None:
     assert next(iter(module.test_dataloader()))["x"].shape == (4, 3, 16, 16)
 
 
-def test_subsamples_are_seeded_nested_and_recorded(tmp_path: Path) -> None:
+def test_subsamples_are_nested_and_recorded(tmp_path: Path) -> None:
     _write(tmp_path)
-    small, large = (_read(tmp_path, train_size=size) for size in (5, 12))
+    small, large = (_read(tmp_path, subset=TrainingSubset(size=size)) for size in (5, 12))
     assert (small.counts, large.counts) == ({"train": 5, "val": 4, "test": 4}, {"train": 12, "val": 4, "test": 4})
     assert set(small.splits["train"].names) < set(large.splits["train"].names)
-    assert _read(tmp_path, train_size=5).splits["train"].names == small.splits["train"].names
-    assert _read(tmp_path, train_size=5, subsample_seed=1).splits["train"].names != small.splits["train"].names
-    small.write_division(tmp_path / "split.csv")
-    rows = (tmp_path / "split.csv").read_text().splitlines()
-    assert [row.removesuffix(",train") for row in rows if row.endswith(",train")] == list(small.splits["train"].names)
-    _read(tmp_path).write_division(tmp_path / "whole.csv")
+    small.write_subset(tmp_path / "subset.csv")
+    rows = (tmp_path / "subset.csv").read_text().splitlines()
+    assert [row.split(",")[2] for row in rows if row.startswith("train")] == list(small.splits["train"].names)
+    _read(tmp_path).write_subset(tmp_path / "whole.csv")
     assert not (tmp_path / "whole.csv").exists()
-
-
-def test_the_subsample_does_not_depend_on_the_table_s_order(tmp_path: Path) -> None:
-    _write(tmp_path)
-    before = set(_read(tmp_path, train_size=5).splits["train"].names)
-    header, *rows = (tmp_path / "imdb_wiki.csv").read_text().splitlines()
-    (tmp_path / "imdb_wiki.csv").write_text("\n".join([header, *reversed(rows)]))
-    assert set(_read(tmp_path, train_size=5).splits["train"].names) == before
-
-
-def test_sizes_that_cannot_be(tmp_path: Path) -> None:
-    _write(tmp_path)
-    with pytest.raises(UserError, match="train_size=31 is more than the 30 training rows"):
-        _read(tmp_path, train_size=31)
-    for size in (0, True):
-        with pytest.raises(ValueError, match="train_size"):
-            _read(tmp_path, train_size=size)
 
 
 def test_nothing_there_says_what_to_get(tmp_path: Path) -> None:

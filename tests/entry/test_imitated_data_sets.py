@@ -18,7 +18,7 @@ from rnc_lightning.train import run
 IMAGES = ["encoder=small_resnet", "encoder.width=4", "input.size=24"]
 WORDS = {
     "agedb": IMAGES,
-    "imdb_wiki": [*IMAGES, "data.train_size=30"],
+    "imdb_wiki": [*IMAGES, "data.subset.size=30"],
     "tuab": ["encoder.width=4", "encoder.blocks=[1,1]", "data.window=1", "data.on_bad=skip"],
     "mpiifacegaze": IMAGES,
     "skyfinder": IMAGES,
@@ -77,8 +77,8 @@ def test_from_files_to_metrics(
     assert ("angular" in result["test"]) == (name == "mpiifacegaze")
     table = pd.read_csv("run/predictions.csv")
     assert len(table) == result["counts"]["test"]
-    drawn = name in ("imdb_wiki", "tuab", "skyfinder")
-    assert Path("run/split.csv").is_file() == drawn
+    assert Path("run/split.csv").is_file() == (name in ("tuab", "skyfinder"))
+    assert Path("run/subset.csv").is_file() == (name == "imdb_wiki")
 
 
 def test_the_gaze_s_error_is_the_angle_between_the_directions(start: Start) -> None:
