@@ -10,6 +10,7 @@ from torch import Tensor
 from rnc_lightning.data.datamodule import RegressionDataModule
 from rnc_lightning.files import write_text, write_whole
 from rnc_lightning.metrics import regression_metrics
+from rnc_lightning.metrics.feature_ordinality import feature_ordinality
 from rnc_lightning.results import finite
 from rnc_lightning.stages import Predictions, Regress
 from rnc_lightning.targets import TargetSpec
@@ -27,15 +28,17 @@ def evaluate_regressor(
     return finite({name: metrics[name] for name in order}), module.predictions()
 
 
-def metrics_where(predictions: Predictions, chosen: Tensor, target: TargetSpec) -> dict[str, float | None]:
-    """Metrics over some of the predictions, (N,) bool, and their `count`; no metrics where it is none."""
-    count = int(chosen.sum())
-    if not count:
-        return {"count": 0}
+def measured(predictions: Predictions, target: TargetSpec, chosen: Tensor) -> dict[str, float | None]:
+    """The same metrics over some of the samples, chosen by a mask (N,); none where there are none."""
+    if not chosen.any():
+        return {}
+    truth, prediction, features = (
+        value[chosen] for value in (predictions.target, predictions.prediction, predictions.features)
+    )
     metrics = regression_metrics(len(target), target.angular_unit)
-    metrics.update(predictions.prediction[chosen], predictions.target[chosen])
-    found = finite({name: float(value) for name, value in metrics.compute().items()})
-    return {"count": count, **{name: found[name] for name in _ORDER if name in found}}
+    metrics.update(prediction, truth)
+    found = {**metrics.compute(), **feature_ordinality(features, truth, target.distance)}
+    return finite({name: found[name] for name in _ORDER if name in found})
 
 
 def seen_and_unseen(
@@ -46,15 +49,19 @@ def seen_and_unseen(
         return {}
     unseen = datamodule.subset.is_unseen(predictions.target)
     return {
-        "seen": metrics_where(predictions, ~unseen, target),
-        "unseen": metrics_where(predictions, unseen, target),
+        name: {"count": int(chosen.sum()), **measured(predictions, target, chosen)}
+        for name, chosen in (("seen", ~unseen), ("unseen", unseen))
     }
 
 
 def write_predictions(
-    predictions: Predictions, datamodule: RegressionDataModule, target: TargetSpec, directory: Path
+    predictions: Predictions,
+    datamodule: RegressionDataModule,
+    target: TargetSpec,
+    directory: Path,
+    features: bool = True,
 ) -> None:
-    """Write `predictions.csv` (a row a test sample) and `features.npz` (features, targets)."""
+    """Write `predictions.csv` (a row a test sample) and, where asked for, `features.npz` (features, targets)."""
     split = datamodule.splits["test"]
     names = split.names if split.groups is None else split.groups.names
     table = pd.DataFrame({"index": predictions.index.numpy(), "name": [names[i] for i in predictions.index.tolist()]})
@@ -62,6 +69,8 @@ def write_predictions(
         table[f"{name}_target"] = predictions.target[:, d].numpy()
         table[f"{name}_prediction"] = predictions.prediction[:, d].numpy()
     write_text(directory / "predictions.csv", table.to_csv(index=False))
+    if not features:
+        return
 
     def write(path: Path) -> None:
         np.savez_compressed(path, features=predictions.features.numpy(), targets=predictions.target.numpy())

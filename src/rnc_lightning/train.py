@@ -9,7 +9,6 @@ import logging
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -103,9 +102,10 @@ def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     """
     from rnc_lightning import loggers
     from rnc_lightning.execution import execute
+    from rnc_lightning.trainers import quiet_lightning
 
     config = plain(cfg)
-    _quiet_lightning()
+    quiet_lightning()
     exit_code = 1
     try:
         directory = RunDirectory(run_path(config, overrides))
@@ -231,20 +231,6 @@ def _print_config(config: dict[str, Any], console: Console) -> None:
     from rnc_lightning.config_tree import config_tree
 
     console.print(config_tree(config))
-
-
-def _quiet_lightning() -> None:
-    """Leave out Lightning's notes on hardware, its advertisements and its deprecation warnings about itself."""
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # a frozen encoder
-    warnings.filterwarnings("ignore", message=".*number of training batches.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")  # on resuming
-    warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")  # all are joined before
-    warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")  # stage one has none
-    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # a run starts its processes itself
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")

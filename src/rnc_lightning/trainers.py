@@ -1,5 +1,7 @@
 """What every Trainer of the suite has, whatever the configuration says of it."""
 
+import logging
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -30,3 +32,17 @@ def as_the_suite_runs(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
         # Lightning would take bf16 instead, with a warning.
         raise UserError("trainer.precision: 16-mixed needs a GPU; on a CPU take bf16-mixed")
     return factory
+
+
+def quiet_lightning() -> None:
+    """Leave out Lightning's notes on hardware, its advertisements and its deprecation warnings about itself."""
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # a frozen encoder
+    warnings.filterwarnings("ignore", message=".*number of training batches.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")  # on resuming
+    warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")  # all are joined before
+    warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")  # stage one has none
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # a run starts its processes itself
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -12,7 +12,7 @@ from typing import Any
 
 STATUSES = ("finished", "failed", "unfinished")
 _IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "seed", "status")
-_SKIPPED = {"encoders", "stages", "report"}  # below these lie parts of runs, or a report
+_SKIPPED = {"encoders", "stages", "report", "evaluations", "export"}  # below these lie parts of runs, or a report
 _LONGEST = 120  # run names beyond this many characters are cut and end in a hash
 _ADDING = {"weighting", "calibration", "regularizer", "regularizers"}  # overrides that `with` tells where they choose
 _NAMED_ELSEWHERE = {"seed", "head", "scheme", "method", "data"}  # overrides that the row's name tells already

@@ -1,0 +1,74 @@
+"""What `evaluate` found, for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+_IN_UNITS = ("mae", "rmse", "gmean")
+_FIRST = ("angular", "mae")  # what corruptions are compared by: the first that there is
+
+
+def print_evaluation(table: pd.DataFrame, about: Mapping[str, Any], console: Console) -> None:
+    """The clean metrics and, where there are corrupted conditions, the error under each.
+
+    Args:
+        table: From `evaluate_run`.
+        about: The `result.json` of one of the conditions.
+        console: Where to.
+    """
+    made = " (made data)" if about["made_data"] else ""
+    title = f"{about['method']} ({about['scheme']}), seed {about['seed']}, on {about['evaluated_on']}{made}"
+    units = ", ".join(dict.fromkeys(unit for unit in about["units"] if unit))
+    metrics = [name for name in table.columns if name not in ("corruption", "severity", "samples", "count")]
+    clean = table[table["severity"] == 0]
+    console.print(_metrics_table(clean, metrics, f"{title}: {about['key']['part']} set", units))
+    corrupted = table[(table["severity"] > 0) & (table["samples"] == "all")]
+    if len(corrupted):
+        first = next(name for name in _FIRST if name in metrics)
+        reference = float(clean.loc[clean["samples"] == "all", first].iloc[0])
+        console.print(_corruption_table(corrupted, first, reference, f"{title}: {_labelled(first, units)}"))
+
+
+def _metrics_table(clean: pd.DataFrame, metrics: list[str], title: str, units: str) -> Table:
+    shown = Table(title=title)
+    shown.add_column("metric")
+    for samples in clean["samples"]:
+        shown.add_column("" if len(clean) == 1 else samples, justify="right")
+    shown.add_row("samples", *(str(count) for count in clean["count"]))
+    for name in metrics:
+        shown.add_row(_labelled(name, units), *(_number(value) for value in clean[name]))
+    return shown
+
+
+def _corruption_table(corrupted: pd.DataFrame, metric: str, clean: float, title: str) -> Table:
+    """Rows are corruptions, columns severities; the last column is the mean and what it is more than clean."""
+    values = corrupted.pivot(index="corruption", columns="severity", values=metric)
+    values = values.loc[list(dict.fromkeys(corrupted["corruption"]))]
+    shown = Table(title=title, caption=f"clean: {_number(clean)}")
+    shown.add_column("corruption")
+    for severity in values.columns:
+        shown.add_column(str(severity), justify="right")
+    for heading in ("mean", "of clean"):
+        shown.add_column(heading, justify="right")
+    for name, row in values.iterrows():
+        shown.add_row(str(name), *map(_number, row), _number(row.mean()), _ratio(row.mean(), clean))
+    if len(values) > 1:
+        shown.add_section()
+        overall = values.to_numpy().mean()
+        shown.add_row("all", *map(_number, values.mean()), _number(overall), _ratio(overall, clean))
+    return shown
+
+
+def _labelled(metric: str, units: str) -> str:
+    return f"{metric} ({units})" if units and metric in _IN_UNITS else metric
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.3f}"
+
+
+def _ratio(value: float, clean: float) -> str:
+    return "-" if pd.isna(value) or pd.isna(clean) or clean == 0 else f"{value / clean:.0%}"
