@@ -20,52 +20,63 @@ class Claim:
         claim: A sentence.
         published: What the authors report, with its data set; empty where they give no number.
         dataset: What was measured on; made data say so.
-        unit: Of the measured effect, such as `%` or a metric's name.
-        mean: The effect, positive where the claim is right.
+        measured: The effect with its interval.
+        verdict: `holds`, `does not hold` or `open`.
+        mean: The effect, positive where the claim is right; None where it is no number.
         low: Lower end of its 95 percent interval; None for fewer than two seeds.
         high: Its upper end.
-        pairs: Number of seeds.
+        unit: Of the three.
     """
 
     claim: str
     published: str
     dataset: str
-    unit: str
-    mean: float
-    low: float | None
-    high: float | None
-    pairs: int
-
-    @property
-    def verdict(self) -> str:
-        """`holds` or `does not hold` where the interval lies on one side of 0, else `open`.
-
-        >>> Claim("c", "", "digits", "%", 3.0, 1.0, 5.0, 5).verdict
-        'holds'
-        >>> Claim("c", "", "digits", "%", 3.0, -1.0, 7.0, 5).verdict
-        'open'
-        """
-        if self.low is None or self.high is None:
-            return OPEN
-        return HOLDS if self.low > 0 else FAILS if self.high < 0 else OPEN
-
-    @property
-    def measured(self) -> str:
-        """The effect with its interval.
-
-        >>> Claim("c", "", "digits", "%", 3.04, 1.0, 5.0, 5).measured
-        '+3.0 % [+1.0, +5.0], 5 seeds'
-        """
-        digits = 1 if self.unit == "%" else 3
-        shown = [f"{value:+.{digits}f}" for value in (self.mean, self.low, self.high) if value is not None]
-        interval = f" [{shown[1]}, {shown[2]}]" if len(shown) == 3 else ""
-        seeds = f"{self.pairs} seed{'' if self.pairs == 1 else 's'}"
-        return f"{shown[0]}{' ' + self.unit if self.unit else ''}{interval}, {seeds}"
+    measured: str
+    verdict: str
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
 
 
 def claim_from(claim: str, published: str, dataset: str, unit: str, gain: Gain) -> Claim:
-    """A claim with a measured effect."""
-    return Claim(claim, published, dataset, unit, gain.mean, gain.low, gain.high, gain.pairs)
+    """A claim about an effect, which holds where the interval lies above 0, and not where it lies below.
+
+    >>> found = claim_from("RnC helps", "", "digits", "%", Gain(3.04, 1.0, 5.0, 5))
+    >>> found.measured, found.verdict
+    ('+3.0 % [+1.0, +5.0], 5 seeds', 'holds')
+    """
+    digits = 1 if unit in ("%", "points") else 3
+    interval = "" if gain.low is None else f" [{gain.low:+.{digits}f}, {gain.high:+.{digits}f}]"
+    shown = f"{gain.mean:+.{digits}f}{' ' + unit if unit else ''}{interval}"
+    seeds = f"{gain.pairs} seed{'' if gain.pairs == 1 else 's'}"
+    return Claim(
+        claim,
+        published,
+        dataset,
+        f"{shown}, {seeds}",
+        verdict(gain.low, gain.high),
+        gain.mean,
+        gain.low,
+        gain.high,
+        unit,
+    )
+
+
+def verdict(low: float | None, high: float | None) -> str:
+    """What an interval says of a positive effect.
+
+    >>> verdict(1.0, 5.0), verdict(-5.0, -1.0), verdict(-1.0, 5.0), verdict(None, None)
+    ('holds', 'does not hold', 'open', 'open')
+    """
+    if low is None or high is None:
+        return OPEN
+    return HOLDS if low > 0 else FAILS if high < 0 else OPEN
+
+
+def statement(claim: str, published: str, dataset: str, measured: str, holds: bool) -> Claim:
+    """A claim that is checked and not estimated."""
+    return Claim(claim, published, dataset, measured, HOLDS if holds else FAILS)
 
 
 def reduction(before: Mapping[int, float], after: Mapping[int, float]) -> Gain | None:
@@ -103,7 +114,6 @@ def claims_table(claims: Iterable[Claim]) -> list[tuple[str, str, str, str]]:
 
 
 def _claim(row: Mapping[str, str]) -> Claim:
+    texts = {key: row[key] for key in ("claim", "published", "dataset", "measured", "verdict", "unit")}
     numbers = {key: float(row[key]) if row[key] else None for key in ("mean", "low", "high")}
-    texts = {key: row[key] for key in ("claim", "published", "dataset", "unit")}
-    assert numbers["mean"] is not None
-    return Claim(**texts, mean=numbers["mean"], low=numbers["low"], high=numbers["high"], pairs=int(row["pairs"]))
+    return Claim(**texts, **numbers)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from rnc_lightning.analysis.figures import BLUE, GREY, house_style, new_figure, save_figure
-from rnc_lightning.analysis.theory import NOISE, ORDERED
+from rnc_lightning.studies.loss_floor import NOISE, ORDERED
 
 if TYPE_CHECKING:
     import pandas as pd

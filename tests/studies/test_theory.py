@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 import torch
 
-from rnc_lightning.analysis.theory import (
+from rnc_lightning.errors import UserError
+from rnc_lightning.studies.loss_floor import (
     excess_bound,
     order_margins,
     ordered_excess,
     random_batch_excess,
     training_history,
 )
-from rnc_lightning.analysis.theory_figure import save_theory_figure
-from rnc_lightning.errors import UserError
+from rnc_lightning.studies.theory_figure import save_theory_figure
 
 
 def a_run(path: Path, epochs: int = 6) -> Path:
