@@ -113,32 +113,33 @@ class Robustness:
         authors = published("corruptions")
         old, new = self.methods.baseline, self.methods.challenger
         hit = frame[frame.severity > 0]
-        means = [
-            authors[(authors.method == method) & (authors.severity > 0)]["value"].mean() for method in ("l1", "rnc_l1")
-        ]
         worst = int(hit.severity.max())
-        pairs = [
-            ("RnC's error is lower on corrupted images", hit, change(*means, "AgeDB, mean of severities 1 to 4")),
+        theirs = authors[authors.severity > 0].groupby("method")["value"].mean()
+        before, after = float(theirs["l1"]), float(theirs["rnc_l1"])
+        strongest = [value(authors, method=method, severity=_THEIR_WORST) for method in ("l1", "rnc_l1")]
+        lower = [
+            (
+                "RnC's error is lower on corrupted images",
+                hit,
+                change(before, after, "AgeDB, mean of severities 1 to 4"),
+            ),
             (
                 f"RnC's error is lower at the strongest corruption (severity {worst})",
                 hit[hit.severity == worst],
-                change(
-                    *(value(authors, method=method, severity=_THEIR_WORST) for method in ("l1", "rnc_l1")),
-                    f"AgeDB, severity {_THEIR_WORST}",
-                ),
+                change(strongest[0], strongest[1], f"AgeDB, severity {_THEIR_WORST}"),
             ),
         ]
         found = []
-        for claim, rows, text in pairs:
+        for claim, rows, text in lower:
             if gain := reduction(by_seed(rows, "mae", method=old), by_seed(rows, "mae", method=new)):
                 found.append(claim_from(claim, text, dataset, "%", gain))
-        more = [by_seed(hit, "more", method=method) for method in (old, new)]
-        if gain := paired_gain(*more, higher_is_better=False):
-            theirs = [
+        more = by_seed(hit, "more", method=old), by_seed(hit, "more", method=new)
+        if gain := paired_gain(more[0], more[1], higher_is_better=False):
+            growth = [
                 100 * (mean / value(authors, method=method, severity=0) - 1)
-                for mean, method in zip(means, ("l1", "rnc_l1"), strict=True)
+                for mean, method in ((before, "l1"), (after, "rnc_l1"))
             ]
-            text = f"AgeDB, mean of severities 1 to 4: +{theirs[0]:.1f} to +{theirs[1]:.1f} % of the clean error"
+            text = f"AgeDB, mean of severities 1 to 4: +{growth[0]:.1f} to +{growth[1]:.1f} % of the clean error"
             claim = "Errors grow less with RnC, relative to each method's own error on clean images"
             found.append(claim_from(claim, text, dataset, "points", gain))
         return found

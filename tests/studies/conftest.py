@@ -1,0 +1,3 @@
+from figure_fixtures import figures, picture
+
+__all__ = ["figures", "picture"]
