@@ -115,5 +115,14 @@ def claims_table(claims: Iterable[Claim]) -> list[tuple[str, str, str, str]]:
 
 def _claim(row: Mapping[str, str]) -> Claim:
     mean, low, high = (float(row[key]) if row[key] else None for key in ("mean", "low", "high"))
-    texts = [row[key] for key in ("claim", "published", "dataset", "measured", "verdict")]
-    return Claim(*texts, mean=mean, low=low, high=high, unit=row["unit"])
+    return Claim(
+        claim=row["claim"],
+        published=row["published"],
+        dataset=row["dataset"],
+        measured=row["measured"],
+        verdict=row["verdict"],
+        mean=mean,
+        low=low,
+        high=high,
+        unit=row["unit"],
+    )
