@@ -9,7 +9,7 @@ STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.mo
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-corruptions lint format benchmark \
-  study-digits study-losses study-methods study-imitations tune-losses tune-methods check-ddp check-faults slurm-check clean
+  studies claims study-digits study-losses study-methods study-imitations tune-losses tune-methods check-ddp check-faults slurm-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,17 @@ study-losses: $(VENV)/.installed ## The study of experiments/regression_losses: 
 	  head=l1,mse,huber,dex,dldl_v2,or,corn scheme=linear_probe,end_to_end seed=0,1,2,3,4 \
 	  paths.output_dir=runs/regression_losses $(STUDY_QUIET)
 	$(BIN)/python -m rnc_lightning.report runs/regression_losses --out experiments/regression_losses/results
+
+STUDIES := ordinality representations robustness reduced_data transfer unseen_targets ablations spurious_targets theory
+
+studies: $(VENV)/.installed ## The paper's other studies on digits, and the page of claims: two to three hours
+	for name in $(STUDIES); do \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.study $$name data=digits --out experiments/$$name/results || exit 1; \
+	done
+	$(MAKE) claims
+
+claims: $(VENV)/.installed ## experiments/README.md: every claim of the paper, published, measured, holds or not
+	$(BIN)/python experiments/claims.py
 
 METHODS_STUDY := OMP_NUM_THREADS=1 $(BIN)/python experiments/competing_methods/study.py
 

@@ -27,12 +27,12 @@ def value(frame: pd.DataFrame, metric: str = "mae", **where: object) -> float:
 
 
 def change(before: float, after: float, where: str, unit: str = "years") -> str:
-    """A published effect on an error.
+    """A published effect on an error, in percent by which it is lower.
 
     >>> change(10.0, 9.0, "AgeDB")
-    'AgeDB: 10.00 to 9.00 years, -10.0 %'
+    '+10.0 % (AgeDB: 10.00 to 9.00 years)'
     """
-    return f"{where}: {before:.2f} to {after:.2f} {unit}, {100 * (after - before) / before:+.1f} %"
+    return f"{100 * (before - after) / before:+.1f} % ({where}: {before:.2f} to {after:.2f} {unit})"
 
 
 def names(columns: Sequence[str]) -> list[str]:
