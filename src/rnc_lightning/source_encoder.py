@@ -15,6 +15,13 @@ def encoder_file(encoder_from: str) -> Path:
     return path if path.suffix == ".safetensors" else path / "encoder.safetensors"
 
 
+def path_quoted(word: str) -> str:
+    """A word of the command line whose path, where it names one that is there, may hold `=` and `,` unquoted."""
+    key, _, value = word.partition("=")
+    is_path = key.lstrip("+") == "encoder_from" and value[:1] not in ("'", '"') and value and Path(value).exists()
+    return f"{key}={json.dumps(value)}" if is_path else word
+
+
 def source_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a result says of the encoder that its run started from; None where it started from none.
 

@@ -7,6 +7,7 @@ Nothing heavy is imported before the configuration has been looked at.
 import json
 import logging
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from rnc_lightning.composition import Parts, check_keys, config_directory, plain
 from rnc_lightning.errors import UserError, machine_troubles_told
 from rnc_lightning.locks import claimed
 from rnc_lightning.run_directory import RunDirectory, setting_hash
-from rnc_lightning.source_encoder import setting_from, source_of
+from rnc_lightning.source_encoder import path_quoted, setting_from, source_of
 from rnc_lightning.stopping import Terminated, sigterm_raises
 from rnc_lightning.sweep import ending, whole
 
@@ -241,6 +242,7 @@ def _main(cfg: DictConfig) -> float | None:
 
 def main() -> None:
     """Entry point."""
+    sys.argv[1:] = [path_quoted(word) for word in sys.argv[1:]]
     run_cli(partial(ending, _main))
 
 

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from safetensors.torch import load_file
 
 from rnc_lightning.errors import UserError
+from rnc_lightning.source_encoder import path_quoted
 from rnc_lightning.train import run
 
 Start = Callable[..., dict[str, Any]]
@@ -69,6 +70,14 @@ def test_encoders_that_are_not_there_or_do_not_fit(start: Start) -> None:
     start("source", "method=l1")
     with pytest.raises(UserError, match=r"does not fit this encoder.*encoder=\.\.\. and input"):
         start("c", "method=l1", "scheme=transfer_probe", "encoder_from=source", "encoder.width=5")
+
+
+def test_a_run_s_directory_needs_no_quotes(tmp_path: Path) -> None:
+    place = tmp_path / "a=1,b=[2]"
+    place.mkdir()
+    assert path_quoted(f"encoder_from={place}") == f'encoder_from="{place}"'
+    for word in (f"encoder_from='{place}'", f"encoder_from={place}x", f"other={place}"):
+        assert path_quoted(word) == word
 
 
 def test_unseen_targets_are_told_apart(start: Start) -> None:

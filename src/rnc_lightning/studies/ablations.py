@@ -150,7 +150,14 @@ def _draw(frame: pd.DataFrame, factors: Mapping[str, Factor], unit: str, path: P
             for level in factor.varied:
                 errors = list(by_seed(frame, "mae", factor=name, level=level).values())
                 axes.plot(errors, [-place] * len(errors), "o", color=BLUE, alpha=0.45, markersize=4)
-                axes.plot([sum(errors) / len(errors)], [-place], "|", color="black", markersize=11, markeredgewidth=1.6)
+                axes.plot(
+                    [sum(errors) / max(1, len(errors))][: len(errors)],
+                    [-place][: len(errors)],
+                    "|",
+                    color="black",
+                    markersize=11,
+                    markeredgewidth=1.6,
+                )
                 ticks.append((-place, level.replace("_", " ")))
                 place += 1
         axes.set_yticks([tick for tick, _ in ticks], [label for _, label in ticks])

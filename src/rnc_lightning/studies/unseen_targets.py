@@ -81,7 +81,7 @@ class UnseenTargets:
                         claims.append(claim_from(f"RnC helps on {targets} targets: {name}", text, dataset, "%", share))
                 lines.append([targets, *map(mean_text, errors.values()), gain_text(gain), *reported])
             unseen = self.ranges[name].values()
-            told = " and ".join(f"{held.get('low', '')} to {held.get('high', '')}" for held in unseen)
+            told = " and ".join(_told(held) for held in unseen)
             share = here[here.targets == "unseen"]["count"].mean() / here[here.targets == "all"]["count"].mean()
             title = f"{name}: {told} {unit} unseen, {100 * share:.1f} % of the test set; MAE ({unit})"
             labels = [f"{label}, published ({theirs})" if theirs else "" for label in ("L1", "RnC(L1)")]
@@ -96,6 +96,11 @@ class UnseenTargets:
             return _draw(runs, self.ranges, self.methods, unit, path)
 
         return Findings(tables, claims, frame, draw, [note])
+
+
+def _told(held: Mapping[str, Any]) -> str:
+    low, high = held.get("low"), held.get("high")
+    return f"up to {high}" if low is None else f"from {low}" if high is None else f"{low} to {high}"
 
 
 def _words(ranges: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
