@@ -40,6 +40,9 @@ def study(name: str, words: Sequence[str], *, seeds: int | None, slots: int, run
     from rnc_lightning.studies.settings import load_study
     from rnc_lightning.studies.training import train_missing
 
+    for key, number in (("slots", slots), ("seeds", seeds)):
+        if number is not None and number < 1:
+            raise UserError(f"--{key} {number}: must be at least 1")
     console = Console()
     chosen = load_study(name, words, runs, seeds)
     phases = chosen.study.phases(chosen.bench)

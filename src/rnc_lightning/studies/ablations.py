@@ -35,7 +35,8 @@ class Factor:
     @property
     def varied(self) -> dict[str, Mapping[str, Any]]:
         """Levels that are run beside the reference."""
-        return {str(level): words for level, words in self.levels.items() if words is not None}
+        named = {str(level): words for level, words in self.levels.items()}  # 128 and "128" are one level
+        return {level: words for level, words in named.items() if words is not None}
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,9 @@ class Ablations:
         lines = [[f"{factor.reference} (reference)", mean_text(base), "", ""]]
         for level in factor.varied:
             errors = by_seed(frame, "mae", factor=name, level=level)
-            change = paired_gain(errors, base, higher_is_better=True)
+            more = paired_gain(errors, base, higher_is_better=False)
             ordered = mean_text(by_seed(frame, "spearman", factor=name, level=level), 3)
-            lines.append([level.replace("_", " "), mean_text(errors), gain_text(change), ordered])
+            lines.append([level.replace("_", " "), mean_text(errors), gain_text(more), ordered])
         lines[0][3] = mean_text(by_seed(frame, "spearman", factor=REFERENCE), 3)
         return Table(factor.title, ["level", f"test MAE ({unit})", "more than the reference", "Spearman"], lines)
 
@@ -136,12 +137,12 @@ class Ablations:
 
 def _draw(frame: pd.DataFrame, factors: Mapping[str, Factor], unit: str, path: Path) -> Path:
     base = by_seed(frame, "mae", factor=REFERENCE)
-    mean = sum(base.values()) / len(base)
     names = [(name, level) for name, factor in factors.items() for level in factor.varied]
     with house_style():
         figure = new_figure(7.4, 1.2 + 0.27 * (len(names) + len(factors)))
         axes = figure.add_subplot()
-        axes.axvline(mean, color=GREY, linewidth=1)
+        if base:
+            axes.axvline(sum(base.values()) / len(base), color=GREY, linewidth=1)
         place, ticks = 0.0, []
         for name, factor in factors.items():
             heading = f"{factor.title}; reference: {factor.reference}"
@@ -150,14 +151,9 @@ def _draw(frame: pd.DataFrame, factors: Mapping[str, Factor], unit: str, path: P
             for level in factor.varied:
                 errors = list(by_seed(frame, "mae", factor=name, level=level).values())
                 axes.plot(errors, [-place] * len(errors), "o", color=BLUE, alpha=0.45, markersize=4)
-                axes.plot(
-                    [sum(errors) / max(1, len(errors))][: len(errors)],
-                    [-place][: len(errors)],
-                    "|",
-                    color="black",
-                    markersize=11,
-                    markeredgewidth=1.6,
-                )
+                if errors:
+                    mean = [sum(errors) / len(errors)]
+                    axes.plot(mean, [-place], "|", color="black", markersize=11, markeredgewidth=1.6)
                 ticks.append((-place, level.replace("_", " ")))
                 place += 1
         axes.set_yticks([tick for tick, _ in ticks], [label for _, label in ticks])

@@ -74,9 +74,9 @@ def verdict(low: float | None, high: float | None) -> str:
     return HOLDS if low > 0 else FAILS if high < 0 else OPEN
 
 
-def statement(claim: str, published: str, dataset: str, measured: str, holds: bool) -> Claim:
-    """A claim that is checked and not estimated."""
-    return Claim(claim, published, dataset, measured, HOLDS if holds else FAILS)
+def statement(claim: str, published: str, dataset: str, measured: str, holds: bool | None) -> Claim:
+    """A claim that is checked and not estimated; None: it could not be."""
+    return Claim(claim, published, dataset, measured, OPEN if holds is None else HOLDS if holds else FAILS)
 
 
 def reduction(before: Mapping[int, float], after: Mapping[int, float]) -> Gain | None:

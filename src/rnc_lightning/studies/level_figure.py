@@ -45,7 +45,7 @@ def draw_levels(axes: Axes, panel: Panel) -> None:
     """Draw one panel."""
     levels = sorted({level for line in panel.lines.values() for level in line})
     for colour, (label, line) in zip(METHOD_COLOURS * 3, panel.lines.items(), strict=False):
-        x = sorted(line)
+        x = sorted(level for level, values in line.items() if len(values))
         axes.plot(x, [float(np.mean(line[level])) for level in x], "o-", color=colour, label=label, markersize=4)
         low, high = ([float(f(line[level])) for level in x] for f in (np.min, np.max))
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)

@@ -28,7 +28,7 @@ class Maps:
         methods: Method -> label; the first one the baseline, the last one what is claimed to be better.
         nuisance: What is beside the point: {name, pattern}, a regular expression whose first group finds it in a
             sample's name; null: none is known.
-        seeds: Number of seeds; the maps are those of seed 0.
+        seeds: Number of seeds; the maps are those of the first one.
         claims: Sentences by measure (`neighbours_difference`, `excess`): what the paper's pictures say.
         words: Of each method's runs, beside the common ones.
         title: Of the page.
@@ -93,7 +93,7 @@ class Maps:
                 gain, in_unit = reduction(before, after), "%"
             if gain is not None:
                 claims.append(claim_from(claim, "a picture only", dataset, in_unit, gain))
-        drawn = {run.method: run for run in runs if run.seed == 0}
+        drawn = {run.method: run for run in sorted(runs, key=lambda run: -run.seed)}  # the lowest seed there is
         shown = [(drawn[method], label) for method, label in self.methods.labels.items() if method in drawn]
 
         def draw(path: Path) -> Path:
@@ -106,7 +106,7 @@ class Maps:
         notes = [
             "Neighbours' target: the mean difference between a test sample's target and those of its "
             f"{NEIGHBOURS} nearest others in the feature space (Euclidean). Maps: principal components of the test "
-            "features of seed 0."
+            "features of the first seed."
         ]
         if self.nuisance is not None:
             notes.append(

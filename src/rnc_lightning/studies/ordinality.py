@@ -81,7 +81,8 @@ def _draw(frame: pd.DataFrame, methods: Methods, path: Path) -> Path:
                 values = by_seed(frame, metric, method=method)
                 colour = METHOD_COLOURS[place % len(METHOD_COLOURS)]
                 axes.plot([place] * len(values), list(values.values()), "o", color=colour, alpha=0.7, markersize=5)
-                axes.annotate(name, (place, max(values.values())), (0, 7), textcoords="offset points", ha="center")
+                if values:
+                    axes.annotate(name, (place, max(values.values())), (0, 7), textcoords="offset points", ha="center")
             axes.set_title(label)
             axes.set_xlim(-0.6, len(methods.labels) - 0.4)
             axes.margins(y=0.25)

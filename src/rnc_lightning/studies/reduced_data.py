@@ -21,7 +21,7 @@ class ReducedData:
 
     Args:
         methods: Method -> label, the first one the baseline.
-        sizes: Number of training samples -> the words that make it so.
+        sizes: Number of training samples -> the words that make it so; or numbers alone, which are drawn.
         seeds: Number of seeds; of the training and of the draw.
     """
 
@@ -29,9 +29,14 @@ class ReducedData:
     question = "How do errors grow as training data get fewer, and does RnC help more there?"
 
     def __init__(
-        self, methods: Mapping[str, str], sizes: Mapping[Any, Mapping[str, Any] | None], seeds: int = 3
+        self,
+        methods: Mapping[str, str],
+        sizes: Mapping[Any, Mapping[str, Any] | None] | Sequence[int],
+        seeds: int = 3,
     ) -> None:
         self.methods = Methods(methods)
+        if not isinstance(sizes, Mapping):
+            sizes = {size: {"data.subset.size": size} for size in sizes}
         self.sizes = {int(size): words or {} for size, words in sizes.items()}
         self.seeds = seeds
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from rich.progress import track
 
 from rnc_lightning.analysis.figures import house_style, new_figure, save_figure
+from rnc_lightning.commands import several
 from rnc_lightning.report.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.claims import Claim, claim_from, reduction
@@ -43,10 +45,15 @@ class Robustness:
         corruptions: str | Sequence[str] = "all",
         severities: str | Sequence[int] = "all",
     ) -> None:
+        from rnc_lightning.data.corruptions import NAMES, SEVERITIES
+
         self.methods = Methods(methods)
         self.seeds = seeds
         self.side = corruption_side
-        self.corruptions, self.severities = corruptions, severities
+        self.corruptions = several(corruptions, NAMES, "corruption")  # a misspelled one is told before the training
+        self.severities = several(severities, SEVERITIES, "severity")
+        if not (self.corruptions and self.severities):
+            raise ValueError("corruptions, severities: at least one of each is needed")
 
     def phases(self, bench: Bench) -> list[list[StudyRun]]:
         """Each method with each seed."""
@@ -171,9 +178,10 @@ class Robustness:
     def _draw_kinds(self, axes: Axes, frame: pd.DataFrame, unit: str) -> None:
         kinds = _kinds(frame)
         means = frame[frame.severity > 0].groupby(["corruption", "method"])["mae"].mean()
-        kinds = sorted(kinds, key=lambda kind: means[kind, self.methods.baseline])
+        kinds = sorted(kinds, key=lambda kind: float(means[kind].max()))
         for colour, (method, label) in zip(METHOD_COLOURS, self.methods.labels.items(), strict=False):
-            axes.plot([means[kind, method] for kind in kinds], range(len(kinds)), "o", color=colour, label=label)
+            shown = [means.get((kind, method), np.nan) for kind in kinds]
+            axes.plot(shown, range(len(kinds)), "o", color=colour, label=label)
         axes.set_yticks(range(len(kinds)), [kind.replace("_", " ") for kind in kinds], fontsize=8)
         axes.set_xlabel(f"test MAE ({unit}), mean of severities")
         axes.set_title("by corruption")

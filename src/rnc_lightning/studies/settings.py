@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from rnc_lightning.composition import config_directory
 from rnc_lightning.errors import UserError
@@ -59,8 +60,9 @@ def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = 
     others = [word for word in others if not word.startswith("data=")]
     loaded = _read(folder / f"{name}.yaml")
     by_data = loaded.pop("by_data", None) or {}
-    merged = OmegaConf.merge(loaded, by_data.get(data, {}), _dotlist(own))
+    merged = OmegaConf.merge(loaded, by_data.get(data, {}))
     assert isinstance(merged, DictConfig)
+    _change(merged, own)
     if seeds is not None:
         merged["seeds"] = seeds
     if lacking := [str(key) for key in merged if OmegaConf.is_missing(merged, str(key))]:
@@ -83,8 +85,14 @@ def _read(file: Path) -> DictConfig:
     return loaded
 
 
-def _dotlist(words: Sequence[str]) -> Any:
-    try:
-        return OmegaConf.from_dotlist(list(words))
-    except OmegaConfBaseException as error:
-        raise UserError(f"{_OWN}{words[0]}: {error}") from error
+def _change(settings: DictConfig, words: Sequence[str]) -> None:
+    """Give settings the values of words, whole: a list or mapping takes the place of the one there."""
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise UserError(f"{_OWN}{word}: a word is key=value")
+        try:
+            given = OmegaConf.create(f"value: {value}").value
+            OmegaConf.update(settings, key, given, merge=False)
+        except (OmegaConfBaseException, YAMLError) as error:
+            raise UserError(f"{_OWN}{word}: {' '.join(str(error).split())}") from error

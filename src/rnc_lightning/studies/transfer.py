@@ -69,11 +69,12 @@ class Transfer:
     def findings(self, runs: Sequence[StudyRun]) -> Findings:
         """Errors on the target by direction and scheme."""
         frame = pd.DataFrame(rows(runs))
-        dataset, unit = runs[0].result["dataset"], runs[0].result["units"][0]
+        unit = runs[0].result["units"][0]
         old, new = self.methods.baseline, self.methods.challenger
         authors = published("transfer")
         lines, claims = [], []
         for name, direction in self.directions.items():
+            dataset = _target_of(runs, name)
             for scheme in SCHEMES:
                 here = frame[(frame.direction == name) & (frame.scheme == scheme)]
                 errors = {method: by_seed(here, "mae", method=method) for method in self.methods.labels}
@@ -107,6 +108,12 @@ class Transfer:
 
         table = Table(f"Test MAE on the target ({unit}), mean ± standard deviation over seeds", headings, lines)
         return Findings([table], claims, frame, draw, notes)
+
+
+def _target_of(runs: Sequence[StudyRun], direction: str) -> str:
+    """Name of the data that the heads of a direction were trained and tested on."""
+    heads = [run for run in runs if run.levels["direction"] == direction and run.levels["scheme"] in SCHEMES]
+    return str(heads[0].result["dataset"]) if heads else ""
 
 
 def _draw(frame: pd.DataFrame, directions: Mapping[str, Any], methods: Methods, unit: str, path: Path) -> Path:

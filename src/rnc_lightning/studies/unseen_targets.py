@@ -81,7 +81,7 @@ class UnseenTargets:
                         claims.append(claim_from(f"RnC helps on {targets} targets: {name}", text, dataset, "%", share))
                 lines.append([targets, *map(mean_text, errors.values()), gain_text(gain), *reported])
             unseen = self.ranges[name].values()
-            told = " and ".join(_told(held) for held in unseen)
+            told = " and ".join(map(_told, unseen))
             share = here[here.targets == "unseen"]["count"].mean() / here[here.targets == "all"]["count"].mean()
             title = f"{name}: {told} {unit} unseen, {100 * share:.1f} % of the test set; MAE ({unit})"
             labels = [f"{label}, published ({theirs})" if theirs else "" for label in ("L1", "RnC(L1)")]
@@ -98,13 +98,15 @@ class UnseenTargets:
         return Findings(tables, claims, frame, draw, [note])
 
 
-def _told(held: Mapping[str, Any]) -> str:
-    low, high = held.get("low"), held.get("high")
-    return f"up to {high}" if low is None else f"from {low}" if high is None else f"{low} to {high}"
-
-
 def _words(ranges: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {f"+data.subset.unseen.{name}": dict(held) for name, held in ranges.items()}
+
+
+def _told(held: Mapping[str, Any]) -> str:
+    low, high = held.get("low"), held.get("high")
+    if low is None or high is None:
+        return f"{high} and below" if low is None else f"{low} and above"
+    return f"{low} to {high}"
 
 
 def _rows(run: StudyRun) -> list[dict[str, Any]]:
