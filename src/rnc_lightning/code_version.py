@@ -11,7 +11,7 @@ from pathlib import Path
 _SHOWS_ONLY = ("analysis", "report", "cli", "config_tree", "demo", "loggers", "wandb_logger")  # shape no result
 _AFTERWARDS = (  # neither do these, which take up finished runs
     "commands", "conditions", "evaluate", "evaluation_store", "evaluation_table", "export", "finished_run", "predict",
-    "target_ranges",
+    "predicting", "target_ranges",
 )  # fmt: skip
 
 

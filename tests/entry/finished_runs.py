@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import made_agedb
+import numpy as np
 
 from rnc_lightning.composition import composed
 from rnc_lightning.train import run
@@ -36,6 +37,28 @@ def array_run(folder: Path, *words: str) -> Path:
     return _trained(
         folder, "data=array", "method=l1", f"data.csv={table}", "data.target=[level]", "data.id=name",
         "input.channels=2", "encoder.width=8", "encoder.depth=1", "recipe.end_to_end.batch_size=8", *words,
+    )  # fmt: skip
+
+
+def signals_run(folder: Path, *words: str) -> Path:
+    """A run of L1 on 20 signals of two channels, in `signals` beside it."""
+    place = folder.parent / "signals"
+    place.mkdir()
+    generator = np.random.default_rng(0)
+    rows = ["path,speed"]
+    for i in range(20):
+        time = np.arange(300 + 10 * i) / 50
+        np.save(
+            place / f"{i:02}.npy", np.stack([np.sin(2 * np.pi * (1 + i / 5) * time), generator.normal(size=len(time))])
+        )
+        rows.append(f"signals/{i:02}.npy,{1 + i / 5}")
+    table = folder.parent / "signals.csv"
+    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return _trained(
+        folder, "data=signals", "method=l1", f"data.csv={table}", "data.target=[speed]", "input.channels=2",
+        "+target.dimensions.speed.unit=Hz", "data.sampling_rate=50", "data.window=1", "data.num_workers=0",
+        "data.cache_dir=null", "encoder.width=4", "encoder.blocks=[1]", "recipe=small",
+        "recipe.end_to_end.batch_size=8", *words,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from lightning import LightningDataModule
@@ -234,6 +234,11 @@ class RegressionDataModule(LightningDataModule):
     @property
     def target_names(self) -> Sequence[str] | None:
         """Names of the target's columns, where they are not fixed but chosen by the user."""
+        return None
+
+    @property
+    def preparation(self) -> dict[str, Any] | None:
+        """What of the training data goes into every input, as plain values, where anything does: means, say."""
         return None
 
     @property

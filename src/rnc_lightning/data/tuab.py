@@ -127,6 +127,14 @@ class TUABDataModule(RecordingsDataModule):
             return None
         return LabelledRecording(file.path.relative_to(version).as_posix(), recording, [age])
 
+    def recording(self, path: Path, rate: float | None = None) -> Recording:
+        """An EDF file as a recording; see `RecordingsDataModule`."""
+        problems = Problems()
+        found = self._recording(path, read_header(path), problems)
+        if found is None:
+            raise ValueError("; ".join(f"{one.kind} ({one.detail})" for one in problems))
+        return found
+
     def _recording(self, path: Path, header: EdfHeader, problems: Problems) -> Recording | None:
         try:
             places = pick(header.labels, self.channels)
