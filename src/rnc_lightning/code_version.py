@@ -10,8 +10,8 @@ from pathlib import Path
 
 _SHOWS_ONLY = ("analysis", "report", "cli", "config_tree", "demo", "loggers", "wandb_logger")  # shape no result
 _AFTERWARDS = (  # neither do these, which take up finished runs
-    "commands", "conditions", "evaluate", "evaluation_store", "evaluation_table", "export", "finished_run", "predict",
-    "predicting", "target_ranges",
+    "commands", "conditions", "evaluate", "evaluation_store", "evaluation_table", "export", "finished_run",
+    "model_card", "onnx_file", "predict", "predicting", "prepared_inputs", "target_ranges",
 )  # fmt: skip
 
 

@@ -19,13 +19,15 @@ def digits_run(folder: Path, tiny_digits: Sequence[str], *words: str) -> Path:
     return _trained(folder, "+experiment=digits_l1", *tiny_digits, *words)
 
 
-def faces_run(folder: Path, *words: str) -> Path:
+SMALL = ("encoder=small_resnet", "encoder.width=4", "encoder.stages=2")
+
+
+def faces_run(folder: Path, *words: str, encoder: Sequence[str] = SMALL) -> Path:
     """A run of L1 on a made AgeDB of a few pictures, whose folder is `agedb` beside it."""
     made_agedb.write(folder.parent / "agedb")
     return _trained(
         folder, "data=agedb", "method=l1", "recipe=small", f"data.root={folder.parent / 'agedb'}", "input.size=32",
-        "data.num_workers=0", "data.cache_dir=null", "encoder=small_resnet", "encoder.width=4", "encoder.stages=2",
-        "recipe.end_to_end.batch_size=8", *words,
+        "data.num_workers=0", "data.cache_dir=null", *encoder, "recipe.end_to_end.batch_size=8", *words,
     )  # fmt: skip
 
 

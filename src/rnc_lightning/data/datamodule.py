@@ -58,6 +58,7 @@ class RegressionDataModule(LightningDataModule):
         ValueError: For a batch size below 1, a negative number of workers, other `on_bad`, cache without a place.
     """
 
+    terms: ClassVar[str] = "The data are your own; state here who may use them, and what was learnt from them."
     published: ClassVar[Published | None] = None  # what the paper used, for data sets of the paper
     root: Path | None = None  # where the files are, for data sets that lie in files
     division: Division | None = None  # how the splits were drawn, where nobody published them

@@ -56,6 +56,11 @@ class TUABDataModule(RecordingsDataModule):
         ValueError: For an argument out of its range.
     """
 
+    terms: ClassVar[str] = (
+        "TUAB is given by NEDC on request (https://isip.piconepress.com/projects/nedc), under an agreement that you "
+        "have signed. Recordings of patients: read it before you pass on what was learnt from these."
+    )
+
     published: ClassVar[Published] = Published(
         counts={"train": 1246, "test": 139},
         low=0,
