@@ -9,6 +9,10 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 _SHOWS_ONLY = ("analysis", "report", "cli", "config_tree", "demo", "loggers", "wandb_logger")  # shape no result
+_AFTERWARDS = (  # neither do these, which take up finished runs
+    "commands", "conditions", "evaluate", "evaluation_store", "evaluation_table", "export", "finished_run",
+    "model_card", "onnx_file", "predict", "predicting", "prepared_inputs", "target_ranges",
+)  # fmt: skip
 
 
 def code_version(targets: Iterable[str]) -> str:
@@ -49,7 +53,7 @@ def training_code_version() -> str:
     """Hash of all code of this package that can shape a result."""
     root = Path(__file__).parent
     files = sorted(path.relative_to(root) for path in root.rglob("*.py"))
-    shaping = [path for path in files if path.parts[0].removesuffix(".py") not in _SHOWS_ONLY]
+    shaping = [path for path in files if path.parts[0].removesuffix(".py") not in (*_SHOWS_ONLY, *_AFTERWARDS)]
     return _digest(
         f"{path.as_posix()}\n{_meaning(ast.parse((root / path).read_text(encoding='utf-8')))}" for path in shaping
     )

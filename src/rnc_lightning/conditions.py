@@ -1,8 +1,12 @@
 """Under which conditions a finished run is tested: clean, or with one corruption at one severity."""
 
 import copy
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
 
 from rnc_lightning.data.corrupted import CorruptedInputs
 from rnc_lightning.data.corruptions import NAMES, SEVERITIES, Corruption
@@ -28,6 +32,8 @@ class Condition:
         return f"{self.corruption}-{self.severity}" if self.severity else "clean"
 
 
+_MOST_BYTES = 200_000_000  # of corrupted pictures that are remembered
+_kept: OrderedDict[Hashable, Tensor] = OrderedDict()  # for the runs of a study, which see the same pictures
 CLEAN = Condition()
 ALL = (CLEAN, *(Condition(name, severity) for name in NAMES for severity in SEVERITIES))
 
@@ -52,10 +58,22 @@ def under(
     other = copy.copy(datamodule)
     split = datamodule.splits[part]
     if condition.severity:
-        inputs = CorruptedInputs(
-            split.inputs, datamodule.eval_transform, Corruption(condition.corruption, condition.severity), side
-        )
-        split = replace(split, inputs=inputs)
+        corruption = Corruption(condition.corruption, condition.severity)
+        inputs = CorruptedInputs(split.inputs, datamodule.eval_transform, corruption, side)
         other.eval_transform = inputs.finishing
+        if isinstance(split.inputs, Tensor):  # so small that they are held in memory
+            place = (datamodule.fingerprint, part, condition, side)
+            split = replace(split, inputs=_remembered(place, inputs))
+        else:
+            split = replace(split, inputs=inputs)
     other.splits = {**datamodule.splits, "test": split}
     return other
+
+
+def _remembered(place: Hashable, inputs: CorruptedInputs) -> Tensor:
+    """All corrupted inputs, made once in a process for all runs on the same data."""
+    if place not in _kept:
+        _kept[place] = torch.stack([inputs[i] for i in range(len(inputs))])
+        while len(_kept) > 1 and sum(pictures.nbytes for pictures in _kept.values()) > _MOST_BYTES:
+            _kept.popitem(last=False)
+    return _kept[place]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rnc_lightning.data.datamodule import RegressionDataModule
     from rnc_lightning.evaluation_store import EvaluationStore
     from rnc_lightning.stages import Regress
+    from rnc_lightning.target_ranges import Ranges
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def evaluate_run(
     part: str = "test",
     targets: Mapping[str, Any] | None = None,
     data_words: Sequence[str] = (),
+    ordinality: bool = True,
     features: bool = False,
     progress: bool = False,
 ) -> "pd.DataFrame":
@@ -55,6 +57,7 @@ def evaluate_run(
         part: `train`, `val` or `test`.
         targets: By target name its `low`, `high` or both.
         data_words: Another data set in training's words, `data=NAME` first, or where its own now lie (`data.root=...`).
+        ordinality: Whether to measure the order of the features, which takes longer than all the rest on small data.
         features: Whether to keep the features too.
         progress: Whether to show a bar.
 
@@ -66,7 +69,15 @@ def evaluate_run(
         UserError: For whatever the user can mend.
     """
     request = Request(
-        Path(run), corruptions, severities, corruption_side, part, dict(targets or {}), tuple(data_words), features
+        Path(run),
+        corruptions,
+        severities,
+        corruption_side,
+        part,
+        dict(targets or {}),
+        tuple(data_words),
+        ordinality,
+        features,
     )
     return _evaluated(request, progress)[0]
 
@@ -82,6 +93,7 @@ class Request:
     part: str
     targets: Mapping[str, Any]
     data_words: tuple[str, ...]
+    ordinality: bool
     features: bool
 
 
@@ -111,10 +123,10 @@ def _evaluated(request: Request, progress: bool) -> "tuple[pd.DataFrame, Evaluat
     }
     place = _place(dataset, request.part, request.side, ranges, shaping)
     store = EvaluationStore(run.path / "evaluations" / place, key)
-    missing = [condition for condition in wanted if store.read(condition, request.features) is None]
+    missing = [c for c in wanted if store.read(c, request.features, request.ordinality) is None]
     if missing:
         datamodule = run.data_at(request.data_words) if datamodule is None else datamodule
-        _test(run, datamodule, dataset, missing, store, ranges, request.features, progress)
+        _test(run, datamodule, dataset, missing, store, ranges, request, progress)
     else:
         log.info("%s: all of it was evaluated before", store.path)
     store.write_table()
@@ -127,8 +139,8 @@ def _test(
     dataset: str,
     missing: "Sequence[Condition]",
     store: "EvaluationStore",
-    ranges: Mapping[str, Any],
-    features: bool,
+    ranges: "Ranges",
+    request: Request,
     progress: bool,
 ) -> None:
     from rich.progress import track
@@ -139,7 +151,7 @@ def _test(
     regressor = run.regressor()
     about = {**run.identity(), **_about(datamodule, dataset), "units": run.target.units}
     for condition in track(missing, "conditions", disable=not progress):
-        found = _tested(run, regressor, datamodule, condition, store, ranges, features)
+        found = _tested(run, regressor, datamodule, condition, store, ranges, request)
         store.write(condition, {**about, **found})
 
 
@@ -149,8 +161,8 @@ def _tested(
     datamodule: "RegressionDataModule",
     condition: "Condition",
     store: "EvaluationStore",
-    ranges: Mapping[str, Any],
-    features: bool,
+    ranges: "Ranges",
+    request: Request,
 ) -> dict[str, Any]:
     import torch
 
@@ -159,14 +171,14 @@ def _tested(
     from rnc_lightning.target_ranges import inside
 
     data = under(condition, datamodule, store.key["part"], store.key["corruption_side"])
-    metrics, predictions = evaluate_regressor(regressor, data, run.tester())
-    write_predictions(predictions, data, run.target, store.folder(condition), features)
+    metrics, predictions = evaluate_regressor(regressor, data, run.tester(), request.ordinality)
+    write_predictions(predictions, data, run.target, store.folder(condition), request.features)
     samples: dict[str, Any] = {"all": {"count": len(predictions.target), **metrics}}
     if ranges:
-        within = inside(predictions.target, dict(ranges), run.target)
+        within = inside(predictions.target, ranges, run.target)
         for name, chosen in (("inside", within), ("outside", ~within)):
             count = int(torch.count_nonzero(chosen))
-            samples[name] = {"count": count, **measured(predictions, run.target, chosen)}
+            samples[name] = {"count": count, **measured(predictions, run.target, chosen, request.ordinality)}
     return {"test": metrics, "samples": samples}
 
 
@@ -191,7 +203,7 @@ def _shapes(word: str) -> bool:
     return key not in VOLATILE and key not in ("data.eval_batch_size", "paths.data_dir")
 
 
-def _place(dataset: str, part: str, side: int | None, ranges: Mapping[str, Any], words: Sequence[str]) -> str:
+def _place(dataset: str, part: str, side: int | None, ranges: "Ranges", words: Sequence[str]) -> str:
     """A folder's name for data and settings."""
     named = [dataset, part, *([f"side={side}"] if side else [])]
     named += [f"{name}={low:g}..{high:g}" for name, (low, high) in ranges.items()]
@@ -213,6 +225,7 @@ def _work(settings: dict[str, Any], data_words: list[str]) -> None:
         settings["part"],
         settings["targets"],
         tuple(data_words),
+        settings["ordinality"],
         settings["features"],
     )
     with machine_troubles_told():

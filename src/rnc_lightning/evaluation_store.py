@@ -35,12 +35,13 @@ class EvaluationStore:
         """Where a condition's evaluation lies."""
         return self.path / condition.name
 
-    def read(self, condition: Condition, features: bool = False) -> dict[str, Any] | None:
+    def read(self, condition: Condition, features: bool = False, ordinality: bool = False) -> dict[str, Any] | None:
         """What was found under a condition; None where it was not evaluated, or on other weights or data.
 
         Args:
             condition: The condition.
             features: Whether the features must be there too.
+            ordinality: Whether the order of the features must be among the metrics.
         """
         folder = self.folder(condition)
         try:
@@ -49,7 +50,7 @@ class EvaluationStore:
             return None
         if found.get("key") != self._key(condition) or (features and not (folder / "features.npz").is_file()):
             return None
-        return found
+        return None if ordinality and "spearman" not in found["test"] else found
 
     def write(self, condition: Condition, found: Mapping[str, Any]) -> None:
         """Keep what was found; the last file of its folder."""

@@ -33,7 +33,7 @@ def print_evaluation(table: pd.DataFrame, about: Mapping[str, Any], console: Con
 
 
 def _metrics_table(clean: pd.DataFrame, metrics: list[str], title: str, units: str) -> Table:
-    shown = Table(title=title)
+    shown = Table(title=title, title_justify="left", min_width=min(len(title), 78))
     shown.add_column("metric")
     for samples in clean["samples"]:
         shown.add_column("" if len(clean) == 1 else samples, justify="right")
@@ -48,10 +48,10 @@ def _corruption_table(corrupted: pd.DataFrame, metric: str, clean: float, title:
     values = corrupted.pivot(index="corruption", columns="severity", values=metric)
     values = values.loc[list(dict.fromkeys(corrupted["corruption"]))]
     shown = Table(title=title, caption=f"clean: {_number(clean)}")
-    shown.add_column("corruption")
+    shown.add_column("corruption", no_wrap=True, min_width=max(map(len, values.index)))
     for severity in values.columns:
         shown.add_column(str(severity), justify="right")
-    for heading in ("mean", "of clean"):
+    for heading in ("mean", "/ clean"):
         shown.add_column(heading, justify="right")
     for name, row in values.iterrows():
         shown.add_row(str(name), *map(_number, row), _number(row.mean()), _ratio(row.mean(), clean))
@@ -67,7 +67,7 @@ def _labelled(metric: str, units: str) -> str:
 
 
 def _number(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:.3f}"
+    return "-" if pd.isna(value) else f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
 def _ratio(value: float, clean: float) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,8 @@ def _finish(
     splits = datamodule.splits
     return {
         "units": target.units,
+        "target": {name: asdict(dimension) for name, dimension in target.dimensions.items()},
+        "preparation": datamodule.preparation,
         "test": test,
         **({"targets": parts} if (parts := seen_and_unseen(predictions, datamodule, target)) else {}),
         "constant": finite(constant_predictor(splits["train"].labels, splits["test"].labels, target)),

@@ -14,13 +14,13 @@ from rnc_lightning.errors import UserError
 from rnc_lightning.files import sha256
 from rnc_lightning.run_directory import VOLATILE, RunDirectory
 from rnc_lightning.seeding import generators_kept
+from rnc_lightning.targets import TargetSpec
 
 if TYPE_CHECKING:
     from lightning import Trainer
 
     from rnc_lightning.data.datamodule import RegressionDataModule
     from rnc_lightning.stages import Regress
-    from rnc_lightning.targets import TargetSpec
 
 # One process on one device, nothing on the screen, all batches: what trained the run does not matter afterwards.
 _ALONE = {
@@ -64,6 +64,10 @@ class FinishedRun:
             UserError: Where they are missing, or are not what they were.
         """
         return self.data_at([])
+
+    def unread_data(self) -> "RegressionDataModule":
+        """The data that it was trained on, before anything of them is read: how inputs become batches."""
+        return Parts(self._for_one()).unread_data()
 
     def data_at(self, words: Sequence[str]) -> "RegressionDataModule":
         """The data that it was trained on, read from where words such as `data.root=...` say they lie now.
@@ -114,9 +118,18 @@ class FinishedRun:
         return parts.data(), str(cfg.dataset)
 
     @cached_property
-    def target(self) -> "TargetSpec":
-        """The target as fitted; the training data are read only where the configuration leaves its range open."""
+    def preparation(self) -> dict[str, Any] | None:
+        """What of the training data goes into every input; they are read only for runs that do not tell it."""
+        if "preparation" in self.result:
+            return self.result["preparation"]
+        return self.own_data.preparation
+
+    @cached_property
+    def target(self) -> TargetSpec:
+        """The target as fitted; for runs that do not tell it, from the training labels where its range was open."""
         parts = Parts(self._for_one())
+        if (dimensions := self.result.get("target")) is not None:
+            return TargetSpec(dimensions, self.config["target"]["distance"])
         names = parts.unread_data().target_names
         target = parts.open_target(names)
         if any(d.low is None or d.high is None or d.step is None for d in target.dimensions.values()):
@@ -223,7 +236,7 @@ def _differ(theirs: Sequence[str], ours: Sequence[str]) -> bool:
     return any(a and b and a != b for a, b in zip(theirs, ours, strict=True))
 
 
-def _told(target: "TargetSpec") -> str:
+def _told(target: TargetSpec) -> str:
     return ", ".join(
         f"{name} ({unit})" if unit else name for name, unit in zip(target.names, target.units, strict=True)
     )

@@ -37,6 +37,11 @@ class AgeDBDataModule(RegressionDataModule):
         **loading: Arguments of `RegressionDataModule`.
     """
 
+    terms: ClassVar[str] = (
+        "AgeDB is given by its authors on request (https://ibug.doc.ic.ac.uk/resources/agedb), under terms of theirs. "
+        "Photographs of people: ask them before you pass on what was learnt from these."
+    )
+
     published: ClassVar[Published] = Published(
         counts={"train": 12208, "val": 2140, "test": 2140},
         low=1,

@@ -55,6 +55,12 @@ class ArrayDataModule(OwnTableDataModule):
         self.inputs = None if inputs is None else [str(name) for name in inputs]
         self.id = None if id is None else str(id)
         self.standardize = standardize
+        self._preparation: dict[str, Any] | None = None
+
+    @property
+    def preparation(self) -> dict[str, Any] | None:
+        """The columns of inputs, and what each is lessened and divided by."""
+        return self._preparation
 
     def refusal_of(self, splits: Mapping[SplitName, Split]) -> str | None:
         """Where a split is empty, or `channels` is not the number of inputs."""
@@ -77,8 +83,12 @@ class ArrayDataModule(OwnTableDataModule):
                 good[i] = False
         rows = own_rows(table, names, good, self.columns, self.division, problems, what=self.id or "row")
         values = values[rows.positions]
+        centre, scale = np.zeros(len(inputs)), np.ones(len(inputs))
         if self.standardize and (training := rows.of("train")):
-            values = self._standardized(values, values[training], inputs)
+            self._warn_of_constants(values[training], inputs)
+            centre, scale = standardisation(values[training])
+        self._preparation = {"inputs": inputs, "centre": centre.tolist(), "scale": scale.tolist()}
+        values = (values - centre) / scale
         tensor = torch.tensor(values, dtype=torch.float32)
         return rows.splits(lambda chosen: tensor[chosen])
 
@@ -87,12 +97,11 @@ class ArrayDataModule(OwnTableDataModule):
         inputs = [split.inputs for split in self.splits.values()]
         return b"".join(tensor.numpy().tobytes() for tensor in inputs if isinstance(tensor, Tensor))
 
-    def _standardized(self, values: np.ndarray, training: np.ndarray, inputs: Sequence[str]) -> np.ndarray:
+    def _warn_of_constants(self, training: np.ndarray, inputs: Sequence[str]) -> None:
         constant = np.flatnonzero(np.ptp(training, axis=0) == 0).tolist()
         if constant:
             shown = ", ".join(inputs[i] for i in constant)
             log.warning("%s: inputs that are the same in all training rows: %s", self.title, shown)
-        return standardized(values, training)
 
     def _table(self) -> tuple[Table, list[str]]:
         """The table and its columns of inputs."""
@@ -109,17 +118,17 @@ class ArrayDataModule(OwnTableDataModule):
         return table, numeric_columns(table, taken)
 
 
-def standardized(values: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Columns of values (N, F) less the mean of training (M, F), over its standard deviation.
+def standardisation(training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the columns of training (M, F), to take from values and to divide them by.
 
     A column that is the same in all training rows is only moved.
 
-    >>> standardized(np.array([[1.0, 5.0], [4.0, 6.0]]), np.array([[0.0, 5.0], [2.0, 5.0]])).tolist()
-    [[0.0, 0.0], [3.0, 1.0]]
+    >>> [part.tolist() for part in standardisation(np.array([[0.0, 5.0], [2.0, 5.0]]))]
+    [[1.0, 5.0], [1.0, 1.0]]
     """
     constant = np.ptp(training, axis=0) == 0  # the deviation of equal numbers need not be exactly 0
     mean = np.where(constant, training[0], training.mean(axis=0))
-    return (values - mean) / np.where(constant, 1.0, training.std(axis=0))
+    return mean, np.where(constant, 1.0, training.std(axis=0))
 
 
 def numeric_columns(table: Table, taken: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from lightning import LightningDataModule
@@ -60,6 +60,7 @@ class RegressionDataModule(LightningDataModule):
         ValueError: For a batch size below 1, a negative number of workers, other `on_bad`, cache without a place.
     """
 
+    terms: ClassVar[str] = "The data are your own; state here who may use them, and what was learnt from them."
     published: ClassVar[Published | None] = None  # what the paper used, for data sets of the paper
     root: Path | None = None  # where the files are, for data sets that lie in files
     division: Division | None = None  # how the splits were drawn, where nobody published them
@@ -241,6 +242,11 @@ class RegressionDataModule(LightningDataModule):
     @property
     def target_names(self) -> Sequence[str] | None:
         """Names of the target's columns, where they are not fixed but chosen by the user."""
+        return None
+
+    @property
+    def preparation(self) -> dict[str, Any] | None:
+        """What of the training data goes into every input, as plain values, where anything does: means, say."""
         return None
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -77,6 +77,11 @@ class DigitsDataModule(RegressionDataModule):
     Raises:
         ValueError: For an argument out of its range.
     """
+
+    terms: ClassVar[str] = (
+        "Real handwritten digits as scikit-learn ships them, from the UCI repository (Optical Recognition of "
+        "Handwritten Digits, https://archive.ics.uci.edu/dataset/80), whose page has the terms; the angles are made."
+    )
 
     def __init__(
         self,

@@ -34,6 +34,11 @@ class IMDBWikiDataModule(RegressionDataModule):
         **loading: Arguments of `RegressionDataModule`.
     """
 
+    terms: ClassVar[str] = (
+        "IMDB-WIKI was collected by ETH Zurich (https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki), whose page has "
+        "the terms. Photographs of people: read them before you pass on what was learnt from these."
+    )
+
     published: ClassVar[Published] = Published(
         counts={"train": 191509, "val": 11022, "test": 11022},
         low=0,

@@ -51,6 +51,11 @@ class MPIIFaceGazeDataModule(RegressionDataModule):
         ValueError: For another layout or eye, persons that overlap or are no numbers, or a number out of range.
     """
 
+    terms: ClassVar[str] = (
+        "MPIIFaceGaze: CC BY-NC-SA 4.0 (https://www.perceptualui.org/research/datasets/MPIIFaceGaze): no commercial "
+        "use, and the authors are to be named."
+    )
+
     published: ClassVar[Published] = Published(
         counts={"train": 33000, "val": 6000, "test": 6000},
         note="The counts (11, 2 and 2 persons of 3,000 faces) and the paper's range (pitch -40 to 10, yaw -45 to 45 "

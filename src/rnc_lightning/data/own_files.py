@@ -10,7 +10,9 @@ from rnc_lightning.data.tables import Table, climbs_out, is_file
 from rnc_lightning.errors import UserError
 
 
-def find_files(table: Table, column: str, root: Path, problems: Problems) -> tuple[list[str], list[Path], np.ndarray]:
+def find_files(
+    table: Table, column: str, root: Path, problems: Problems, root_key: str = "data.root"
+) -> tuple[list[str], list[Path], np.ndarray]:
     """Each row's file.
 
     Args:
@@ -18,6 +20,7 @@ def find_files(table: Table, column: str, root: Path, problems: Problems) -> tup
         column: Column of the paths, relative to `root` or, where absolute, within it.
         root: The folder.
         problems: Gets the rows whose path is missing, leads out of the folder or to no file.
+        root_key: What a person calls the folder by.
 
     Returns:
         N names (paths relative to `root`, written in one way), N files, and which rows (N,) have one.
@@ -33,7 +36,7 @@ def find_files(table: Table, column: str, root: Path, problems: Problems) -> tup
     if any(inside) and not good.any():
         first = files[inside.index(True)]
         raise UserError(
-            f"{table.path}: none of the files of its column {column} is there, {first} for one; data.root is the "
+            f"{table.path}: none of the files of its column {column} is there, {first} for one; {root_key} is the "
             "folder that the paths are relative to (null: that of the table)"
         )
     for i in np.flatnonzero(~good).tolist():

@@ -1,5 +1,6 @@
 """Recordings of minutes, preprocessed once, and the windows that are cut from them."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,18 @@ class RecordingsDataModule(RegressionDataModule):
             raise ValueError(f"eval_windows must be at least 1 or null, got {eval_windows}")
         self.eval_windows = eval_windows
 
+    @abstractmethod
+    def recording(self, path: Path, rate: float | None = None) -> Recording:
+        """A file as a recording, by its header.
+
+        Args:
+            path: The file.
+            rate: Its sampling rate in Hz, where the file does not say it and it is not that of the settings.
+
+        Raises:
+            ValueError: Where it cannot be one.
+        """
+
     def refusal(self, recording: Recording) -> tuple[str, str] | None:
         """Kind and detail of why a recording cannot be used, as far as its header tells; None where it can."""
         if reason := self.preprocessing.refusal(recording.rate):
@@ -148,6 +161,16 @@ class RecordingsDataModule(RegressionDataModule):
         """
         store = RecordingStore(self.preprocessing, settings, self.cache_dir)
         return {part: self._split(part, found, store) for part, found in parts.items()}
+
+    def windows_of(self, recordings: Sequence[LabelledRecording]) -> Split:
+        """Windows of recordings as in the test, preprocessed here and held in memory.
+
+        Raises:
+            UserError: Where some cannot be preprocessed.
+        """
+        store = RecordingStore(self.preprocessing, {}, None)
+        store.build([one.recording for one in recordings])
+        return self._split("test", recordings, store)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the splits once, and preprocess every recording."""

@@ -68,7 +68,7 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
         for i, file in enumerate(files):
             where = rows.table.where(i)
             try:
-                found[i] = self._recording(file, rates.get(rows.table.frame.index[i]))
+                found[i] = self.recording(file, rates.get(rows.table.frame.index[i]))
             except ValueError as error:
                 problems.add("unreadable file", f"{where}, {rows.names[i]}", str(error))
                 continue
@@ -95,7 +95,8 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
         table = read_table(self.csv, [self.rate_column])
         return dict(zip(table.frame.index.tolist(), table.numbers(self.rate_column).tolist(), strict=True))
 
-    def _recording(self, path: Path, rate: float | None) -> Recording:
+    def recording(self, path: Path, rate: float | None = None) -> Recording:
+        """A file as a recording; see `RecordingsDataModule`."""
         if path.suffix.lower() == ".edf":
             return edf_recording(path, self.channels)
         if self.rate_column is None:

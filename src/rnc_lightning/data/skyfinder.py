@@ -62,6 +62,11 @@ class SkyFinderDataModule(RegressionDataModule):
         ValueError: For a tolerance that is not above 0 and at most 12, or a block of less than one day.
     """
 
+    terms: ClassVar[str] = (
+        "SkyFinder: https://cs.valdosta.edu/~rpmihail/skyfinder and https://zenodo.org/records/5884485, whose pages "
+        "have the terms."
+    )
+
     published: ClassVar[Published] = Published(
         counts={"train": 28373, "val": 3522, "test": 3522},
         low=-20,

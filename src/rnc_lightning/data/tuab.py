@@ -56,6 +56,11 @@ class TUABDataModule(RecordingsDataModule):
         ValueError: For an argument out of its range.
     """
 
+    terms: ClassVar[str] = (
+        "TUAB is given by NEDC on request (https://isip.piconepress.com/projects/nedc), under an agreement that you "
+        "have signed. Recordings of patients: read it before you pass on what was learnt from these."
+    )
+
     published: ClassVar[Published] = Published(
         counts={"train": 1246, "test": 139},
         low=0,
@@ -126,6 +131,14 @@ class TUABDataModule(RecordingsDataModule):
         if recording is None or age is None:
             return None
         return LabelledRecording(file.path.relative_to(version).as_posix(), recording, [age])
+
+    def recording(self, path: Path, rate: float | None = None) -> Recording:
+        """An EDF file as a recording; see `RecordingsDataModule`."""
+        problems = Problems()
+        found = self._recording(path, read_header(path), problems)
+        if found is None:
+            raise ValueError("; ".join(f"{one.kind} ({one.detail})" for one in problems))
+        return found
 
     def _recording(self, path: Path, header: EdfHeader, problems: Problems) -> Recording | None:
         try:
