@@ -1,6 +1,7 @@
 """What README.md and the other pages point to is there: files, headings, modules, configurations, targets."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from markdown_links import anchors, is_relative, links, replaced_links
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "checks", "docs", "experiments", "src", "tests")
-EVERY_PAGE = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
-GUIDES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TEXTS = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+EVERY_PAGE = [*TEXTS, *NOTEBOOKS]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *NOTEBOOKS]
 CONFIGURED = ("experiment", "data", "method", "head", "objective", "regularizer", "weighting", "calibration", "encoder")
 CONFIGURED += ("scheme", "recipe", "trainer", "logger", "search", "debug", "hydra/launcher")
 NOT_HERE = {"head=crn", "experiment=ink"}  # docs/sweeps.md shows what is refused, docs/own_data.md a file of one's own
@@ -23,19 +26,19 @@ def _names(pages: list[Path]) -> list[str]:
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=_names(EVERY_PAGE))
 def test_links_lead_somewhere(page: Path) -> None:
     broken = []
-    for target in filter(is_relative, links(page.read_text(encoding="utf-8"))):
+    for target in filter(is_relative, links(_text(page))):
         path, _, anchor = target.partition("#")
         there = page.parent / path if path else page
         if not there.exists() or not there.resolve().is_relative_to(ROOT):
             broken.append(target)
-        elif anchor and anchor not in anchors(there.read_text(encoding="utf-8")):
+        elif anchor and anchor not in anchors(_text(there)):
             broken.append(f"{target}: no such heading")
     assert not broken
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=_names(GUIDES))
 def test_commands_name_what_exists(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+    text = _text(page)
     missing = [name for name in re.findall(r"python -m (rnc_lightning[\w.]*)", text) if not _runs(name.rstrip("."))]
     for group in CONFIGURED:
         for values in re.findall(rf"(?<![\w./-]){group}=\[?([a-z]\w*(?:,\w+)*)", text):
@@ -52,6 +55,11 @@ def test_links_in_code_are_none_and_headings_become_anchors() -> None:
     assert links(text) == ["y.md"]
     assert anchors(text) == {"a-b-of-c", "twice", "twice-1"}
     assert replaced_links(text, lambda target: target + "#there") == text.replace("y.md", "y.md#there")
+
+
+def _text(page: Path) -> str:
+    text = page.read_text(encoding="utf-8")
+    return text if page.suffix == ".md" else "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
 
 
 def _runs(module: str) -> bool:
