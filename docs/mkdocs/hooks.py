@@ -5,6 +5,7 @@ from typing import Any
 
 from doctests import Doctests
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 from repository import PICTURES, ROOT, page_text, room_pages, shown_files, with_site_links
@@ -16,7 +17,10 @@ _rooms: dict[str, str] = {}  # text of each page of the reference, by its addres
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Find what is to be shown, and put it where the navigation has a pattern."""
     _addresses.clear()
-    _addresses.update(shown_files())
+    try:
+        _addresses.update(shown_files())
+    except ValueError as error:  # a link that leads nowhere: one line instead of a traceback
+        raise PluginError(str(error)) from error
     _rooms.clear()
     _rooms.update(room_pages(ROOT / "src" / "rnc_lightning"))
     pages = sorted(path for path in (*_addresses.values(), *_rooms) if path.endswith(".md"))

@@ -54,7 +54,9 @@ def shown_files() -> dict[str, str]:
             continue
         found[path] = site_path(path)
         if path.endswith((".md", ".ipynb")):
-            waiting += [linked_file(path, target) for target in links(page_text(path)[0]) if is_relative(target)]
+            text, pictures = page_text(path)
+            elsewhere = (target for target in links(text) if is_relative(target) and target not in pictures)
+            waiting += [linked_file(path, target) for target in elsewhere]
     return found
 
 
