@@ -31,6 +31,7 @@ def _shown(output: dict[str, Any]) -> str:
     """An output without a picture: a table as HTML, all else as it was printed."""
     data = output.get("data", {})
     if "text/html" in data:
-        return re.sub(r"<style.*?</style>\n?", "", "".join(data["text/html"]), flags=re.DOTALL)
+        table = re.sub(r"<style.*?</style>\n?", "", "".join(data["text/html"]), flags=re.DOTALL)
+        return table.replace('<table border="1" class="dataframe">', "<table>")  # it looks like the others then
     printed = "".join(output.get("text", data.get("text/plain", "")))
     return f"````text\n{printed.rstrip()}\n````" if printed else ""
