@@ -9,7 +9,8 @@ STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.mo
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-corruptions lint format benchmark \
-  studies claims study-digits study-losses study-methods study-imitations tune-losses tune-methods check-ddp check-faults slurm-check clean
+  docs notebooks studies claims study-digits study-losses study-methods study-imitations tune-losses tune-methods \
+  check-ddp check-faults slurm-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,17 @@ lint: $(VENV)/.installed-dev ## Format, style and types
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint $(CONSTRAINTS) --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-docs ## The documentation site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "the site is in site/: $(BIN)/python -m http.server --directory site"
+
+notebooks: $(VENV)/.installed-dev ## Run the notebooks anew and store their outputs, a few minutes
+	OMP_NUM_THREADS=1 $(BIN)/python notebooks/execute.py
 
 benchmark: $(VENV)/.installed-dev ## Time of the loss, long batches, the linear probe and the input pipeline
 	$(BIN)/python benchmarks/rnc_loss.py
@@ -146,4 +158,4 @@ tune-losses: $(VENV)/.installed ## The learning rates of that study, from seeds 
 	$(BIN)/python experiments/regression_losses/learning_rates.py runs/learning_rates
 
 clean: ## Remove the environment and caches, keep the runs
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist site

@@ -1,0 +1,37 @@
+"""A stored notebook as a page: its text, its code, and the outputs as they were stored."""
+
+import base64
+import json
+import re
+from typing import Any
+
+
+def notebook_markdown(text: str, name: str) -> tuple[str, dict[str, bytes]]:
+    """The Markdown of a notebook, given as the text of its file, and its pictures by file name."""
+    pieces: list[str] = []
+    pictures: dict[str, bytes] = {}
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            pieces.append(source)
+            continue
+        pieces.append(f"````python\n{source}\n````")
+        for output in cell["outputs"]:
+            picture = output.get("data", {}).get("image/png")
+            if picture is None:
+                pieces.append(_shown(output))
+            else:
+                file = f"{name}_{len(pictures) + 1}.png"
+                pictures[file] = base64.b64decode("".join(picture))
+                pieces.append(f"![]({file})")
+    return "\n\n".join(pieces) + "\n", pictures
+
+
+def _shown(output: dict[str, Any]) -> str:
+    """An output without a picture: a table as HTML, all else as it was printed."""
+    data = output.get("data", {})
+    if "text/html" in data:
+        table = re.sub(r"<style.*?</style>\n?", "", "".join(data["text/html"]), flags=re.DOTALL)
+        return table.replace('<table border="1" class="dataframe">', "<table>")  # it looks like the others then
+    printed = "".join(output.get("text", data.get("text/plain", "")))
+    return f"````text\n{printed.rstrip()}\n````" if printed else ""

@@ -1,0 +1,6 @@
+"""The modules that build the documentation site can be imported."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "mkdocs"))

@@ -1,0 +1,83 @@
+"""What README.md and the other pages point to is there: files, headings, modules, configurations, targets."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from markdown_links import anchors, is_relative, links, replaced_links
+
+import rnc_lightning
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("benchmarks", "checks", "docs", "experiments", "src", "tests")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TEXTS = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+EVERY_PAGE = [*TEXTS, *NOTEBOOKS]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *NOTEBOOKS]
+CONFIGURED = ("experiment", "data", "method", "head", "objective", "regularizer", "weighting", "calibration", "encoder")
+CONFIGURED += ("scheme", "recipe", "trainer", "logger", "search", "debug", "hydra/launcher")
+NOT_HERE = {"head=crn", "experiment=ink"}  # docs/sweeps.md shows what is refused, docs/own_data.md a file of one's own
+
+
+def _names(pages: list[Path]) -> list[str]:
+    return [page.relative_to(ROOT).as_posix() for page in pages]
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=_names(EVERY_PAGE))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for target in filter(is_relative, links(_text(page))):
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        if not there.exists() or not there.resolve().is_relative_to(ROOT):
+            broken.append(target)
+        elif anchor and anchor not in anchors(_text(there)):
+            broken.append(f"{target}: no such heading")
+    assert not broken
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=_names(GUIDES))
+def test_commands_name_what_exists(page: Path) -> None:
+    text = _text(page)
+    missing = [name for name in re.findall(r"python -m (rnc_lightning[\w.]*)", text) if not _runs(name.rstrip("."))]
+    for group in CONFIGURED:
+        for values in re.findall(rf"(?<![\w./-]){group}=\[?([a-z]\w*(?:,\w+)*)", text):
+            words = [f"{group}={value}" for value in values.split(",") if not _configured(group, value)]
+            missing += [word for word in words if word not in NOT_HERE]
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    missing += [f"make {word}" for word in re.findall(r"(?:`|^ {4})make ([a-z-]+)", text, re.M) if word not in targets]
+    assert not missing
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == rnc_lightning.__version__
+    assert citation["references"][0]["title"] in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_links_in_code_are_none_and_headings_become_anchors() -> None:
+    text = "# A `b` of C\n\n[x](y.md) `[z](w.md)`\n\n    [u](v.md)\n\n```\n[s](t.md)\n# no heading\n```\n"
+    text += "\n## Twice\n\n## Twice\n"
+    assert links(text) == ["y.md"]
+    assert anchors(text) == {"a-b-of-c", "twice", "twice-1"}
+    assert replaced_links(text, lambda target: target + "#there") == text.replace("y.md", "y.md#there")
+
+
+def _text(page: Path) -> str:
+    text = page.read_text(encoding="utf-8")
+    return text if page.suffix == ".md" else "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+
+
+def _runs(module: str) -> bool:
+    """Whether `python -m` finds a program there."""
+    found = importlib.util.find_spec(module)
+    if found is not None and found.submodule_search_locations is not None:
+        found = importlib.util.find_spec(f"{module}.__main__")
+    return found is not None and "__main__" in Path(found.origin).read_text(encoding="utf-8") + found.name
+
+
+def _configured(group: str, value: str) -> bool:
+    return value == "null" or (ROOT / "conf" / group / f"{value}.yaml").is_file()
