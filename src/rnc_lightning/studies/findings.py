@@ -94,7 +94,7 @@ def facts(runs: Sequence[StudyRun]) -> list[str]:
     machines = Counter(_machine(result["machine"]) for result in results)
     revisions = Counter(str(result["git_revision"]) for result in results)
     return [
-        f"{len(runs)} runs, seeds {', '.join(map(str, sorted({run.seed for run in runs})))}",
+        f"{len(runs)} run{'' if len(runs) == 1 else 's'}, seeds {', '.join(map(str, sorted({run.seed for run in runs})))}",
         f"data (fingerprint): {_counted(data)}",
         f"machines: {_counted(machines)}",
         f"git revisions: {_counted(revisions)}",
@@ -103,12 +103,11 @@ def facts(runs: Sequence[StudyRun]) -> list[str]:
 
 
 def _machine(machine: dict[str, Any]) -> str:
-    devices = machine.get("gpus") or machine.get("gpu") or "no GPU"
-    return f"{machine['processor']}, {devices}"
+    return f"{machine['processor']}, {machine.get('gpu', 'no GPU')}"
 
 
 def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{value} ({count} runs)" for value, count in sorted(counts.items()))
+    return ", ".join(f"{value} ({count} run{'' if count == 1 else 's'})" for value, count in sorted(counts.items()))
 
 
 def _rich(table: Table) -> RichTable:
