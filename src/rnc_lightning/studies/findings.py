@@ -93,8 +93,9 @@ def facts(runs: Sequence[StudyRun]) -> list[str]:
     data = Counter(f"{result['dataset']} ({result['data_fingerprint']})" for result in results)
     machines = Counter(_machine(result["machine"]) for result in results)
     revisions = Counter(str(result["git_revision"]) for result in results)
+    seeds = ", ".join(map(str, sorted({run.seed for run in runs})))
     return [
-        f"{len(runs)} run{'' if len(runs) == 1 else 's'}, seeds {', '.join(map(str, sorted({run.seed for run in runs})))}",
+        f"{_runs(len(runs))}, seeds {seeds}",
         f"data (fingerprint): {_counted(data)}",
         f"machines: {_counted(machines)}",
         f"git revisions: {_counted(revisions)}",
@@ -106,8 +107,12 @@ def _machine(machine: dict[str, Any]) -> str:
     return f"{machine['processor']}, {machine.get('gpu', 'no GPU')}"
 
 
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
 def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{value} ({count} run{'' if count == 1 else 's'})" for value, count in sorted(counts.items()))
+    return ", ".join(f"{value} ({_runs(count)})" for value, count in sorted(counts.items()))
 
 
 def _rich(table: Table) -> RichTable:
