@@ -1,13 +1,16 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rnc_lightning.composition import Parts, composed
 from rnc_lightning.errors import UserError
 from rnc_lightning.studies import maps
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.studies.maps import Maps
+from rnc_lightning.studies.settings import load_study
 
 StandIn = Callable[..., StudyRun]
 METHODS = {"l1": "L1", "rnc": "RnC"}
@@ -80,3 +83,18 @@ def test_missing_runs_are_dashes_and_another_seed_is_drawn(runs: list[StudyRun],
 def test_a_pattern_that_finds_nothing_is_told_with_a_name(runs: list[StudyRun]) -> None:
     with pytest.raises(UserError, match=r"study\.nuisance\.pattern=\^x\(\.\) finds nothing in '7/a\.jpg'"):
         study(pattern="^x(.)").findings(runs)
+
+
+@pytest.mark.parametrize(("data", "values"), [("digits", 8), ("skyfinder", 4), ("mpiifacegaze", 2)])
+def test_patterns_of_spurious_targets_are_those_of_the_data_s_names(
+    data: str, values: int, imitated: Callable[[str], Path]
+) -> None:
+    words = ["data.eval_angles=1"] if data == "digits" else [f"paths.data_dir={imitated(data)}"]
+    chosen = load_study("spurious_targets", [f"data={data}"], Path("runs"))
+    assert isinstance(chosen.study, Maps)
+    assert chosen.study.nuisance is not None
+    split = Parts(composed([f"data={data}", *words])).data().splits["test"]
+    names = split.names if split.groups is None else split.groups.names
+    found = [re.search(chosen.study.nuisance["pattern"], name) for name in names]
+    assert all(found)
+    assert len({match[1] for match in found if match}) == values

@@ -41,7 +41,7 @@ def listed(chosen: ChosenStudy) -> list[list[StudyRun]]:
 @pytest.fixture(scope="module")
 def configs() -> list[DictConfig]:
     """What a study's words may change: of one scheme, or of one that starts from another run."""
-    return [composed(["data=digits"]), composed(["data=digits", "scheme=transfer_probe"])]
+    return [composed(["data=digits"]), composed(["data=digits", "scheme=transfer_probe", "encoder_from=x"])]
 
 
 @pytest.mark.parametrize(("name", "data"), list(choices()))
