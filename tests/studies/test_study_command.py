@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -21,7 +22,7 @@ SHORT = [
     "data.num_workers=0",
     "recipe.pretrain.lr=0.1",
     *(
-        f"recipe.{stage}.epochs=1"
+        f"recipe.{stage}.epochs=2"
         for stage in ("pretrain", "linear_probe", "fine_tune", "end_to_end", "regularization")
     ),
 ]
@@ -202,14 +203,16 @@ def test_ablations(go: Callable[..., Path]) -> None:
 
 @pytest.mark.slow
 def test_representations_and_spurious_targets_share_runs(go: Callable[..., Path], folder: Path) -> None:
-    table = check(go("representations", "skyfinder"), claims=1)
+    words = ("skyfinder", "data.split.test=0.4")  # more samples than neighbours
+    table = check(go("representations", *words), claims=1)
     assert table["method"].tolist() == ["l1", "supcon", "rnc"]
     before = times(folder)
-    table = check(go("spurious_targets", "skyfinder"), claims=1)
+    table = check(go("spurious_targets", *words), claims=1)
     assert times(folder) == before
     assert table["same"].between(0, 100).all()
     assert table["chance"].nunique() == 1
-    assert (table["excess"] == pytest.approx(table["same"] - table["chance"])) is True
+    assert table["excess"].ne(0).any()
+    np.testing.assert_allclose(table["excess"], table["same"] - table["chance"], atol=1e-3)
 
 
 @pytest.mark.slow
