@@ -42,7 +42,7 @@ def stand_in(tmp_path: Path) -> Callable[..., StudyRun]:
             "data_fingerprint": "f1",
             "units": ["years"],
             "counts": {"train": 8, "val": 4, "test": 4},
-            "machine": {"processor": "a processor", "gpus": []},
+            "machine": {"processor": "a processor"},
             "git_revision": "abc",
             "seconds": 60.0,
             "test": dict(test),

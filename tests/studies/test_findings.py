@@ -54,14 +54,14 @@ def test_without_figure_and_claims(tmp_path: Path, stand_in: StandIn) -> None:
 def test_facts_count_what_differs(stand_in: StandIn) -> None:
     runs = [
         stand_in("l1", 0, {}, {}),
-        stand_in("rnc", 0, {}, {}, machine={"processor": "another", "gpus": ["H100"]}),
+        stand_in("rnc", 0, {}, {}, machine={"processor": "another", "gpu": "H100"}),
         stand_in("rnc", 1, {}, {}, git_revision="def", data_fingerprint="f2", seconds=600.0),
     ]
     assert facts(runs) == [
         "3 runs, seeds 0, 1",
-        "data (fingerprint): shown (f1) (2 runs), shown (f2) (1 runs)",
-        "machines: a processor, no GPU (2 runs), another, ['H100'] (1 runs)",
-        "git revisions: abc (2 runs), def (1 runs)",
+        "data (fingerprint): shown (f1) (2 runs), shown (f2) (1 run)",
+        "machines: a processor, no GPU (2 runs), another, H100 (1 run)",
+        "git revisions: abc (2 runs), def (1 run)",
         "training time: 12 minutes in all",
     ]
 

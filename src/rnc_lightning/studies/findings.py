@@ -93,8 +93,9 @@ def facts(runs: Sequence[StudyRun]) -> list[str]:
     data = Counter(f"{result['dataset']} ({result['data_fingerprint']})" for result in results)
     machines = Counter(_machine(result["machine"]) for result in results)
     revisions = Counter(str(result["git_revision"]) for result in results)
+    seeds = ", ".join(map(str, sorted({run.seed for run in runs})))
     return [
-        f"{len(runs)} runs, seeds {', '.join(map(str, sorted({run.seed for run in runs})))}",
+        f"{_runs(len(runs))}, seeds {seeds}",
         f"data (fingerprint): {_counted(data)}",
         f"machines: {_counted(machines)}",
         f"git revisions: {_counted(revisions)}",
@@ -103,12 +104,15 @@ def facts(runs: Sequence[StudyRun]) -> list[str]:
 
 
 def _machine(machine: dict[str, Any]) -> str:
-    devices = machine.get("gpus") or machine.get("gpu") or "no GPU"
-    return f"{machine['processor']}, {devices}"
+    return f"{machine['processor']}, {machine.get('gpu', 'no GPU')}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{value} ({count} runs)" for value, count in sorted(counts.items()))
+    return ", ".join(f"{value} ({_runs(count)})" for value, count in sorted(counts.items()))
 
 
 def _rich(table: Table) -> RichTable:

@@ -139,7 +139,8 @@ def _draw(runs: Sequence[StudyRun], ranges: Mapping[str, Any], methods: Methods,
             axes.set_xlabel(f"target ({unit})")
             axes.set_ylabel(f"mean absolute error ({unit})")
             axes.set_ylim(bottom=0)
-            axes.legend()
+            if axes.lines:
+                axes.legend()
         return save_figure(figure, path)
 
 

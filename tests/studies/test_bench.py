@@ -1,0 +1,74 @@
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from rnc_lightning.composition import composed, plain, run_path
+from rnc_lightning.errors import UserError
+from rnc_lightning.run_directory import differences
+from rnc_lightning.studies.bench import QUIET, Bench, spelled
+
+
+def test_words_are_read_as_what_they_were_spelled_from() -> None:
+    words = {
+        "a": None,
+        "b": True,
+        "c": 0.5,
+        "d": -3,
+        "e": "negative_l1",
+        "f": [1, 2.5, "x"],
+        "+g.h": {"low": -30, "high": 16.5, "dimension": "age"},
+        "i": Path("my runs, (1)=é"),
+    }
+    parsed = OverridesParser.create().parse_overrides(spelled(words))
+    values = [str(word.value()) if isinstance(words.get("i"), str) else word.value() for word in parsed]
+    expected = [str(value) if isinstance(value, Path) else value for value in words.values()]
+    assert values == expected
+    assert [word.key_or_group for word in parsed] == ["a", "b", "c", "d", "e", "f", "g.h", "i"]
+
+
+def test_a_run_s_command_is_that_run(tmp_path: Path) -> None:
+    """Given to a shell it composes what the study trains, and names the same directory."""
+    folder = tmp_path / "my runs, (1)"
+    bench = Bench("digits", ["recipe.pretrain.epochs=2", "data.digits=[3,4]"], folder)
+    words = {
+        "scheme": "transfer_probe",
+        "+data.subset.unseen.gap": {"low": -10, "high": 5.5},
+        "encoder_from": folder / "digits_l1" / "a b=1,seed=0",
+    }
+    first, second = (bench.run("rnc", seed, words, direction="there") for seed in (0, 7))
+    assert (first.method, first.seed, first.levels) == ("rnc", 0, {"direction": "there"})
+    assert first.path.is_relative_to(folder / "digits_rnc")
+    assert first.path != second.path
+    python, dash, module, *given = shlex.split(second.command)
+    assert (python, dash, module) == ("python", "-m", "rnc_lightning.train")
+    config = plain(composed([*given, *spelled({"paths.output_dir": folder})]))
+    assert run_path(config, given) == second.path
+    assert list(differences(config, plain(second.config))) == []
+    assert plain(second.config)["data"]["subset"]["unseen"] == {"gap": {"low": -10, "high": 5.5}}
+    assert plain(first.config)["seed"] == 0
+    assert config["recipe"]["pretrain"]["epochs"] == 2
+    assert config["recipe"]["head_lr"]["l1"] == 0.005  # conf/budget/digits.yaml
+    assert not plain(second.config)["plots"]
+    assert not any(word in second.words for word in QUIET)
+
+
+def test_a_run_can_have_data_and_method_of_its_own(tmp_path: Path) -> None:
+    bench = Bench("digits", [], tmp_path)
+    run = bench.run("shown", 0, {"data": "skyfinder", "method": "l1"})
+    assert run.words == ("data=skyfinder", "method=l1", "seed=0")
+    assert run.method == "shown"
+    assert run.path == tmp_path / "skyfinder_l1" / "seed=0"
+
+
+def test_results_are_of_finished_runs_only(tmp_path: Path) -> None:
+    run = Bench("digits", [], tmp_path).run("l1", 0)
+    assert not run.finished
+    with pytest.raises(UserError, match="this run of the study is not finished"):
+        _ = run.result
+    run.path.mkdir(parents=True)
+    (run.path / "result.json").write_text('{"status": "failed", "test": {"mae": 1}}')
+    assert not run.finished
+    (run.path / "result.json").write_text('{"status": "finished", "test": {"mae": 1}}')
+    assert run.result["test"] == {"mae": 1}
