@@ -1,7 +1,7 @@
 """What do features look like, and do they hold what is beside the point? The paper's maps of the feature space."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from rnc_lightning.errors import UserError
 from rnc_lightning.report.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun, rows
-from rnc_lightning.studies.claims import claim_from, reduction
+from rnc_lightning.studies.claims import Claim, claim_from, reduction
 from rnc_lightning.studies.comparison import by_seed, mean_text
 from rnc_lightning.studies.findings import Findings, Table
 from rnc_lightning.studies.map_figure import Map, save_maps
@@ -29,7 +29,8 @@ class Maps:
         nuisance: What is beside the point: {name, pattern}, a regular expression whose first group finds it in a
             sample's name; null: none is known.
         seeds: Number of seeds; the maps are those of the first one.
-        claims: Sentences by measure (`neighbours_difference`, `excess`): what the paper's pictures say.
+        claims: Sentences by measure (`neighbours_difference`, `excess`): what the paper's pictures say of the last
+            method against each `{other}`.
         words: Of each method's runs, beside the common ones.
         title: Of the page.
         question: What is asked.
@@ -81,18 +82,7 @@ class Maps:
             [label, *(mean_text(by_seed(frame, c, method=method), 3 if c == "spearman" else 2) for c in columns)]
             for method, label in self.methods.labels.items()
         ]
-        old, new = self.methods.baseline, self.methods.challenger
-        claims = []
-        for measure, claim in self.claims.items():
-            if measure not in frame:
-                continue
-            before, after = by_seed(frame, measure, method=old), by_seed(frame, measure, method=new)
-            if measure == "excess":
-                gain, in_unit = paired_gain(before, after, higher_is_better=False), "points"
-            else:
-                gain, in_unit = reduction(before, after), "%"
-            if gain is not None:
-                claims.append(claim_from(claim, "a picture only", dataset, in_unit, gain))
+        claims = [*self._claims(frame, dataset)]
         drawn = {run.method: run for run in sorted(runs, key=lambda run: -run.seed)}  # the lowest seed there is
         shown = [(drawn[method], label) for method, label in self.methods.labels.items() if method in drawn]
 
@@ -101,6 +91,20 @@ class Maps:
 
         title = f"Test set of {dataset}, mean ± standard deviation over {self.seeds} seeds"
         return Findings([Table(title, ["method", *columns.values()], lines)], claims, frame, draw, self._notes())
+
+    def _claims(self, frame: pd.DataFrame, dataset: str) -> Iterator[Claim]:
+        """Each sentence against each of the other methods."""
+        new = self.methods.challenger
+        for measure, claim in self.claims.items():
+            for old in [method for method in self.methods.labels if method != new and measure in frame]:
+                before, after = by_seed(frame, measure, method=old), by_seed(frame, measure, method=new)
+                if measure == "excess":
+                    gain, unit = paired_gain(before, after, higher_is_better=False), "points"
+                else:
+                    gain, unit = reduction(before, after), "%"
+                if gain is not None:
+                    text = claim.format(other=self.methods.labels[old])
+                    yield claim_from(text, "a picture only", dataset, unit, gain)
 
     def _notes(self) -> list[str]:
         notes = [

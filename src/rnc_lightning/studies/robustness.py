@@ -104,7 +104,11 @@ class Robustness:
         from rnc_lightning.evaluate import evaluate_run
 
         table = evaluate_run(
-            run.path, corruptions=self.corruptions, severities=self.severities, corruption_side=self.side
+            run.path,
+            corruptions=self.corruptions,
+            severities=self.severities,
+            corruption_side=self.side,
+            ordinality=False,
         )
         kept = table[["corruption", "severity", "mae"]].assign(method=run.method, seed=run.seed)
         clean = float(kept.loc[kept.severity == 0, "mae"].iloc[0])
