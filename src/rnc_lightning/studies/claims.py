@@ -115,5 +115,6 @@ def claims_table(claims: Iterable[Claim]) -> list[tuple[str, str, str, str]]:
 
 def _claim(row: Mapping[str, str]) -> Claim:
     mean, low, high = (float(row[key]) if row[key] else None for key in ("mean", "low", "high"))
-    texts = [row[key] for key in ("claim", "published", "dataset", "measured", "verdict")]
-    return Claim(*texts, mean=mean, low=low, high=high, unit=row["unit"])
+    return Claim(
+        row["claim"], row["published"], row["dataset"], row["measured"], row["verdict"], mean, low, high, row["unit"]
+    )
