@@ -21,9 +21,11 @@ from rnc_lightning.commands import command_line, several
 from rnc_lightning.errors import UserError, machine_troubles_told
 from rnc_lightning.finished_run import FinishedRun, open_run
 from rnc_lightning.run_directory import VOLATILE
+from rnc_lightning.stopping import sigterm_raises
 
 if TYPE_CHECKING:
     import pandas as pd
+    from lightning import Trainer
 
     from rnc_lightning.conditions import Condition
     from rnc_lightning.data.datamodule import RegressionDataModule
@@ -148,16 +150,17 @@ def _test(
     from rnc_lightning.trainers import quiet_lightning
 
     quiet_lightning()
-    regressor = run.regressor()
+    regressor, tester = run.regressor(), run.tester()
     about = {**run.identity(), **_about(datamodule, dataset), "units": run.target.units}
     for condition in track(missing, "conditions", disable=not progress):
-        found = _tested(run, regressor, datamodule, condition, store, ranges, request)
+        found = _tested(run, regressor, tester, datamodule, condition, store, ranges, request)
         store.write(condition, {**about, **found})
 
 
 def _tested(
     run: FinishedRun,
     regressor: "Regress",
+    tester: "Trainer",
     datamodule: "RegressionDataModule",
     condition: "Condition",
     store: "EvaluationStore",
@@ -171,7 +174,7 @@ def _tested(
     from rnc_lightning.target_ranges import inside
 
     data = under(condition, datamodule, store.key["part"], store.key["corruption_side"])
-    metrics, predictions = evaluate_regressor(regressor, data, run.tester(), request.ordinality)
+    metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)
     write_predictions(predictions, data, run.target, store.folder(condition), request.features)
     samples: dict[str, Any] = {"all": {"count": len(predictions.target), **metrics}}
     if ranges:
@@ -228,7 +231,7 @@ def _work(settings: dict[str, Any], data_words: list[str]) -> None:
         settings["ordinality"],
         settings["features"],
     )
-    with machine_troubles_told():
+    with sigterm_raises(), machine_troubles_told():
         table, store = _evaluated(request, progress=True)
     clean = store.read(CLEAN)
     assert clean is not None

@@ -22,6 +22,7 @@ from rnc_lightning.errors import UserError, machine_troubles_told
 from rnc_lightning.files import sha256, write_text
 from rnc_lightning.finished_run import FinishedRun, open_run
 from rnc_lightning.run_directory import shaping
+from rnc_lightning.stopping import sigterm_raises
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -189,7 +190,7 @@ def _check(place: Path, tolerance: float, overwrite: bool) -> None:
 def _work(settings: dict[str, Any], data_words: list[str]) -> None:
     if data_words:
         raise UserError(f"{data_words[0]}: an export takes no words about data")
-    with machine_troubles_told():
+    with sigterm_raises(), machine_troubles_told():
         place = export_run(
             str(settings["run"]),
             None if settings["out"] is None else str(settings["out"]),

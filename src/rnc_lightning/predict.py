@@ -18,6 +18,7 @@ from rnc_lightning.commands import command_line
 from rnc_lightning.errors import UserError, machine_troubles_told
 from rnc_lightning.files import write_text
 from rnc_lightning.finished_run import open_run
+from rnc_lightning.stopping import sigterm_raises
 from rnc_lightning.targets import TargetSpec
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _work(settings: dict[str, Any], data_words: list[str]) -> None:
     if data_words:
         raise UserError(f"{data_words[0]}: predictions take no words about data sets; inputs=... says from what")
     out = Path(str(settings["out"]))
-    with machine_troubles_told():
+    with sigterm_raises(), machine_troubles_told():
         table = predict_run(
             str(settings["run"]),
             str(settings["inputs"]),

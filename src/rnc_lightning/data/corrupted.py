@@ -47,8 +47,9 @@ class CorruptedInputs:
         grey = pixels.shape[0] == 1
         image = np.ascontiguousarray(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
         image = _at_side(image, self.corruption, index, self.side)
-        done = torch.from_numpy(image).permute(2, 0, 1)
-        return done.float().mean(dim=0, keepdim=True).round().to(torch.uint8) if grey else done.contiguous()
+        if grey:
+            return torch.from_numpy(np.rint(image.mean(axis=2)).astype(np.uint8))[None]
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
     @property
     def finishing(self) -> Transform:
