@@ -52,7 +52,7 @@ def test_claims(runs: list[StudyRun]) -> None:
     more, l2 = Ablations(FACTORS, CLAIMS).findings(runs).claims  # nothing of a factor that is left out
     assert more.claim == "More than 32"
     assert more.mean == pytest.approx(100 * (1 / 7 + 0.9 / 7.1 + 1.1 / 7.2) / 3)
-    assert (more.published, more.verdict) == ("AgeDB: 6.46 to 6.14 years, -5.0 %", "holds")
+    assert (more.published, more.verdict) == ("+5.0 % (AgeDB: 6.46 to 6.14 years)", "holds")
     assert l2.mean == pytest.approx(-100 * 0.7 / 5.4)
     assert l2.verdict == "does not hold"
 

@@ -45,5 +45,5 @@ def test_published_values_are_those_of_the_paper_s_tables() -> None:
 
 
 def test_published_changes_and_names() -> None:
-    assert change(18.6, 15.09, "IMDB-WIKI") == "IMDB-WIKI: 18.60 to 15.09 years, -18.9 %"
+    assert change(18.6, 15.09, "IMDB-WIKI") == "+18.9 % (IMDB-WIKI: 18.60 to 15.09 years)"
     assert names(["rnc_l1", "fine_tune"]) == ["RnC(L1)", "fine tune"]

@@ -37,10 +37,10 @@ def test_errors_gains_and_claims(runs: list[StudyRun]) -> None:
     assert most.measured == "+9.1 % [+7.1, +11.2], 3 seeds"
     assert (most.claim, most.published) == (
         "RnC helps with 1,000 training samples",
-        "IMDB-WIKI, 16,000 samples: 9.78 to 9.36 years, -4.3 %",
+        "+4.3 % (IMDB-WIKI, 16,000 samples: 9.78 to 9.36 years)",
     )
     assert least.mean == pytest.approx((20 + 500 / 22 + 400 / 21) / 3)
-    assert least.published.endswith("18.60 to 15.09 years, -18.9 %")
+    assert least.published.endswith("18.60 to 15.09 years)")
     assert growing.mean == pytest.approx((10 + (500 / 22 - 100 / 12) + (400 / 21 - 100 / 11)) / 3)
     assert growing.published == "IMDB-WIKI: the gain goes from 4.3 to 18.9 % of the error"
     assert {claim.verdict for claim in found.claims} == {"holds"}

@@ -32,7 +32,7 @@ def runs(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[StudyRun]:
     at = {run.path: ERRORS[key] for key, run in made.items()}
 
     def evaluated(path: Path, **asked: Any) -> pd.DataFrame:
-        assert asked == {"corruptions": ["fog", "snow"], "severities": [1, 3], "corruption_side": 64}
+        assert asked == {"corruptions": ["fog", "snow"], "severities": [1, 3], "corruption_side": 64, "ordinality": False}
         kinds, severities = ["none", "fog", "fog", "snow", "snow"], [0, 1, 3, 1, 3]
         return pd.DataFrame({"corruption": kinds, "severity": severities, "count": 4, "mae": at[path], "r2": 0.5})
 
@@ -66,7 +66,7 @@ def test_claims(runs: list[StudyRun]) -> None:
     found = study().findings(runs)
     lower, strongest, growth = found.claims
     assert lower.measured == "+26.2 % [+22.3, +30.1], 3 seeds"
-    assert lower.published == "AgeDB, mean of severities 1 to 4: 9.42 to 8.25 years, -12.4 %"
+    assert lower.published == "+12.4 % (AgeDB, mean of severities 1 to 4: 9.42 to 8.25 years)"
     assert strongest.mean == pytest.approx((500 / 17.5 + 700 / 27.5 + 600 / 22.5) / 3)
     assert "severity 3" in strongest.claim
     assert growth.measured == "+10.8 points [+1.3, +20.3], 3 seeds"

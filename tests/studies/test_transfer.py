@@ -39,7 +39,7 @@ def runs(stand_in: StandIn) -> list[StudyRun]:
 
 def test_errors_on_the_target_beside_the_published_ones(runs: list[StudyRun]) -> None:
     found = Transfer(METHODS, DIRECTIONS).findings(runs)
-    authors = "agedb to imdb_wiki_2k: 12.25 to 11.12 years, -9.2 %"
+    authors = "+9.2 % (agedb to imdb_wiki_2k: 12.25 to 11.12 years)"
     rows = found.tables[0].rows
     assert rows[0] == ["there, linear probe", "11.00 ± 1.00", "10.00 ± 1.00", "+1.00 [+1.00, +1.00]", authors]
     assert rows[1][1:4] == ["8.00 ± 0.00", "8.67 ± 0.23", "-0.67 [-1.24, -0.09]"]

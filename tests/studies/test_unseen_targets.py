@@ -50,7 +50,7 @@ def test_errors_on_all_seen_and_unseen_targets(runs: list[StudyRun]) -> None:
     ]
     assert [claim.verdict for claim in found.claims] == ["holds", "does not hold", "holds"]
     assert found.claims[2].mean == pytest.approx((500 / 20 + 600 / 22 + 500 / 21) / 3)
-    assert found.claims[2].published == "IMDB-WIKI, first distribution: 18.40 to 15.92 years, -13.5 %"
+    assert found.claims[2].published == "+13.5 % (IMDB-WIKI, first distribution: 18.40 to 15.92 years)"
     assert len(found.data) == 6 * 3
 
 
