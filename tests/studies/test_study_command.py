@@ -134,7 +134,7 @@ def test_a_run_that_fails_is_listed_and_the_others_are_reported(
     command: Callable[..., int], tiny_digits: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = [word for word in tiny_digits if word.startswith(("data.", "encoder."))]
-    words = [*short, "recipe.end_to_end.epochs=1", QUIET, "study.sizes=[9999,20]", "study.methods={l1: L1, balanced_mse: B}"]
+    words = [*short, "recipe.end_to_end.epochs=1", "study.sizes=[9999,20]", "study.methods={l1: L1, balanced_mse: B}"]
     assert command("reduced_data", *words, "--seeds", "1", "--runs", "here") == 1
     shown = capsys.readouterr().out
     assert shown.splitlines()[-1].startswith("failed: here/digits_balanced_mse/")
