@@ -18,7 +18,7 @@ TEXTS = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (RO
 EVERY_PAGE = [*TEXTS, *NOTEBOOKS]
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *NOTEBOOKS]
 CONFIGURED = ("experiment", "data", "method", "head", "objective", "regularizer", "weighting", "calibration", "encoder")
-CONFIGURED += ("scheme", "recipe", "trainer", "logger", "search", "debug", "hydra/launcher")
+CONFIGURED += ("scheme", "recipe", "budget", "trainer", "logger", "search", "debug", "hydra/launcher")
 NOT_HERE = {"head=crn", "experiment=ink"}  # docs/sweeps.md shows what is refused, docs/own_data.md a file of one's own
 
 
@@ -47,6 +47,8 @@ def test_commands_name_what_exists(page: Path) -> None:
         for values in re.findall(rf"(?<![\w./-]){group}=\[?([a-z]\w*(?:,\w+)*)", text):
             words = [f"{group}={value}" for value in values.split(",") if not _configured(group, value)]
             missing += [word for word in words if word not in NOT_HERE]
+    studies = {word: f"study {word}" for word in re.findall(r"rnc_lightning\.study ([a-z_]+)", text)}
+    missing += [told for word, told in studies.items() if not _configured("study", word)]
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     missing += [f"make {word}" for word in re.findall(r"(?:`|^ {4})make ([a-z-]+)", text, re.M) if word not in targets]
     assert not missing
