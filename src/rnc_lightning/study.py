@@ -8,7 +8,7 @@ Words are those of the training command, for all runs; `study.sizes=[100,200]` a
 import argparse
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,27 @@ def study(name: str, words: Sequence[str], *, seeds: int | None, slots: int, run
         failed |= train_missing(phase, slots, console)
     ended = [run for run in everything if run.path not in failed and run.finished]
     if not ended:
-        raise UserError(f"{name}: no run ended well", [f"{path}: {reason}" for path, reason in failed.items()])
+        raise UserError(f"{name}: no run ended well", told(failed))
     place = out or runs / f"{name}_{chosen.bench.data}"
     findings = chosen.study.findings(ended)
     write_findings(findings, chosen.study.title, chosen.study.question, ended, place)
     show_findings(findings, place, console)
-    for path, reason in failed.items():
-        console.print(f"failed: {path}: {reason}", soft_wrap=True, markup=False)
+    for line in told(failed):
+        console.print(f"failed: {line}", soft_wrap=True, markup=False)
     return not failed
+
+
+def told(failed: Mapping[Path, str]) -> list[str]:
+    """A line for each reason why runs failed.
+
+    >>> told({Path("a"): "no file", Path("b"): "no file", Path("c"): "no rate"})
+    ['a and 1 more: no file', 'c: no rate']
+    """
+    lines = []
+    for reason in dict.fromkeys(failed.values()):
+        first, *more = [path for path, why in failed.items() if why == reason]
+        lines.append(f"{first}{f' and {len(more)} more' if more else ''}: {reason}")
+    return lines
 
 
 def main() -> None:

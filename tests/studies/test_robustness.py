@@ -32,7 +32,12 @@ def runs(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[StudyRun]:
     at = {run.path: ERRORS[key] for key, run in made.items()}
 
     def evaluated(path: Path, **asked: Any) -> pd.DataFrame:
-        assert asked == {"corruptions": ["fog", "snow"], "severities": [1, 3], "corruption_side": 64, "ordinality": False}
+        assert asked == {
+            "corruptions": ["fog", "snow"],
+            "severities": [1, 3],
+            "corruption_side": 64,
+            "ordinality": False,
+        }
         kinds, severities = ["none", "fog", "fog", "snow", "snow"], [0, 1, 3, 1, 3]
         return pd.DataFrame({"corruption": kinds, "severity": severities, "count": 4, "mae": at[path], "r2": 0.5})
 

@@ -190,7 +190,7 @@ class Robustness:
         axes.set_xlabel(f"test MAE ({unit}), mean of severities")
         axes.set_title("by corruption")
         axes.grid(axis="y", color="#eeeeee")
-        axes.legend()
+        axes.legend(loc="lower right")
 
 
 def _cells(rows: pd.DataFrame, methods: Methods, old: str, new: str) -> list[str]:

@@ -1,11 +1,13 @@
 """A study from its YAML, for one data set, and the bench of its runs."""
 
+import difflib
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -63,6 +65,7 @@ def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = 
     merged = OmegaConf.merge(loaded, by_data.get(data, {}))
     assert isinstance(merged, DictConfig)
     _change(merged, own)
+    _check_settings(merged)
     if seeds is not None:
         merged["seeds"] = seeds
     if lacking := [str(key) for key in merged if OmegaConf.is_missing(merged, str(key))]:
@@ -77,6 +80,16 @@ def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = 
         cause = error.__cause__ or error
         raise UserError(f"study {name}: {str(cause).splitlines()[0]}") from error
     return ChosenStudy(study, Bench(data, others, runs))
+
+
+def _check_settings(settings: DictConfig) -> None:
+    """Refuse settings that the study does not have."""
+    known = list(inspect.signature(get_class(settings["_target_"])).parameters)
+    for key in map(str, settings):
+        if key not in known and key != "_target_":
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {_OWN}{near[0]}?" if near else f"there are {', '.join(known)}"
+            raise UserError(f"{_OWN}{key}: no such setting; {hint}")
 
 
 def _read(file: Path) -> DictConfig:

@@ -39,9 +39,10 @@ def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dic
         bar = progress.add_task("training", total=len(waiting))
 
         def ended(run: StudyRun, reason: str | None) -> None:
+            if reason is not None and reason not in failed.values():  # once, where all lack the same file
+                progress.console.print(f"failed: {run.path}: {reason}", soft_wrap=True, markup=False)
             if reason is not None:
                 failed[run.path] = reason
-                progress.console.print(f"failed: {run.path}: {reason}", soft_wrap=True, markup=False)
             progress.advance(bar)
 
         if slots == 1:
