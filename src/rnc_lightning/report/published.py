@@ -49,7 +49,7 @@ def published_value(dataset: str, name: str, scheme: str, metric: str) -> float 
 def published_rows(dataset: str) -> list[PublishedRow]:
     """Each row that the authors' regression table has for a data set; none where they did not work on it.
 
-    >>> publishedtable("agedb")[:2]
+    >>> published_rows("agedb")[:2]
     [('l1', 'l1', 'end_to_end', ()), ('rnc', 'l1', 'linear_probe', ())]
     """
     names = dict.fromkeys((name, scheme) for data, name, scheme, _ in regression_losses() if data == dataset)
@@ -60,7 +60,7 @@ def published_rows(dataset: str) -> list[PublishedRow]:
 def competing_rows(dataset: str) -> list[PublishedRow]:
     """Each row that the authors' table of competing methods has for a data set.
 
-    >>> competingtable("skyfinder")[6:9]
+    >>> competing_rows("skyfinder")[6:9]
     [('l1', 'l1', 'end_to_end', ()), ('lde', 'lde', 'end_to_end', ()), ('ranksim', 'l1', 'end_to_end', ('ranksim',))]
     """
     rows = [row for row in table("competing_methods") if row["dataset"] == dataset]

@@ -1,11 +1,13 @@
 """What of the method matters? The paper's ablation table, and temperature, batch size and number of views beside it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from rnc_lightning.analysis.figures import BLUE, GREY, house_style, new_figure, save_figure
 from rnc_lightning.report.statistics import paired_gain
@@ -16,6 +18,7 @@ from rnc_lightning.studies.findings import Findings, Table
 from rnc_lightning.studies.published import change, published, value
 
 REFERENCE = "reference"
+_FARTHEST = 2.0  # times the reference's error that the figure has room for
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,15 @@ class Factor:
     def varied(self) -> dict[str, Mapping[str, Any]]:
         """Levels that are run beside the reference."""
         named = {str(level): words for level, words in self.levels.items()}  # 128 and "128" are one level
-        return {level: words for level, words in named.items() if words is not None}
+        return {level: words for level, words in sorted(named.items(), key=_by_size) if words is not None}
+
+
+def _by_size(level: tuple[str, Any]) -> float:
+    """Numbers in their order, before words, which stay as they are."""
+    try:
+        return float(level[0])
+    except ValueError:
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,18 @@ class Ablations:
         return claim_from(text, change(before, after, "AgeDB"), dataset, "%", gain)
 
 
+def _draw_level(axes: Axes, errors: Sequence[float], place: float, limit: float) -> None:
+    """Dots and their mean; a mean beyond the limit, which would squeeze all else together, as a number at the edge."""
+    if not errors:
+        return
+    mean = sum(errors) / len(errors)
+    if mean > limit:
+        axes.annotate(f"{mean:.1f} \u2192", (1, place), xycoords=("axes fraction", "data"), ha="right", va="center")
+        return
+    axes.plot(errors, [place] * len(errors), "o", color=BLUE, alpha=0.45, markersize=4)
+    axes.plot([mean], [place], "|", color="black", markersize=11, markeredgewidth=1.6)
+
+
 def _draw(frame: pd.DataFrame, factors: Mapping[str, Factor], unit: str, path: Path) -> Path:
     base = by_seed(frame, "mae", factor=REFERENCE)
     names = [(name, level) for name, factor in factors.items() for level in factor.varied]
@@ -143,6 +166,7 @@ def _draw(frame: pd.DataFrame, factors: Mapping[str, Factor], unit: str, path: P
         axes = figure.add_subplot()
         if base:
             axes.axvline(sum(base.values()) / len(base), color=GREY, linewidth=1)
+        limit = _FARTHEST * sum(base.values()) / len(base) if base else math.inf
         place, ticks = 0.0, []
         for name, factor in factors.items():
             heading = f"{factor.title}; reference: {factor.reference}"
@@ -150,10 +174,7 @@ def _draw(frame: pd.DataFrame, factors: Mapping[str, Factor], unit: str, path: P
             place += 1
             for level in factor.varied:
                 errors = list(by_seed(frame, "mae", factor=name, level=level).values())
-                axes.plot(errors, [-place] * len(errors), "o", color=BLUE, alpha=0.45, markersize=4)
-                if errors:
-                    mean = [sum(errors) / len(errors)]
-                    axes.plot(mean, [-place], "|", color="black", markersize=11, markeredgewidth=1.6)
+                _draw_level(axes, errors, -place, limit)
                 ticks.append((-place, level.replace("_", " ")))
                 place += 1
         axes.set_yticks([tick for tick, _ in ticks], [label for _, label in ticks])
@@ -162,5 +183,6 @@ def _draw(frame: pd.DataFrame, factors: Mapping[str, Factor], unit: str, path: P
         axes.set_ylim(-place + 0.3, 0.7)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"test MAE ({unit}); dots: seeds, bars: means, grey line: the reference's mean")
+        axes.set_xlabel(f"test MAE ({unit})")
+        axes.set_title("dots: seeds, bars: means, grey line: the reference")
         return save_figure(figure, path)

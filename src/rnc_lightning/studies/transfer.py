@@ -133,6 +133,7 @@ def _draw(frame: pd.DataFrame, directions: Mapping[str, Any], methods: Methods, 
             [f"{name}, {scheme.replace('_', ' ')}" for name, scheme in places],
         )
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(f"test MAE on the target ({unit}); dots: seeds, bars: means")
+        axes.set_xlabel(f"test MAE on the target ({unit})")
+        axes.set_title("dots: seeds, bars: means")
         axes.legend()
         return save_figure(figure, path)
