@@ -8,7 +8,17 @@ from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-_SHOWS_ONLY = ("analysis", "report", "cli", "config_tree", "demo", "loggers", "wandb_logger")  # shape no result
+_SHOWS_ONLY = (
+    "analysis",
+    "report",
+    "cli",
+    "config_tree",
+    "demo",
+    "loggers",
+    "studies",
+    "study",
+    "wandb_logger",
+)  # shape no result
 _AFTERWARDS = (  # neither do these, which take up finished runs
     "commands", "conditions", "evaluate", "evaluation_store", "evaluation_table", "export", "finished_run",
     "model_card", "onnx_file", "predict", "predicting", "prepared_inputs", "target_ranges",
