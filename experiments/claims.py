@@ -74,7 +74,7 @@ def main() -> None:
     found = gathered()
     _draw(found, HERE / "claims.png")
     write_text(HERE / "README.md", page(found))
-    print(_summary(found).replace("*", ""))
+    print(summary(found).replace("*", ""))
     print(f"written: {HERE / 'README.md'}")
 
 
@@ -86,7 +86,7 @@ def gathered() -> dict[str, Sequence[Claim]]:
 def page(found: Mapping[str, Sequence[Claim]]) -> str:
     """README.md."""
     picture = "![Measured effects of all claims that are in percent, with their intervals](claims.png)"
-    parts = [INTRODUCTION.strip(), _summary(found), picture]
+    parts = [INTRODUCTION.strip(), summary(found), picture]
     headings = ("claim", "published", "measured here", "verdict")
     for folder, claims in found.items():
         rows = [(c, p, m, v if v == OPEN else f"**{v}**") for c, p, m, v in claims_table(claims)]
@@ -94,7 +94,8 @@ def page(found: Mapping[str, Sequence[Claim]]) -> str:
     return "\n\n".join([*parts, OTHERS.strip()]) + "\n"
 
 
-def _summary(found: Mapping[str, Sequence[Claim]]) -> str:
+def summary(found: Mapping[str, Sequence[Claim]]) -> str:
+    """How many claims hold."""
     counts = Counter(claim.verdict for claims in found.values() for claim in claims)
     return (
         f"**{counts.total()} claims: {counts[HOLDS]} hold, {counts[OPEN]} are open, {counts[FAILS]} "

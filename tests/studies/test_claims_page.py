@@ -16,5 +16,7 @@ def test_the_page_is_that_of_the_results(monkeypatch: pytest.MonkeyPatch) -> Non
     found = claims.gathered()
     assert set(found) == set(claims.STUDIES)
     assert (EXPERIMENTS / "README.md").read_text(encoding="utf-8") == claims.page(found), "run: make claims"
+    summary = claims.summary(found).strip("*")
+    assert summary in (EXPERIMENTS.parent / "README.md").read_text(encoding="utf-8")
     for folder in found:
         assert (EXPERIMENTS / folder / "README.md").is_file()
