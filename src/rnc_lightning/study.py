@@ -81,7 +81,7 @@ def told(failed: Mapping[Path, str]) -> list[str]:
 
 def main() -> None:
     """Entry point."""
-    arguments = _parser().parse_args()
+    arguments = _parser().parse_intermixed_args()  # options may stand between words
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if arguments.name not in studies():
         raise SystemExit(f"error: there is no study {arguments.name!r}; there are {', '.join(studies())}")

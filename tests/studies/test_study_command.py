@@ -136,7 +136,7 @@ def test_a_run_that_fails_is_listed_and_the_others_are_reported(
 ) -> None:
     short = [word for word in tiny_digits if word.startswith(("data.", "encoder."))]
     words = [*short, "recipe.end_to_end.epochs=1", "study.sizes=[9999,20]", "study.methods={l1: L1, balanced_mse: B}"]
-    assert command("reduced_data", *words, "--seeds", "1", "--runs", "here") == 1
+    assert command("reduced_data", "--seeds", "1", *words, "--runs", "here") == 1  # options among the words
     shown = capsys.readouterr().out
     assert re.match(r"failed: here/digits_l1/.* and 1 more: data\.subset\.size=9999 is", shown.splitlines()[-1])
     assert "data.subset.size=9999 is more than the" in shown
