@@ -44,7 +44,7 @@ test-slow: $(VENV)/.installed-dev ## The slow tests
 test-corruptions: $(VENV)/.installed-dev ## The corruptions beside those of imagecorruptions-imaug, which it installs
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps 'imagecorruptions-imaug==1.1.5'
 	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint $(CONSTRAINTS) numba scikit-image
-	$(BIN)/python -m pytest tests/data/test_corruptions.py
+	$(BIN)/python -m pytest tests/datasets/images/test_corruptions.py
 
 lint: $(VENV)/.installed-dev ## Format, style and types
 	$(BIN)/ruff format --check .

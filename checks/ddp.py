@@ -19,12 +19,12 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-TESTS = Path(__file__).parents[1] / "tests/distributed"
+TESTS = Path(__file__).parents[1] / "tests/helpers"
 sys.path.insert(0, str(TESTS))
 
 import gathering  # noqa: E402
 
-from rnc_lightning.results import machine, versions  # noqa: E402
+from rnc_lightning.system.environment import machine, versions  # noqa: E402
 
 WORLDS = (2, 4)
 RUNS = (1, 2, 3)

@@ -40,8 +40,8 @@ from disturbed import (
 from rich.console import Console
 from rich.progress import track
 
-from rnc_lightning.results import machine, versions
-from rnc_lightning.stages.checkpoints import BEFORE, LAST
+from rnc_lightning.runs.fitting.checkpoints import BEFORE, LAST
+from rnc_lightning.system.environment import machine, versions
 
 Fault = Callable[[Runs, Path, random.Random], tuple[bool, str]]
 

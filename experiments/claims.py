@@ -14,13 +14,12 @@ from typing import Any
 import pandas as pd
 from scipy.special import stdtrit
 
-from rnc_lightning.analysis.figures import BLUE, GREY, house_style, new_figure, save_figure
-from rnc_lightning.files import write_text
-from rnc_lightning.report.published import published_value
-from rnc_lightning.report.statistics import Gain
-from rnc_lightning.studies.claims import FAILS, HOLDS, OPEN, Claim, claim_from, claims_table, read_claims
-from rnc_lightning.studies.comparison import markdown_table
-from rnc_lightning.studies.published import change
+from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
+from rnc_lightning.reports.claims import FAILS, HOLDS, OPEN, Claim, claim_from, claims_table, read_claims
+from rnc_lightning.reports.comparison import markdown_table
+from rnc_lightning.reports.published import change, published_value
+from rnc_lightning.reports.statistics import Gain
+from rnc_lightning.system.files import write_text
 
 HERE = Path(__file__).parent
 # Folder -> title, in the paper's order.

@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from rnc_lightning import RnCLoss
-from rnc_lightning.data.digits import DigitsDataModule
-from rnc_lightning.data.transforms import augmented_digit, plain_digit
+from rnc_lightning.datasets.digits import DigitsDataModule
+from rnc_lightning.datasets.images.transforms import augmented_digit, plain_digit
 from rnc_lightning.encoders import SmallResNet
-from rnc_lightning.errors import NonFiniteLossError
+from rnc_lightning.runs.fitting.fit import StagePlan, fit_stage
 from rnc_lightning.stages import CosinePerEpoch, Pretrain
-from rnc_lightning.stages.fit import StagePlan, fit_stage
+from rnc_lightning.system.errors import NonFiniteLossError
 from rnc_lightning.targets import TargetSpec
 
 EPOCHS = 3

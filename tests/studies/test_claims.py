@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc_lightning.report.statistics import Gain
-from rnc_lightning.studies.claims import (
+from rnc_lightning.reports.claims import (
     Claim,
     claim_from,
     claims_table,
@@ -14,6 +13,7 @@ from rnc_lightning.studies.claims import (
     verdict,
     write_claims,
 )
+from rnc_lightning.reports.statistics import Gain
 
 
 @pytest.mark.parametrize(

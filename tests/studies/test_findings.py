@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from rnc_lightning.reports.claims import Claim, read_claims
 from rnc_lightning.studies.bench import StudyRun
-from rnc_lightning.studies.claims import Claim, read_claims
 from rnc_lightning.studies.findings import Findings, Table, facts, show_findings, write_findings
 
 StandIn = Callable[..., StudyRun]

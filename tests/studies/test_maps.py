@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from rnc_lightning.composition import Parts, composed
-from rnc_lightning.errors import UserError
+from rnc_lightning.command_line.compose import composed
+from rnc_lightning.runs.parts import Parts
 from rnc_lightning.studies import maps
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.studies.maps import Maps
 from rnc_lightning.studies.settings import load_study
+from rnc_lightning.system.errors import UserError
 
 StandIn = Callable[..., StudyRun]
 METHODS = {"l1": "L1", "rnc": "RnC"}

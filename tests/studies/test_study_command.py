@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc_lightning.errors import UserError
-from rnc_lightning.studies.claims import read_claims
-from rnc_lightning.study import main, studies, study
+from rnc_lightning.reports.claims import read_claims
+from rnc_lightning.studies.study import study
+from rnc_lightning.study import main, studies
+from rnc_lightning.system.errors import UserError
 
 Imitated = Callable[[str], Path]
 SHORT = [

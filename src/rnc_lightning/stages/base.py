@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from rnc_lightning import distributed
+from rnc_lightning.numerics import distributed
 from rnc_lightning.stages.compiling import compile_in_place, failures_told
 from rnc_lightning.stages.gradient_cache import encoded_in_chunks
 from rnc_lightning.targets import TargetSpec

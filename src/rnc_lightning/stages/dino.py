@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from rnc_lightning.objectives.dino import DINO, follow
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.compiling import compile_in_place
-from rnc_lightning.stages.made import Made, made_for, naming
+from rnc_lightning.stages.factories import Made, made_for, naming
 
 
 class Dino(Stage):

@@ -6,7 +6,7 @@ from einops import rearrange
 from torch import Tensor
 
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.made import Made, made_for, naming
+from rnc_lightning.stages.factories import Made, made_for, naming
 
 
 class Pretrain(Stage):

@@ -9,12 +9,13 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from rnc_lightning import distributed
-from rnc_lightning.data.splits import Groups, SplitName, group_means
+from rnc_lightning.datasets.splits import SplitName
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
+from rnc_lightning.numerics import distributed
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.made import made_for, naming
+from rnc_lightning.stages.factories import made_for, naming
 from rnc_lightning.targets import TargetSpec
+from rnc_lightning.targets.groups import Groups, group_means
 
 HeadFactory = Callable[..., nn.Module]
 
