@@ -9,7 +9,6 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from rnc_lightning.datasets.splits import SplitName
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 from rnc_lightning.numerics import distributed
 from rnc_lightning.stages.base import Stage
@@ -215,7 +214,7 @@ class Regress(Stage):
         """All that the last test predicted; where samples belong together, a row and the index of each group."""
         return Predictions(*(torch.cat(parts) for parts in zip(*self._predictions, strict=True)))
 
-    def _groups(self, split: SplitName) -> Groups | None:
+    def _groups(self, split: str) -> Groups | None:
         """Which samples of a split belong together, by the data module that the trainer draws from."""
         datamodule = getattr(self.trainer, "datamodule", None)
         return datamodule.splits[split].groups if datamodule is not None else None
