@@ -2,7 +2,7 @@
 
 `make check-faults`, or `python checks/faults.py [--out FILE] [--kills 20] [--only WORD]`. Linux; a full and a read-only
 disk are small file systems in memory, which only root can make (others see those lines as not tried).
-Real handwritten digits with a made target (the angle that they were turned by), one or two processes on the CPU.
+Real handwritten digits with a synthetic target (the angle that they were turned by), one or two processes on the CPU.
 """
 
 import argparse
@@ -274,7 +274,7 @@ def _table(found: list[Tried], arguments: argparse.Namespace) -> str:
         "# Faults",
         "",
         f"`make check-faults` (seed {arguments.seed}), {date.today()}, {computer['processor']}, {computer['cores']} "
-        f"cores, no GPU; {named}. Rotated digits at tiny size: real handwritten digits, a made target.",
+        f"cores, no GPU; {named}. Rotated digits at tiny size: real handwritten digits, a synthetic target.",
         "",
         "Recovered: the same command, given again, ended with the test metrics, the metrics of both stages and the "
         "predictions of an undisturbed run, to the last digit.",

@@ -44,8 +44,8 @@ here.** `make claims` writes it from the results in the folders; `make studies` 
 two to three hours on two cores; tables 2 and 3 have `make study-losses` and `make study-methods`), `python -m
 rnc_lightning.study NAME data=agedb` the same on the paper's data.
 
-Measured on **rotated digits**: real handwritten digits (scikit-learn's), a made target, the angle they were turned by;
-867 training images of 16 pixels, a small network, minutes of training, a 2-core AMD EPYC without a GPU (table 2: 32
+Measured on **rotated digits**: real handwritten digits (scikit-learn's) with a synthetic target, the angle they
+were turned by; 867 training images of 16 pixels, a small network, minutes of training, a 2-core AMD EPYC without a GPU (table 2: 32
 pixels, a 2-core Intel Xeon). Budget and learning rates, from a seed that no study reports, are those of
 [competing_methods](competing_methods/README.md); [digits](digits/README.md) says how the data came to be chosen, after
 trials of both methods. The paper has faces, gaze, outdoor scenes and EEG, a ResNet-18 and 400 epochs. So a claim that
@@ -63,7 +63,7 @@ OTHERS = """
 ## Other folders
 
 - [digits](digits/README.md): RnC against L1 at 32 pixels, each at its best learning rate; the front page's maps.
-- [imitations](imitations/README.md): computer-drawn imitations of the paper's five data sets in their layouts.
+- [imitations](imitations/README.md): computer-drawn synthetic files of the paper's five data sets in their layouts.
 - [sweeps](sweeps/README.md): sweeps for W&B agents.
 """
 

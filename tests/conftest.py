@@ -58,16 +58,16 @@ def tiny_digits_shown() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def imitated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def synthetic_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A folder, made once, with the smallest imitation of a data set in its official layout, traps included."""
-    from rnc_lightning.synthetic import imitate
+    from rnc_lightning.synthetic import write_synthetic
 
     @cache
     def make(name: str) -> Path:
-        folder = tmp_path_factory.mktemp("imitated") / name
+        folder = tmp_path_factory.mktemp("synthetic_files") / name
         pictures = {"size": 40} if name != "tuab" else {"seconds": 4.0}
         samples = {"agedb": 60, "imdb_wiki": 60, "tuab": 24, "mpiifacegaze": 60, "skyfinder": 60}
-        imitate(name, folder, samples=samples[name], quiet=True, **pictures)
+        write_synthetic(name, folder, samples=samples[name], quiet=True, **pictures)
         return folder
 
     return make

@@ -1,7 +1,7 @@
 """Data sets on disk.
 
 python -m rnc_lightning.data verify NAME [key=value ...]    what is there, what is wrong, what the paper used
-python -m rnc_lightning.data imitate NAME --out DIR         a small made data set in the official layout
+python -m rnc_lightning.data imitate NAME --out DIR         a small synthetic data set in the official layout
 """
 
 import argparse
@@ -54,15 +54,15 @@ def _add_imitate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     imitate = commands.add_parser(
         "imitate",
-        help="write a small made data set in the official layout",
-        description="Write made data where the real ones would lie, so that an experiment can be tried without them. "
+        help="write a small synthetic data set in the official layout",
+        description="Write synthetic data where the real ones would lie, to try an experiment without them. "
         f"A file {MARKER} marks them, and every run on them says that its data are made.",
         epilog="then:\n  RNC_DATA=DIR python -m rnc_lightning.data verify NAME\n"
         "  RNC_DATA=DIR python -m rnc_lightning.train +experiment=NAME_rnc recipe=small",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     imitate.add_argument("name", help=", ".join(WRITERS), metavar="NAME")
-    imitate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for made data only")
+    imitate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for synthetic data only")
     imitate.add_argument("--samples", type=int, metavar="N", help="labelled samples")
     imitate.add_argument("--size", type=int, metavar="PIXELS", help="side of the pictures")
     imitate.add_argument("--seconds", type=float, metavar="S", help="length of a recording (tuab)")
@@ -76,13 +76,15 @@ def _add_imitate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _imitate(arguments: argparse.Namespace) -> int:
-    from rnc_lightning.synthetic import imitate, made_data_sets
+    from rnc_lightning.synthetic import synthetic_data_sets, write_synthetic
 
     options = ("samples", "size", "seed", "seconds", "layout", "overwrite")
     given = {name: getattr(arguments, name) for name in options}
-    imitate(arguments.name, arguments.out, traps=not arguments.no_traps, **given)
+    write_synthetic(arguments.name, arguments.out, traps=not arguments.no_traps, **given)
     console = Console()
-    console.print(f"{arguments.out}: made data, {made_data_sets(arguments.out)[arguments.name]}", soft_wrap=True)
+    console.print(
+        f"{arguments.out}: synthetic data, {synthetic_data_sets(arguments.out)[arguments.name]}", soft_wrap=True
+    )
     console.print(f"next: python -m rnc_lightning.data verify {arguments.name} paths.data_dir={arguments.out}")
     return 0
 

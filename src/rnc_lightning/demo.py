@@ -34,7 +34,7 @@ def demo(output_dir: Path, overrides: list[str]) -> None:
             run(cfg, words)
             directories[title] = run_path(plain(cfg), words)
     results = {title: _result(path) for title, path in directories.items()}
-    console.rule("rotated digits: real images, a made target (the angle they were turned by)")
+    console.rule("rotated digits: real images, a synthetic target (the angle they were turned by)")
     console.print(comparison_table(results))
     picture = output_dir / "digits_comparison.png"
     draw_maps(directories, results, picture)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rnc_lightning.command_line.messages import run_plain
 from rnc_lightning.command_line.options import command_line
 from rnc_lightning.finished_runs.evaluate import Request, _evaluated
-from rnc_lightning.system.errors import machine_troubles_told
+from rnc_lightning.system.errors import machine_failures_explained
 from rnc_lightning.system.signals import sigterm_raises
 
 
@@ -33,7 +33,7 @@ def _work(settings: dict[str, Any], data_words: list[str]) -> None:
         settings["ordinality"],
         settings["features"],
     )
-    with sigterm_raises(), machine_troubles_told():
+    with sigterm_raises(), machine_failures_explained():
         table, store = _evaluated(request, progress=True)
     clean = store.read(CLEAN)
     assert clean is not None

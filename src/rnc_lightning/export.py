@@ -13,14 +13,14 @@ from rich.console import Console
 from rnc_lightning.command_line.messages import run_plain
 from rnc_lightning.command_line.options import command_line
 from rnc_lightning.finished_runs.export import export_run
-from rnc_lightning.system.errors import UserError, machine_troubles_told
+from rnc_lightning.system.errors import UserError, machine_failures_explained
 from rnc_lightning.system.signals import sigterm_raises
 
 
 def _work(settings: dict[str, Any], data_words: list[str]) -> None:
     if data_words:
         raise UserError(f"{data_words[0]}: an export takes no words about data")
-    with sigterm_raises(), machine_troubles_told():
+    with sigterm_raises(), machine_failures_explained():
         place = export_run(
             str(settings["run"]),
             None if settings["out"] is None else str(settings["out"]),

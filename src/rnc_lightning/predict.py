@@ -1,4 +1,4 @@
-"""Predict from files of one's own: `python -m rnc_lightning.predict run=PATH inputs=DIR_OR_TABLE out=predictions.csv`.
+"""Predict from files of your own: `python -m rnc_lightning.predict run=PATH inputs=DIR_OR_TABLE out=predictions.csv`.
 
 In a program, `predict_run` does the same and returns the table.
 """
@@ -14,7 +14,7 @@ from rich.console import Console
 from rnc_lightning.command_line.messages import run_plain
 from rnc_lightning.command_line.options import command_line
 from rnc_lightning.finished_runs.predict import predict_run
-from rnc_lightning.system.errors import UserError, machine_troubles_told
+from rnc_lightning.system.errors import UserError, machine_failures_explained
 from rnc_lightning.system.signals import sigterm_raises
 
 
@@ -22,7 +22,7 @@ def _work(settings: dict[str, Any], data_words: list[str]) -> None:
     if data_words:
         raise UserError(f"{data_words[0]}: predictions take no words about data sets; inputs=... says from what")
     out = Path(str(settings["out"]))
-    with sigterm_raises(), machine_troubles_told():
+    with sigterm_raises(), machine_failures_explained():
         table = predict_run(
             str(settings["run"]),
             str(settings["inputs"]),

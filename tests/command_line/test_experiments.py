@@ -63,13 +63,13 @@ def test_every_pair_of_the_papers_second_table_is_one() -> None:
 def test_one_batch_of_each_stage(
     experiment: str,
     compose_config: Callable[..., DictConfig],
-    imitated: Callable[[str], Path],
+    synthetic_files: Callable[[str], Path],
     tmp_path: Path,
 ) -> None:
     dataset = _dataset(experiment)
     words = [f"+experiment={experiment}", "+debug=one_batch", *SMALL[dataset]]
     if dataset != "digits":
-        words.append(f"paths.data_dir={imitated(dataset)}")
+        words.append(f"paths.data_dir={synthetic_files(dataset)}")
     run(compose_config(*words, "data.batch_size=4", "paths.run_dir=run", "print_config=false", *UNSEEN), words)
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert result["status"] == "finished"

@@ -1,9 +1,9 @@
 from pathlib import Path
 from typing import Any
 
-import made_agedb
 import numpy as np
 import pytest
+import synthetic_agedb
 import torch
 from PIL import Image
 
@@ -31,7 +31,7 @@ def _edit(root: Path, old: str, new: str) -> None:
 
 
 def test_official_layout(tmp_path: Path) -> None:
-    paths = made_agedb.write(tmp_path)
+    paths = synthetic_agedb.write(tmp_path)
     module = _read(tmp_path)
     assert module.counts == {"train": 16, "val": 4, "test": 4}
     assert module.splits["val"].targets[:, 0].tolist() == [13.0, 37.0, 61.0, 85.0]  # rows 2, 8, 14, 20
@@ -44,17 +44,17 @@ def test_official_layout(tmp_path: Path) -> None:
 
 
 def test_names_of_another_code_page_are_found(tmp_path: Path) -> None:
-    paths = made_agedb.write(tmp_path)
+    paths = synthetic_agedb.write(tmp_path)
     assert not (tmp_path / paths[2]).exists()
     assert not (tmp_path / paths[5]).exists()
     files = {path.name for split in _read(tmp_path).splits.values() for path in split.inputs.paths}  # type: ignore[attr-defined]
     assert "2_Mylène_13_m.jpg" in files
     assert "5_Montalb#n_25_f.jpg" in files
-    assert len(files) == made_agedb.ROWS
+    assert len(files) == synthetic_agedb.ROWS
 
 
 def test_a_byte_order_mark_and_crlf_do_no_harm(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     table = tmp_path / "agedb.csv"
     table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes().replace(b"\n", b"\r\n"))
     assert _read(tmp_path).counts == {"train": 16, "val": 4, "test": 4}
@@ -68,7 +68,7 @@ def test_nothing_there_says_what_to_get_and_where_to_put_it(tmp_path: Path) -> N
 
 
 def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     for number in (0, 7):
         next((tmp_path / "AgeDB").glob(f"{number}_*")).unlink()
     with pytest.raises(UserError, match=r"2 samples cannot be used \(2 x missing file\).*data.on_bad=skip") as raised:
@@ -90,7 +90,7 @@ def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_that_cannot_be_used_at_all(tmp_path: Path, old: str, new: str, message: str) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     _edit(tmp_path, old, new)
     with pytest.raises(UserError, match=message):
         _read(tmp_path)
@@ -120,7 +120,7 @@ def _spoil(root: Path) -> list[str]:
 
 
 def test_every_bad_sample_is_told_at_once_before_training(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     expected = _spoil(tmp_path)
     with pytest.raises(UserError, match=r"AgeDB: 8 samples cannot be used") as raised:
         _read(tmp_path)
@@ -130,11 +130,11 @@ def test_every_bad_sample_is_told_at_once_before_training(tmp_path: Path) -> Non
 
 
 def test_skipping_leaves_out_the_bad_samples_and_counts_them(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     _spoil(tmp_path)
     module = _module(tmp_path, on_bad="skip")
     module.setup()
-    assert sum(module.counts.values()) == made_agedb.ROWS - 8
+    assert sum(module.counts.values()) == synthetic_agedb.ROWS - 8
     assert module.skipped["unreadable file"] == 1
     assert sum(module.skipped.values()) == 8
     for split in module.splits.values():
@@ -144,7 +144,7 @@ def test_skipping_leaves_out_the_bad_samples_and_counts_them(tmp_path: Path) -> 
 
 
 def test_an_image_that_breaks_during_training_is_named(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     split = _read(tmp_path).splits["test"]
     file = next((tmp_path / "AgeDB").glob("4_*"))
     file.write_bytes(file.read_bytes()[:100])
@@ -153,7 +153,7 @@ def test_an_image_that_breaks_during_training_is_named(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_sees_a_changed_image(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     before = _read(tmp_path).fingerprint
     assert _read(tmp_path).fingerprint == before
     file = next((tmp_path / "AgeDB").glob("4_*"))
@@ -185,7 +185,7 @@ def test_training_transform_draws_at_the_official_rates() -> None:
 
 
 def test_one_image_in_two_rows_is_told_however_it_is_written(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     _edit(tmp_path, "AgeDB/3_MadePerson_17_f.jpg", "./AgeDB//10_MadePerson_45_m.jpg")  # row 5
     _edit(tmp_path, "AgeDB/7_MadePerson_33_f.jpg", "AgeDB/8_Other_33_f.jpg")  # row 9: by its number it is row 10's
     with pytest.raises(UserError, match="2 samples cannot be used") as raised:

@@ -1,4 +1,4 @@
-"""Plain features of one's own: columns of a table, or arrays."""
+"""Plain features of your own: columns of a table, or arrays."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Images of one's own, listed in a table."""
+"""Images of your own, listed in a table."""
 
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,9 @@ def test_paths_may_be_relative_to_another_folder(tmp_path: Path) -> None:
         _read(tmp_path / "tables/my.csv")
     module = _read(tmp_path / "tables/my.csv", root=str(tmp_path / "images"))
     assert len(_assignment(module)) == 24
-    assert not module.made
-    (tmp_path / "images/MADE_DATA.txt").touch()
-    assert module.made
+    assert not module.synthetic
+    (tmp_path / "images/SYNTHETIC_DATA.txt").touch()
+    assert module.synthetic
 
 
 def test_a_split_column_is_followed(tmp_path: Path) -> None:

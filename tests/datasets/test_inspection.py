@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import made_agedb
 import pytest
+import synthetic_agedb
 from rich.console import Console
 
 from rnc_lightning.datasets.agedb import AgeDBDataModule
@@ -29,7 +29,7 @@ def _shown(found: Inspection) -> str:
 
 
 def test_a_sound_data_set(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     found = _inspect(tmp_path)
     assert found.counts == {"train": 16, "val": 4, "test": 4}
     assert found.labels["val"]["age"] == {"low": 13.0, "mean": 49.0, "high": 85.0, "distinct": 4.0}
@@ -44,7 +44,7 @@ def test_a_sound_data_set(tmp_path: Path) -> None:
 
 
 def test_problems_are_listed_and_the_rest_is_counted(tmp_path: Path) -> None:
-    paths = made_agedb.write(tmp_path)
+    paths = synthetic_agedb.write(tmp_path)
     for number in (0, 4):
         next((tmp_path / "AgeDB").glob(f"{number}_*")).write_bytes(b"broken")
     found = _inspect(tmp_path)
@@ -56,7 +56,7 @@ def test_problems_are_listed_and_the_rest_is_counted(tmp_path: Path) -> None:
 
 
 def test_copies_are_told_with_their_parts(tmp_path: Path) -> None:
-    paths = [tmp_path / path for path in made_agedb.write(tmp_path)]
+    paths = [tmp_path / path for path in synthetic_agedb.write(tmp_path)]
     shutil.copyfile(paths[0], paths[8])  # train to val
     shutil.copyfile(paths[1], paths[3])  # within train
     found = _inspect(tmp_path)
@@ -69,17 +69,17 @@ def test_copies_are_told_with_their_parts(tmp_path: Path) -> None:
 
 
 def test_made_data_are_called_so_and_not_compared(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path)
-    (tmp_path / "MADE_DATA.txt").write_text("made")
+    synthetic_agedb.write(tmp_path)
+    (tmp_path / "SYNTHETIC_DATA.txt").write_text("made")
     found = _inspect(tmp_path)
-    assert found.made
+    assert found.synthetic
     shown = _shown(found)
-    assert "agedb (made data)" in shown
+    assert "agedb (synthetic data)" in shown
     assert "differs from what the paper used" not in shown
 
 
 def test_the_command(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path / "data")
+    synthetic_agedb.write(tmp_path / "data")
     next((tmp_path / "data/AgeDB").glob("4_*")).unlink()
     words = ["verify", "agedb", "paths.data_dir=data", "--json", "found.json"]
     called = subprocess.run(
@@ -90,7 +90,7 @@ def test_the_command(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["counts"] == {"train": 16, "val": 4, "test": 3}
     assert len(found["problems"]) == 1
-    assert found["made_data"] is False
+    assert found["synthetic_data"] is False
 
 
 def test_the_command_s_errors_are_one_line(
@@ -117,7 +117,7 @@ def test_an_empty_part_is_told_and_ends_with_1(
 ) -> None:
     from rnc_lightning.data import main
 
-    made_agedb.write(tmp_path)
+    synthetic_agedb.write(tmp_path)
     table = tmp_path / "agedb.csv"
     table.write_text(table.read_text().replace(",val\n", ",train\n"))
     monkeypatch.setattr(sys, "argv", ["data", "verify", "agedb", f"paths.data_dir={tmp_path}"])
@@ -133,9 +133,9 @@ def test_a_wrong_word_that_only_reading_finds_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rnc_lightning.data import main
-    from rnc_lightning.synthetic import imitate
+    from rnc_lightning.synthetic import write_synthetic
 
-    imitate("skyfinder", tmp_path / "made", samples=20, size=24, quiet=True)
+    write_synthetic("skyfinder", tmp_path / "made", samples=20, size=24, quiet=True)
     words = ["verify", "skyfinder", f"paths.data_dir={tmp_path}/made", "data.split.by=cam"]
     monkeypatch.setattr(sys, "argv", ["data", *words])
     with pytest.raises(SystemExit) as stopped:
@@ -145,6 +145,6 @@ def test_a_wrong_word_that_only_reading_finds_is_one_line(
 
 
 def test_the_mark_of_made_data_counts_for_what_lies_deeper(tmp_path: Path) -> None:
-    made_agedb.write(tmp_path / "one/two/three")
-    (tmp_path / "MADE_DATA.txt").touch()
-    assert _inspect(tmp_path / "one/two/three").made
+    synthetic_agedb.write(tmp_path / "one/two/three")
+    (tmp_path / "SYNTHETIC_DATA.txt").touch()
+    assert _inspect(tmp_path / "one/two/three").synthetic

@@ -81,14 +81,14 @@ def test_ranges_of_the_target_divide_the_samples(copied: Path) -> None:
         assert table.loc[name, "mae"] == pytest.approx(error[chosen].mean(), abs=1e-4)
 
 
-def test_another_data_set(faces: Path, imitated: Callable[[str], Path]) -> None:
-    words = ["data=imdb_wiki", f"data.root={imitated('imdb_wiki')}", "data.on_bad=skip", "data.num_workers=0"]
+def test_another_data_set(faces: Path, synthetic_files: Callable[[str], Path]) -> None:
+    words = ["data=imdb_wiki", f"data.root={synthetic_files('imdb_wiki')}", "data.on_bad=skip", "data.num_workers=0"]
     words.append("data.cache_dir=null")
     table = evaluate_run(faces, data_words=words, corruptions=["contrast"], severities=[3], corruption_side=48)
     assert table["severity"].tolist() == [0, 3]
     found = result_of(faces / "evaluations/imdb_wiki,test,side=48/clean")
-    assert found["evaluated_on"] == "imdb_wiki_imitated"
-    assert found["made_data"]
+    assert found["evaluated_on"] == "imdb_wiki_synthetic"
+    assert found["synthetic_data"]
     assert found["key"]["data_fingerprint"] != result_of(faces)["data_fingerprint"]
 
 
@@ -157,7 +157,7 @@ def test_what_is_no_finished_run_is_one_line(copied: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["corruptoin=fog"], "corruptoin: no such word; did you mean corruption"),
+        (["corruptoin=fog"], "corruptoin: unknown option; did you mean corruption"),
         (["run"], "run: a word is key=value"),
         (["part=test"], "run: not given"),
     ],

@@ -44,7 +44,7 @@ def _loaded_as_the_card_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> t
 
 def _features(run: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Test inputs, and the features that the run's own test left behind."""
-    data = open_run(run).own_data
+    data = open_run(run).data_of_run
     x = torch.cat([data.on_after_batch_transfer({"x": batch["x"]})["x"] for batch in data.plain_loader("test")])
     return x, torch.from_numpy(np.load(run / "features.npz")["features"])
 

@@ -1,4 +1,4 @@
-"""Predictions from files of one's own."""
+"""Predictions from files of your own."""
 
 import shutil
 from pathlib import Path
@@ -102,7 +102,7 @@ def test_the_training_data_need_not_be_there(faces: Path, photos: Path, tmp_path
 
 def test_grey_pictures_for_digits(tmp_path: Path, tiny_digits: list[str]) -> None:
     run = digits_run(tmp_path / "run", tiny_digits)
-    split = open_run(run).own_data.splits["test"]
+    split = open_run(run).data_of_run.splits["test"]
     Path("digits").mkdir()
     for i in range(4):
         picture = Image.fromarray(split.inputs[i][0].numpy())

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import made_agedb
 import numpy as np
+import synthetic_agedb
 
 from rnc_lightning.command_line.compose import composed
 from rnc_lightning.runs.run import run
@@ -23,8 +23,8 @@ SMALL = ("encoder=small_resnet", "encoder.width=4", "encoder.stages=2")
 
 
 def faces_run(folder: Path, *words: str, encoder: Sequence[str] = SMALL) -> Path:
-    """A run of L1 on a made AgeDB of a few pictures, whose folder is `agedb` beside it."""
-    made_agedb.write(folder.parent / "agedb")
+    """A run of L1 on a synthetic AgeDB of a few pictures, whose folder is `agedb` beside it."""
+    synthetic_agedb.write(folder.parent / "agedb")
     return _trained(
         folder, "data=agedb", "method=l1", "recipe=small", f"data.root={folder.parent / 'agedb'}", "input.size=32",
         "data.num_workers=0", "data.cache_dir=null", *encoder, "recipe.end_to_end.batch_size=8", *words,

@@ -251,7 +251,7 @@ def test_encoders_and_their_reuse_are_counted(write: Callable[..., Path], runs: 
 
 
 def test_made_data_is_named_as_such(write: Callable[..., Path], runs: Path) -> None:
-    for dataset in ("digits", "agedb_imitated", "agedb"):
+    for dataset in ("digits", "agedb_synthetic", "agedb"):
         write(dataset, "l1", 0)
-    made = [note for note in _report(runs).notes if "is made data" in note]
-    assert [note.split()[0] for note in made] == ["agedb_imitated", "digits"]
+    made = [note for note in _report(runs).notes if "is synthetic data" in note]
+    assert [note.split()[0] for note in made] == ["agedb_synthetic", "digits"]

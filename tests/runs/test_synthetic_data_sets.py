@@ -1,4 +1,4 @@
-"""Each data set of the paper from files to test metrics: verify, RnC, probe, on made data in its official layout."""
+"""Each data set of the paper from files to test metrics, on synthetic files: verify, RnC, probe."""
 
 import json
 import sys
@@ -38,11 +38,11 @@ Start = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def start(imitated: Callable[[str], Path]) -> Start:
+def start(synthetic_files: Callable[[str], Path]) -> Start:
     """Runs `<data set>_rnc` on the imitation, and returns its result."""
 
     def go(name: str, *words: str, place: str = "run") -> dict[str, Any]:
-        words = (f"+experiment={name}_rnc", *WORDS[name], *SHORT, f"paths.data_dir={imitated(name)}", *words)
+        words = (f"+experiment={name}_rnc", *WORDS[name], *SHORT, f"paths.data_dir={synthetic_files(name)}", *words)
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
             cfg = compose("train", [*words, f"paths.run_dir={place}"])
         run(cfg, words)
@@ -54,10 +54,10 @@ def start(imitated: Callable[[str], Path]) -> Start:
 
 @pytest.mark.parametrize("name", WORDS)
 def test_from_files_to_metrics(
-    name: str, start: Start, imitated: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    name: str, start: Start, synthetic_files: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = ["data.window=1"] if name == "tuab" else []
-    words = ["verify", name, f"paths.data_dir={imitated(name)}", *short, "--json", "found.json"]
+    words = ["verify", name, f"paths.data_dir={synthetic_files(name)}", *short, "--json", "found.json"]
     monkeypatch.setattr(sys, "argv", ["data", *words])
     with pytest.raises(SystemExit) as ended:
         data_command()
@@ -68,7 +68,7 @@ def test_from_files_to_metrics(
 
     result = start(name)
     assert result["status"] == "finished"
-    assert (result["dataset"], result["made_data"]) == (f"{name}_imitated", True)
+    assert (result["dataset"], result["synthetic_data"]) == (f"{name}_synthetic", True)
     if name != "imdb_wiki":
         assert result["counts"] == found["counts"]
     assert result["skipped"] == dict.fromkeys(bad, 1)
@@ -120,9 +120,9 @@ def test_colours_changed_in_batches_train_alike(start: Start) -> None:
 
 
 def test_a_cache_is_refused_where_images_are_no_files(start: Start, tmp_path: Path) -> None:
-    from rnc_lightning.synthetic import imitate
+    from rnc_lightning.synthetic import write_synthetic
     from rnc_lightning.system.errors import UserError
 
-    imitate("mpiifacegaze", tmp_path / "raw", samples=15, size=24, layout="raw", quiet=True)
+    write_synthetic("mpiifacegaze", tmp_path / "raw", samples=15, size=24, layout="raw", quiet=True)
     with pytest.raises(UserError, match=r"data\.cache=true: these inputs are no whole image files"):
         start("mpiifacegaze", "data.cache=true", f"data.root={tmp_path}/raw/MPIIFaceGaze")

@@ -29,7 +29,7 @@ Precision = Mapping[str, Any]
 
 
 class _Half(nn.Module):
-    """An objective of one's own that leaves its loss in half precision, 40 and more."""
+    """An objective of your own that leaves its loss in half precision, 40 and more."""
 
     def forward(self, features: Tensor, y: Tensor) -> Tensor:
         return features.half().square().mean() + 40

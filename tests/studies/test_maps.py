@@ -88,9 +88,9 @@ def test_a_pattern_that_finds_nothing_is_told_with_a_name(runs: list[StudyRun]) 
 
 @pytest.mark.parametrize(("data", "values"), [("digits", 8), ("skyfinder", 4), ("mpiifacegaze", 2)])
 def test_patterns_of_spurious_targets_are_those_of_the_data_s_names(
-    data: str, values: int, imitated: Callable[[str], Path]
+    data: str, values: int, synthetic_files: Callable[[str], Path]
 ) -> None:
-    words = ["data.eval_angles=1"] if data == "digits" else [f"paths.data_dir={imitated(data)}"]
+    words = ["data.eval_angles=1"] if data == "digits" else [f"paths.data_dir={synthetic_files(data)}"]
     chosen = load_study("spurious_targets", [f"data={data}"], Path("runs"))
     assert isinstance(chosen.study, Maps)
     assert chosen.study.nuisance is not None

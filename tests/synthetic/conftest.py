@@ -1,4 +1,4 @@
-"""How much a simple model sees in made data, and what a folder holds."""
+"""How much a simple model sees in synthetic data, and what a folder holds."""
 
 import hashlib
 from collections.abc import Callable, Sequence

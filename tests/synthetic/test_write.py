@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import rnc_lightning.synthetic
-from rnc_lightning.synthetic import imitate, made_data_sets
+from rnc_lightning.synthetic import synthetic_data_sets, write_synthetic
 from rnc_lightning.synthetic.write import WRITERS
 from rnc_lightning.system.errors import UserError
 
@@ -27,7 +27,7 @@ def test_the_seed_decides_the_bytes(
     name: str, more: dict[str, Any], tmp_path: Path, contents: Callable[[Path], dict[str, str]]
 ) -> None:
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
-        imitate(name, tmp_path / folder, seed=seed, quiet=True, **more)
+        write_synthetic(name, tmp_path / folder, seed=seed, quiet=True, **more)
     first, second, other = (contents(tmp_path / folder) for folder in "abc")
     assert first == second
     data = [{digest for path, digest in files.items() if not path.endswith(".txt")} for files in (first, other)]
@@ -37,23 +37,23 @@ def test_the_seed_decides_the_bytes(
 def test_several_data_sets_share_a_folder(tmp_path: Path) -> None:
     out = tmp_path / "made"
     for name, more in (SMALL[0], SMALL[7]):
-        imitate(name, out, quiet=True, seed=4, **more)
-    assert sorted(path.name for path in out.iterdir()) == ["AgeDB", "MADE_DATA.txt", "agedb.csv", "skyfinder"]
-    text = (out / "MADE_DATA.txt").read_text()
+        write_synthetic(name, out, quiet=True, seed=4, **more)
+    assert sorted(path.name for path in out.iterdir()) == ["AgeDB", "SYNTHETIC_DATA.txt", "agedb.csv", "skyfinder"]
+    text = (out / "SYNTHETIC_DATA.txt").read_text()
     assert "made by a program" in text
     assert "nobody and no place" in text
-    assert list(made_data_sets(out)) == ["agedb", "skyfinder"]
-    assert "imitate('agedb', samples=30, size=24, seed=4, traps=True)" in text
+    assert list(synthetic_data_sets(out)) == ["agedb", "skyfinder"]
+    assert "write_synthetic('agedb', samples=30, size=24, seed=4, traps=True)" in text
 
 
 def test_the_marker_is_there_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def look(out: Path, **_: object) -> None:
-        assert made_data_sets(tmp_path / "made")
+        assert synthetic_data_sets(tmp_path / "made")
         raise UserError("seen")
 
     monkeypatch.setitem(WRITERS, "agedb", _with_signature_of_agedb(look))
     with pytest.raises(UserError, match="seen"):
-        imitate("agedb", tmp_path / "made", quiet=True)
+        write_synthetic("agedb", tmp_path / "made", quiet=True)
     assert not (tmp_path / "made").exists()
 
 
@@ -65,16 +65,16 @@ def test_nothing_is_left_of_an_interrupted_one(
         (out / "agedb.csv").write_text("age,path,split\n")
         raise KeyboardInterrupt
 
-    imitate("skyfinder", tmp_path, samples=20, size=24, quiet=True)
+    write_synthetic("skyfinder", tmp_path, samples=20, size=24, quiet=True)
     before = contents(tmp_path)
     monkeypatch.setitem(WRITERS, "agedb", _with_signature_of_agedb(stop))
     with pytest.raises(KeyboardInterrupt):
-        imitate("agedb", tmp_path, quiet=True)
+        write_synthetic("agedb", tmp_path, quiet=True)
     assert contents(tmp_path) == before
 
 
 def test_what_was_half_moved_stays_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    imitate("agedb", tmp_path, samples=30, size=24, quiet=True)
+    write_synthetic("agedb", tmp_path, samples=30, size=24, quiet=True)
     replace = Path.replace
 
     def fail(source: Path, target: Path) -> Path:
@@ -84,11 +84,11 @@ def test_what_was_half_moved_stays_marked(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="disk gone"):
-        imitate("agedb", tmp_path, samples=31, size=24, overwrite=True, quiet=True)
+        write_synthetic("agedb", tmp_path, samples=31, size=24, overwrite=True, quiet=True)
     monkeypatch.undo()
     assert not (tmp_path / "agedb.csv").exists()  # nobody takes it for a whole one
-    assert "samples=31" in made_data_sets(tmp_path)["agedb"]
-    imitate("agedb", tmp_path, samples=32, size=24, overwrite=True, quiet=True)
+    assert "samples=31" in synthetic_data_sets(tmp_path)["agedb"]
+    write_synthetic("agedb", tmp_path, samples=32, size=24, overwrite=True, quiet=True)
     assert len((tmp_path / "agedb.csv").read_text(encoding="utf-8").splitlines()) == 33
     assert not (tmp_path / ".agedb.unfinished").exists()
 
@@ -100,28 +100,28 @@ def _with_signature_of_agedb(function: Callable[..., None]) -> Callable[..., Non
 
 def test_real_data_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "AgeDB").mkdir()
-    with pytest.raises(UserError, match=r"holds files but no MADE_DATA\.txt"):
-        imitate("agedb", tmp_path, samples=30, size=24, overwrite=True, quiet=True)
+    with pytest.raises(UserError, match=r"holds files but no SYNTHETIC_DATA\.txt"):
+        write_synthetic("agedb", tmp_path, samples=30, size=24, overwrite=True, quiet=True)
     assert [path.name for path in tmp_path.iterdir()] == ["AgeDB"]
     made = tmp_path / "made"
-    imitate("skyfinder", made, samples=20, size=24, quiet=True)
+    write_synthetic("skyfinder", made, samples=20, size=24, quiet=True)
     (made / "AgeDB").mkdir()
     with pytest.raises(UserError, match="does not list agedb"):
-        imitate("agedb", made, samples=30, size=24, overwrite=True, quiet=True)
+        write_synthetic("agedb", made, samples=30, size=24, overwrite=True, quiet=True)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is not a folder"):
-        imitate("agedb", tmp_path / "file", quiet=True)
+        write_synthetic("agedb", tmp_path / "file", quiet=True)
 
 
 def test_writing_over_a_made_one_must_be_asked_for(tmp_path: Path, contents: Callable[[Path], dict[str, str]]) -> None:
-    imitate("agedb", tmp_path, samples=40, size=24, quiet=True)
+    write_synthetic("agedb", tmp_path, samples=40, size=24, quiet=True)
     before = contents(tmp_path)
     with pytest.raises(UserError, match="already holds a made agedb"):
-        imitate("agedb", tmp_path, samples=30, size=24, quiet=True)
+        write_synthetic("agedb", tmp_path, samples=30, size=24, quiet=True)
     assert contents(tmp_path) == before
-    imitate("agedb", tmp_path, samples=30, size=24, overwrite=True, quiet=True)
+    write_synthetic("agedb", tmp_path, samples=30, size=24, overwrite=True, quiet=True)
     assert len(list((tmp_path / "AgeDB").iterdir())) == 30
-    assert "samples=30" in made_data_sets(tmp_path)["agedb"]
+    assert "samples=30" in synthetic_data_sets(tmp_path)["agedb"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_writing_over_a_made_one_must_be_asked_for(tmp_path: Path, contents: Cal
 )
 def test_arguments_that_do_not_fit(name: str, more: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
-        imitate(name, tmp_path / "made", quiet=True, **more)
+        write_synthetic(name, tmp_path / "made", quiet=True, **more)
     assert not (tmp_path / "made").exists()
 
 

@@ -60,7 +60,7 @@ def test_each_run_of_a_sweep_has_its_own_grouped_by_study_and_seed(
         for key in ("experiment", "dataset", "method", "scheme", "seed", "setting"):  # what one groups by
             assert found.config[key] == result[key]
         assert found.config["head_name"] == head
-        assert found.config["made_data"] is False
+        assert found.config["synthetic_data"] is False
         assert found.config["stages"]["pretrain"]["epochs"] == 2  # the composed one, whole and resolved
         assert found.exit_code == 0
 
@@ -188,14 +188,21 @@ def test_two_processes_are_one_run(
 
 
 def test_made_data_are_called_so(tmp_path: Path) -> None:
-    identity = {"experiment": "agedb_rnc", "seed": 0, "dataset": "agedb_imitated", "setting": "s", "made_data": True}
+    identity = {
+        "experiment": "agedb_rnc",
+        "seed": 0,
+        "dataset": "agedb_synthetic",
+        "setting": "s",
+        "synthetic_data": True,
+    }
     config = {"stages": {}, "dataset": "agedb"}
-    wandb_run.open_run(tmp_path, name="agedb_rnc/seed=0 (made data)", config=config, identity=identity, project="p",
+    wandb_run.open_run(tmp_path, name="agedb_rnc/seed=0 (synthetic data)", config=config, identity=identity,
+                       project="p",
                        entity=None, tags=["agedb", None, "x" * 99], init_timeout=1, finish_timeout=1)  # fmt: skip
     wandb_run.finish(0)
     (found,) = written_runs(tmp_path)
-    assert (found.config["dataset"], found.config["made_data"]) == ("agedb_imitated", True)
-    assert list(found.run.tags) == ["agedb", "made data", "x" * 64]
+    assert (found.config["dataset"], found.config["synthetic_data"]) == ("agedb_synthetic", True)
+    assert list(found.run.tags) == ["agedb", "synthetic data", "x" * 64]
 
 
 def test_a_key_is_found_where_wandb_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
         if top not in list(known):  # `in` alone would leave out what has no value yet
             near = difflib.get_close_matches(top, [str(one) for one in known], n=1)
             hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(map(str, known))}, data, data...."
-            raise UserError(f"{top}: no such word; {hint}")
+            raise UserError(f"{top}: unknown option; {hint}")
     try:
         given = OmegaConf.from_dotlist([word.lstrip("+") for word in words])
         merged = OmegaConf.merge(known, given)

@@ -35,7 +35,7 @@ def print_evaluation(table: pd.DataFrame, about: Mapping[str, Any], console: Con
         about: The `result.json` of one of the conditions.
         console: Where to.
     """
-    made = " (made data)" if about["made_data"] else ""
+    made = " (synthetic data)" if about["synthetic_data"] else ""
     title = f"{about['method']} ({about['scheme']}), seed {about['seed']}, on {about['evaluated_on']}{made}"
     units = ", ".join(dict.fromkeys(unit for unit in about["units"] if unit))
     metrics = [name for name in table.columns if name not in ("corruption", "severity", "samples", "count")]
@@ -92,7 +92,7 @@ def _ratio(value: float, clean: float) -> str:
 
 def print_result(result: Mapping[str, Any], directory: Path, console: Console) -> None:
     """The test metrics beside the constant predictor's, and where everything lies."""
-    made = " (made data)" if result.get("made_data") else ""
+    made = " (synthetic data)" if result.get("synthetic_data") else ""
     table = Table(
         title=f"{result['dataset']}{made}, {result['method']} ({result['scheme']}), seed {result['seed']}: test set"
     )

@@ -1,4 +1,4 @@
-"""Plain features of one's own: the columns of a table, or the arrays of an .npz file."""
+"""Plain features of your own: the columns of a table, or the arrays of an .npz file."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import Table, csv_header, is_file, is_parquet, labels, refuse_twice
-from rnc_lightning.datasets.reading.user_table import own_rows, read_own_table
+from rnc_lightning.datasets.reading.user_table import read_user_table, user_rows
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
 from rnc_lightning.system.errors import UserError
@@ -81,7 +81,7 @@ class ArrayDataModule(OwnTableDataModule):
             for i in [i for i, name in enumerate(names) if not name]:
                 problems.add(f"{self.id} missing", table.where(i))
                 good[i] = False
-        rows = own_rows(table, names, good, self.columns, self.division, problems, what=self.id or "row")
+        rows = user_rows(table, names, good, self.columns, self.division, problems, what=self.id or "row")
         values = values[rows.positions]
         centre, scale = np.zeros(len(inputs)), np.ones(len(inputs))
         if self.standardize and (training := rows.of("train")):
@@ -110,7 +110,7 @@ class ArrayDataModule(OwnTableDataModule):
             table = npz_table(self.csv, self.columns.target, taken[len(self.columns.target) :])
         else:
             others = column_names(self.csv, taken) if self.inputs is None else self.inputs
-            table = read_own_table(self.csv, [*taken, *others])
+            table = read_user_table(self.csv, [*taken, *others])
         if self.inputs is not None:
             if absent := [name for name in self.inputs if name not in table.frame.columns]:
                 raise UserError(f"{self.csv} has no column {', '.join(absent)} (data.inputs)")
@@ -165,7 +165,7 @@ def column_names(path: Path, known: Sequence[str]) -> list[str]:
         UserError: Where a name occurs twice.
     """
     if not is_file(path) or is_parquet(path):
-        read_own_table(path, known)  # where it cannot be read, this says why
+        read_user_table(path, known)  # where it cannot be read, this says why
         return [str(name).strip() for name in pd.read_parquet(path).columns]
     names = [name for name in csv_header(path, known)[0] if name]
     refuse_twice(path, names, names)

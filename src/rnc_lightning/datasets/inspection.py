@@ -36,7 +36,7 @@ class Copies:
 class Inspection:
     """What `inspect` found."""
 
-    made: bool
+    synthetic: bool
     counts: Mapping[str, int]
     windows: Mapping[str, int]  # samples in each part, where several belong together; else empty
     labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct
@@ -82,7 +82,7 @@ def inspect(datamodule: RegressionDataModule, target: TargetSpec | None = None) 
             outside[name] = outside.get(name, 0) + count
     counts = datamodule.counts
     return Inspection(
-        made=datamodule.made,
+        synthetic=datamodule.synthetic,
         counts=counts,
         windows={part: len(split) for part, split in splits.items() if len(split) != counts[part]},
         labels={part: _summary(split.labels, names) for part, split in splits.items() if len(split)},
@@ -98,7 +98,7 @@ def inspect(datamodule: RegressionDataModule, target: TargetSpec | None = None) 
 def as_json(found: Inspection) -> dict[str, Any]:
     """The same as plain values."""
     return {
-        "made_data": found.made,
+        "synthetic_data": found.synthetic,
         "counts": dict(found.counts),
         "windows": dict(found.windows),
         "labels": found.labels,
@@ -113,7 +113,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
 
 def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
     """Show it as a table and lines, every problem by name."""
-    table = Table(title=f"{dataset} (made data)" if found.made else dataset)
+    table = Table(title=f"{dataset} (synthetic data)" if found.synthetic else dataset)
     for heading in ("split", "samples", "paper", "label", "lowest", "mean", "highest", "distinct"):
         table.add_column(heading, justify="left" if heading in ("split", "label") else "right")
     paper: Mapping[SplitName, int] = found.published.counts if found.published is not None else {}
@@ -148,8 +148,8 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
 def _print_agreement(found: Inspection, console: Console) -> None:
     if found.published is None:
         return
-    if found.made:
-        console.print("made data, by the marker beside them: nothing here can be compared with the paper")
+    if found.synthetic:
+        console.print("synthetic data, by the marker beside them: nothing here can be compared with the paper")
         return
     differences = found.disagreements()
     if differences:

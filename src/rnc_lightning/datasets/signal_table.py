@@ -1,4 +1,4 @@
-"""Signals of one's own, which a table lists: arrays in .npy or .npz files, or EDF recordings."""
+"""Signals of your own, which a table lists: arrays in .npy or .npz files, or EDF recordings."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from rnc_lightning.system.errors import UserError
 
 
 class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
-    """Signals (C, T) of one's own with one or more labels.
+    """Signals (C, T) of your own with one or more labels.
 
     Args:
         input: Column of the paths, relative to `root`: .npy, .npz or .edf.

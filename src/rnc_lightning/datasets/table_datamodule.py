@@ -1,4 +1,4 @@
-"""The data module of a table of one's own; what its inputs are, a subclass says."""
+"""The data module of a table of your own; what its inputs are, a subclass says."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.user_files import find_files
-from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, own_division, own_rows, read_own_table
+from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, read_user_table, user_division, user_rows
 
 
 class OwnTableDataModule(RegressionDataModule):
-    """Samples that a table of one's own lists; a subclass says what their inputs are.
+    """Samples that a table of your own lists; a subclass says what their inputs are.
 
     Args:
         csv: The table.
@@ -44,7 +44,7 @@ class OwnTableDataModule(RegressionDataModule):
         split_column, group = (None if name is None else str(name) for name in (split_column, group))
         bounds = {str(name): ends for name, ends in (plausible or {}).items()}
         self.columns = OwnColumns([str(name) for name in targets], split_column, group, bounds)
-        self.division = own_division(split or {}, self.columns)
+        self.division = user_division(split or {}, self.columns)
 
     @property
     def title(self) -> str:
@@ -64,7 +64,7 @@ class OwnTableDataModule(RegressionDataModule):
             problems: Gets the rows that cannot be used.
         """
         assert self.root is not None
-        table = read_own_table(self.csv, [input, *self.columns.present])
+        table = read_user_table(self.csv, [input, *self.columns.present])
         names, files, good = find_files(table, input, self.root, problems)
-        rows = own_rows(table, names, good, self.columns, self.division, problems, what=input)
+        rows = user_rows(table, names, good, self.columns, self.division, problems, what=input)
         return rows, [files[i] for i in rows.positions]

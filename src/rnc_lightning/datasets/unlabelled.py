@@ -1,4 +1,4 @@
-"""Files and rows of one's own without labels, to predict from: a folder, a single file, or a table."""
+"""Files and rows of your own without labels, to predict from: a folder, a single file, or a table."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from rnc_lightning.datasets.images.files import open_rgb
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import Table, is_file, labels
 from rnc_lightning.datasets.reading.user_files import find_files
-from rnc_lightning.datasets.reading.user_table import read_own_table
+from rnc_lightning.datasets.reading.user_table import read_user_table
 from rnc_lightning.system.errors import UserError
 
 IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -27,7 +27,7 @@ SIGNALS = (".edf", ".npy", ".npz")
 
 
 @dataclass(frozen=True)
-class OwnFiles:
+class UserFiles:
     """Files to predict from.
 
     Attributes:
@@ -44,13 +44,13 @@ class OwnFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def without(self, bad: Mapping[int, str]) -> "OwnFiles":
+    def without(self, bad: Mapping[int, str]) -> "UserFiles":
         """The others."""
         kept = [i for i in range(len(self)) if i not in bad]
-        return OwnFiles([self.paths[i] for i in kept], [self.where[i] for i in kept], self.columns.iloc[kept])
+        return UserFiles([self.paths[i] for i in kept], [self.where[i] for i in kept], self.columns.iloc[kept])
 
 
-def list_files(inputs: Path, suffixes: Sequence[str], column: str, root: Path | None, problems: Problems) -> OwnFiles:
+def list_files(inputs: Path, suffixes: Sequence[str], column: str, root: Path | None, problems: Problems) -> UserFiles:
     """The files in a folder and those below it, a single file, or those that a table lists.
 
     Args:
@@ -67,9 +67,9 @@ def list_files(inputs: Path, suffixes: Sequence[str], column: str, root: Path | 
         names = sorted(_below(inputs, suffixes))
         if not names:
             raise UserError(f"inputs={inputs}: no file in it, nor below it, ends in {', '.join(suffixes)}")
-        return OwnFiles([inputs / name for name in names], [str(inputs / name) for name in names], _named(names))
+        return UserFiles([inputs / name for name in names], [str(inputs / name) for name in names], _named(names))
     if is_file(inputs) and inputs.suffix.lower() in suffixes:
-        return OwnFiles([inputs], [str(inputs)], _named([inputs.name]))
+        return UserFiles([inputs], [str(inputs)], _named([inputs.name]))
     table = _whole_table(inputs, [column])
     if column not in table.frame.columns:
         raise UserError(
@@ -78,7 +78,7 @@ def list_files(inputs: Path, suffixes: Sequence[str], column: str, root: Path | 
         )
     _, files, good = find_files(table, column, inputs.parent if root is None else root, problems, root_key="root")
     kept = np.flatnonzero(good).tolist()
-    return OwnFiles([files[i] for i in kept], [table.where(i) for i in kept], table.frame.iloc[kept])
+    return UserFiles([files[i] for i in kept], [table.where(i) for i in kept], table.frame.iloc[kept])
 
 
 def read_rows(inputs: Path, preparation: Mapping[str, Any], problems: Problems) -> tuple[Tensor, pd.DataFrame]:
@@ -142,7 +142,7 @@ def _named(names: Sequence[str]) -> pd.DataFrame:
 def _whole_table(path: Path, known: Sequence[str]) -> Table:
     if not is_file(path):
         raise UserError(f"inputs={path}: there is no such file or folder")
-    return read_own_table(path, column_names(path, known))
+    return read_user_table(path, column_names(path, known))
 
 
 def _npz(path: Path) -> Table:

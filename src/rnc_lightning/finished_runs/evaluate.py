@@ -186,7 +186,7 @@ def _about(datamodule: "RegressionDataModule", dataset: str) -> dict[str, Any]:
 
     return {
         "evaluated_on": dataset_name(dataset, datamodule),
-        "made_data": datamodule.made,
+        "synthetic_data": datamodule.synthetic,
         "skipped": datamodule.skipped,
         "versions": versions(),
         "machine": machine(),

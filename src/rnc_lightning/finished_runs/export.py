@@ -128,7 +128,7 @@ def _test_inputs(run: FinishedRun) -> "Tensor":
     """
     import torch
 
-    datamodule = run.own_data
+    datamodule = run.data_of_run
     found: list[Tensor] = []
     for batch in datamodule.plain_loader("test"):
         found.append(datamodule.on_after_batch_transfer({"x": batch["x"]})["x"])
@@ -150,7 +150,7 @@ def _facts(
     backbone: Mapping[str, Any] | None,
     differences: Mapping[str, float] | None,
 ) -> dict[str, Any]:
-    kept = ("made_data", "data_fingerprint", "counts", "test", "constant", "versions", "code", "git_revision")
+    kept = ("synthetic_data", "data_fingerprint", "counts", "test", "constant", "versions", "code", "git_revision")
     encoder = {key: value for key, value in run.config["encoder"].items() if key != "weights"}
     return {
         "made_by": _MARK,

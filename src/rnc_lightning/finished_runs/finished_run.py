@@ -59,7 +59,7 @@ class FinishedRun:
         return sha256(self.checkpoint)
 
     @cached_property
-    def own_data(self) -> "RegressionDataModule":
+    def data_of_run(self) -> "RegressionDataModule":
         """The data that it was trained on, read.
 
         Raises:
@@ -124,7 +124,7 @@ class FinishedRun:
         """What of the training data goes into every input; they are read only for runs that do not tell it."""
         if "preparation" in self.result:
             return self.result["preparation"]
-        return self.own_data.preparation
+        return self.data_of_run.preparation
 
     @cached_property
     def target(self) -> TargetSpec:
@@ -135,7 +135,7 @@ class FinishedRun:
         names = parts.unread_data().target_names
         target = parts.open_target(names)
         if any(d.low is None or d.high is None or d.step is None for d in target.dimensions.values()):
-            datamodule = self.own_data
+            datamodule = self.data_of_run
             return parts.target(datamodule.splits["train"].targets, datamodule.target_names)
         return target
 

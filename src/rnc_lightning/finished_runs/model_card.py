@@ -48,7 +48,7 @@ def _what(run: FinishedRun, features: int) -> str:
     return (
         f"An encoder ({name}, {features} features), trained by rnc_lightning: method {result['method']}, scheme "
         f"{result['scheme']}, head {result['head']}, to predict {_target(run)} on {result['dataset']}."
-        f"{made if result.get('made_data') else ''} config.json has all of this page for programs."
+        f"{made if result.get('synthetic_data') else ''} config.json has all of this page for programs."
     )
 
 
@@ -100,7 +100,11 @@ def _metrics(run: FinishedRun) -> str:
 def _data(run: FinishedRun, terms: str) -> str:
     result = run.result
     counts = ", ".join(f"{count} {part}" for part, count in result["counts"].items())
-    whose = "Made data; the terms of the real data set do not apply to them." if result.get("made_data") else terms
+    whose = (
+        "Synthetic data; the terms of the real data set do not apply to them."
+        if result.get("synthetic_data")
+        else terms
+    )
     return f"{result['dataset']}: {counts}; fingerprint `{result['data_fingerprint']}`.\n\n{whose}"
 
 

@@ -65,7 +65,7 @@ def predict_run(
     quiet_lightning()
     problems = Problems()
     found = inspected(finished, Path(inputs), column, None if root is None else Path(root), problems)
-    _tell_bad(problems, out, refused=on_bad == "error" or not len(found.columns))
+    _report_bad(problems, out, refused=on_bad == "error" or not len(found.columns))
     with Progress(disable=not progress, transient=True) as bar:
         values = found.predict(Predictor(finished, bar, batch_size, num_workers))
     table = found.columns.reset_index(drop=True)
@@ -104,7 +104,7 @@ def _check(out: Path, on_bad: str, batch_size: int | None, num_workers: int | No
         raise UserError(f"out={out} is there already; overwrite=true replaces it")
 
 
-def _tell_bad(problems: "Problems", out: Path, refused: bool) -> None:
+def _report_bad(problems: "Problems", out: Path, refused: bool) -> None:
     """List what cannot be used in a file, and refuse to go on without it where that is asked for.
 
     Raises:

@@ -21,7 +21,7 @@ from rnc_lightning.datasets.signals.recordings import LabelledRecording, Recordi
 from rnc_lightning.datasets.signals.store import Recording
 from rnc_lightning.datasets.splits import Inputs, Split
 from rnc_lightning.datasets.transform import ImageTransform
-from rnc_lightning.datasets.unlabelled import IMAGES, SIGNALS, GreyPictures, OwnFiles, list_files, read_rows
+from rnc_lightning.datasets.unlabelled import IMAGES, SIGNALS, GreyPictures, UserFiles, list_files, read_rows
 from rnc_lightning.finished_runs.finished_run import FinishedRun
 from rnc_lightning.targets.groups import group_means
 
@@ -120,14 +120,14 @@ def inspected(run: FinishedRun, inputs: Path, column: str | None, root: Path | N
     return Inspected(files.columns, lambda predictor: predictor.all_of(pictures))
 
 
-def _pictures(datamodule: RegressionDataModule, files: OwnFiles, config: Mapping[str, Any]) -> Inputs:
+def _pictures(datamodule: RegressionDataModule, files: UserFiles, config: Mapping[str, Any]) -> Inputs:
     """The images as the run's evaluation transform takes them."""
     if isinstance(datamodule.eval_transform, ImageTransform):
         return ImageFiles(files.paths)
     return GreyPictures(files.paths, int(config["data"]["size"]))
 
 
-def _inspected_recordings(datamodule: RecordingsDataModule, files: OwnFiles, problems: Problems) -> Inspected:
+def _inspected_recordings(datamodule: RecordingsDataModule, files: UserFiles, problems: Problems) -> Inspected:
     rate_column = datamodule.rate_column if isinstance(datamodule, SignalsDataModule) else None
     rates: list[Any] = [None] * len(files)
     if rate_column is not None and rate_column in files.columns:
@@ -175,6 +175,6 @@ def _means(datamodule: RecordingsDataModule, recordings: list[Recording], predic
     return torch.cat(found)
 
 
-def _beside(files: OwnFiles, i: int, reason: str) -> str:
+def _beside(files: UserFiles, i: int, reason: str) -> str:
     """The reason, after the file's name where a table's row is what stands before it."""
     return reason if files.where[i] == str(files.paths[i]) else f"{files.paths[i]}: {reason}"

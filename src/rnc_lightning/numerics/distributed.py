@@ -29,7 +29,7 @@ def share() -> tuple[int, int]:
 
 def common_seed() -> int:
     """A seed drawn from PyTorch's generator, in every process that of rank 0."""
-    seed: int = said_by_first(int(torch.randint(2**62, ())))
+    seed: int = broadcast_from_first(int(torch.randint(2**62, ())))
     return seed
 
 
@@ -59,7 +59,7 @@ def wait_for_all() -> None:
         dist.barrier()
 
 
-def said_by_first(value: Any) -> Any:
+def broadcast_from_first(value: Any) -> Any:
     """What rank 0 gives, a plain value, in every process."""
     if world_size() == 1:
         return value
@@ -131,7 +131,7 @@ def largest(count: int, device: torch.device) -> int:
 
 
 class _Gathered(torch.autograd.Function):
-    """All rows forward; backward the summed gradient of one's own."""
+    """All rows forward; backward the summed gradient of your own."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor) -> Tensor:

@@ -159,7 +159,7 @@ class DINO(nn.Module):
         ValueError: For an argument out of its range.
     """
 
-    own_stage = "rnc_lightning.stages.Dino"  # no other has a teacher
+    needs_stage = "rnc_lightning.stages.Dino"  # no other has a teacher
     centre: Tensor
 
     def __init__(

@@ -19,7 +19,7 @@ class Claim:
     Attributes:
         claim: A sentence.
         published: What the authors report, with its data set; empty where they give no number.
-        dataset: What was measured on; made data say so.
+        dataset: What was measured on; synthetic data say so.
         measured: The effect with its interval.
         verdict: `holds`, `does not hold` or `open`.
         mean: The effect, positive where the claim is right; None where it is no number.

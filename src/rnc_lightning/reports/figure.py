@@ -63,7 +63,7 @@ def _dress(axes: Any, table: MetricTable) -> None:
     axes.set_axisbelow(True)
     axes.margins(x=0.12)
     kind = f", {table.kind}" if table.is_named else ""
-    axes.set_title(plain(table.dataset) + kind + (" (made data)" if is_made(table.dataset) else ""))
+    axes.set_title(plain(table.dataset) + kind + (" (synthetic data)" if is_made(table.dataset) else ""))
     axes.set_xlabel(plain(metric_label(table.metric, table.unit)) + ", mean ± sd over seeds")
 
 

@@ -108,7 +108,7 @@ def is_made(dataset: str) -> str | None:
     True
     """
     if dataset == "digits":
-        return "digits is made data: real images of digits, whose target is the angle that they were turned by."
-    if dataset.endswith("_imitated"):
-        return f"{dataset} is made data: it imitates the files of the real data set, and its numbers say nothing of it."
+        return "digits is synthetic data: real images of digits, whose target is the angle that they were turned by."
+    if dataset.endswith("_synthetic"):
+        return f"{dataset} is synthetic data in the layout of the real files; its numbers say nothing of them."
     return None

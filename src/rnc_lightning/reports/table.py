@@ -141,8 +141,8 @@ def build_report(runs: Sequence[Run], problems: Sequence[Problem]) -> Report:
         ]
         tables += made
         notes += [f"{cell.row.title}: {cell.reason}." for table in made for cell in table.cells if cell.reason]
-        if made_data := is_made(dataset):
-            notes.append(made_data)
+        if synthetic_data := is_made(dataset):
+            notes.append(synthetic_data)
         if not any(table.has_published for table in made):
             notes.append(f"{dataset}: there are no published values for it.")
         if any(table.is_oriented for table in made):

@@ -74,7 +74,7 @@ def execute(
         "git_revision": git_revision(),
     }
 
-    told = {**identity, "made_data": datamodule.made}
+    told = {**identity, "synthetic_data": datamodule.synthetic}
     stage_loggers = {stage: _make_loggers(parts, config, directory, name, told, stage) for stage in modules}
 
     def fit(stage: str, place: Path) -> None:
@@ -137,14 +137,14 @@ def report_again(parts: Parts, config: dict[str, Any], directory: RunDirectory, 
 
 
 def dataset_name(dataset: str, datamodule: RegressionDataModule) -> str:
-    """The name that results carry: made data never have that of the real ones."""
-    return f"{dataset}_imitated" if datamodule.made else dataset
+    """The name that results carry: synthetic data never have that of the real ones."""
+    return f"{dataset}_synthetic" if datamodule.synthetic else dataset
 
 
 def _make_loggers(
     parts: Parts, config: dict[str, Any], directory: RunDirectory, name: str, identity: dict[str, Any], stage: str
 ) -> list[Logger]:
-    shown = f"{name} (made data)" if identity["made_data"] else name
+    shown = f"{name} (synthetic data)" if identity["synthetic_data"] else name
     return parts.loggers(directory=directory.path, stage=stage, name=shown, config=config, identity=identity)
 
 
@@ -164,7 +164,7 @@ def _finish(
     write_predictions(predictions, datamodule, target, directory.path)
     stage_paths = {name: directory.stage(name) for name in modules}
     try:
-        note = "made data" if datamodule.made else ""
+        note = "synthetic data" if datamodule.synthetic else ""
         if plots:
             write_plots(predictions, target, stage_paths, directory.path / "plots", test.get("mae"), note)
     except ValueError as error:  # features that are not finite, say: no reason to lose the numbers
@@ -181,7 +181,7 @@ def _finish(
         "stages": {stage: _stage_report(modules[stage], directory.stage(stage), name) for stage in modules},
         "counts": datamodule.counts,
         "skipped": datamodule.skipped,
-        "made_data": datamodule.made,
+        "synthetic_data": datamodule.synthetic,
         "data_fingerprint": datamodule.fingerprint,
         "parameters": sum(p.numel() for p in module.parameters()),
         "versions": versions(),
@@ -194,7 +194,7 @@ def _finish(
 def _finished(module: Stage, place: Path) -> bool:
     """Whether the stage is finished and its weights could be loaded, in every process."""
     distributed.wait_for_all()
-    usable = distributed.said_by_first(_usable(module, place) if distributed.is_first() else None)
+    usable = distributed.broadcast_from_first(_usable(module, place) if distributed.is_first() else None)
     return usable and (distributed.is_first() or _usable(module, place))
 
 

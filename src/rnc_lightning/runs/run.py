@@ -18,8 +18,8 @@ from rnc_lightning.command_line.messages import whole
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.runs.source_encoder import setting_from, source_of
-from rnc_lightning.system.errors import UserError, machine_troubles_told
-from rnc_lightning.system.locks import claimed
+from rnc_lightning.system.errors import UserError, machine_failures_explained
+from rnc_lightning.system.locks import exclusive
 from rnc_lightning.system.signals import Terminated, sigterm_raises
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] = (), console: Console | None 
     result = directory.finished()
     if result is None:
         if node.rank > 0:
-            with sigterm_raises(), machine_troubles_told():
+            with sigterm_raises(), machine_failures_explained():
                 _execute_in_processes(cfg, overrides, processes(config["trainer"]), directory, node)
             return {}
         if config["print_config"]:
@@ -61,7 +61,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] = (), console: Console | None 
         log.info("%s is finished already: nothing to train", directory.path)
         if node.rank > 0:
             return {}
-        _tell_sweep(cfg, config, directory, overrides)
+        _report_to_sweep(cfg, config, directory, overrides)
 
     from rnc_lightning.command_line.tables import print_result
 
@@ -103,7 +103,7 @@ def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     exit_code = 1
     try:
         directory = RunDirectory(run_path(config, overrides))
-        with machine_troubles_told():
+        with machine_failures_explained():
             result = execute(Parts(cfg), config, directory, run_name(config, overrides), _identity(config, overrides))
         exit_code = 0
     except Exception:
@@ -119,7 +119,9 @@ def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     return result
 
 
-def _tell_sweep(cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str]) -> None:
+def _report_to_sweep(
+    cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str]
+) -> None:
     """Where an agent of a W&B sweep asked for this run, report it although it is finished: the sweep waits for it."""
     if "WANDB_SWEEP_ID" not in os.environ:
         return
@@ -135,7 +137,7 @@ def _run_stages(
 ) -> dict[str, Any]:
     began = time.perf_counter()
     count = processes(config["trainer"])
-    with sigterm_raises(), machine_troubles_told(), claimed(directory.path):
+    with sigterm_raises(), machine_failures_explained(), exclusive(directory.path):
         try:
             if count * node.count == 1:
                 result = execute_here(cfg, overrides)

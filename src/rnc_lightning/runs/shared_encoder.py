@@ -90,7 +90,7 @@ class SharedEncoders:
         self.root.mkdir(parents=True, exist_ok=True)
         lock = held(self.root / f"{name}.lock", f"is training the encoder {home}")
         with lock if distributed.is_first() else nullcontext():
-            damage = distributed.said_by_first(_damage(home, encoder) if distributed.is_first() else None)
+            damage = distributed.broadcast_from_first(_damage(home, encoder) if distributed.is_first() else None)
             if damage is not None:
                 if damage and distributed.is_first():
                     log.warning("the shared encoder %s cannot be used and is trained again: %s", home, damage)

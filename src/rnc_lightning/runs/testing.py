@@ -125,7 +125,7 @@ def write_plots(
         stages: Directory of each stage, with its `metrics.csv` and perhaps `diagnostics.csv`.
         directory: Where the plots go.
         mae: Test error for the title.
-        note: What titles say beside it, such as that these are made data.
+        note: What titles say beside it, such as that these are synthetic data.
     """
     from rnc_lightning.plots.curves import save_curves
     from rnc_lightning.plots.projection import save_projections

@@ -11,7 +11,7 @@ from rnc_lightning.targets import TargetSpec
 Made = nn.Module | Callable[..., nn.Module]
 
 
-def made_for(part: Made | None, in_features: int, target: TargetSpec, stage: str | None = None) -> Any:
+def build_for(part: Made | None, in_features: int, target: TargetSpec, stage: str | None = None) -> Any:
     """A module as it is; what makes one, called with `in_features` and `target`.
 
     Args:
@@ -21,12 +21,12 @@ def made_for(part: Made | None, in_features: int, target: TargetSpec, stage: str
         stage: Name of the stage that asks, where it is some modules' own.
 
     Raises:
-        ValueError: For what is neither, and for a module that belongs into another stage, its own (`own_stage`).
+        ValueError: For what is neither, and for a module that belongs into another stage, its own (`needs_stage`).
     """
     module = part if isinstance(part, nn.Module) else part(in_features=in_features, target=target) if part else None
     if not isinstance(module, nn.Module):
         raise ValueError(f"must be a module, or make one from in_features and target; got {part}")
-    if (own := getattr(module, "own_stage", None)) and own != stage:
+    if (own := getattr(module, "needs_stage", None)) and own != stage:
         raise ValueError(f"{type(module).__name__} is trained by a stage of its own ({own}), not by this one")
     return module
 

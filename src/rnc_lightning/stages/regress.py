@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 from rnc_lightning.numerics import distributed
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.factories import made_for, naming
+from rnc_lightning.stages.factories import build_for, naming
 from rnc_lightning.targets import TargetSpec
 from rnc_lightning.targets.groups import Groups, group_means
 
@@ -235,5 +235,5 @@ def _term(name: str, given: Mapping[str, Any], in_features: int, target: TargetS
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
         raise ValueError(f"regularizers.{name}.weight must be a finite number, got {weight}")
     with naming(f"regularizers.{name}.term"):
-        term: nn.Module = made_for(given.get("term"), in_features, target)
+        term: nn.Module = build_for(given.get("term"), in_features, target)
     return term

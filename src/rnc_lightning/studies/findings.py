@@ -58,9 +58,9 @@ def write_findings(findings: Findings, title: str, question: str, runs: Sequence
         findings.draw(figure)
     write_text(out / "results.csv", findings.data.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     write_claims(out / "claims.csv", findings.claims)
-    made = any(run.result["made_data"] for run in runs)
+    made = any(run.result["synthetic_data"] for run in runs)
     parts = [f"# {title}", question]
-    parts += ["**Made data**: computer-drawn, not real ones."] if made else []
+    parts += ["**Synthetic data**: computer-drawn, not real ones."] if made else []
     if findings.draw is not None:
         parts.append(f"![{title}]({figure.name})")
     for table in findings.tables:

@@ -1,4 +1,4 @@
-"""Made data in the layout of AgeDB: one flat folder of faces and agedb.csv, with the names that do not match."""
+"""Synthetic data in the layout of AgeDB: one flat folder of faces and agedb.csv, with the names that do not match."""
 
 import csv
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Made data in the layout of IMDB-WIKI: two trees of faces and imdb_wiki.csv."""
+"""Synthetic data in the layout of IMDB-WIKI: two trees of faces and imdb_wiki.csv."""
 
 import csv
 from collections.abc import Callable

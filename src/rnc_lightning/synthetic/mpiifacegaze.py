@@ -1,4 +1,4 @@
-"""Made data in the three layouts of MPIIFaceGaze: processed as by GazeHub, as photographed, normalised in HDF5."""
+"""Synthetic data in the three layouts of MPIIFaceGaze: processed as by GazeHub, as photographed, normalised in HDF5."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Made data in the layout of SkyFinder: folders of webcam pictures and the table with weather and attributes."""
+"""Synthetic data in the layout of SkyFinder: folders of webcam pictures and the table with weather and attributes."""
 
 import csv
 from collections.abc import Callable

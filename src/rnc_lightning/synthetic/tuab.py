@@ -1,4 +1,4 @@
-"""Made data in the layouts of TUAB 2.0.0 and 3.0.1: a tree of EDF files with ages in their headers."""
+"""Synthetic data in the layouts of TUAB 2.0.0 and 3.0.1: a tree of EDF files with ages in their headers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -118,7 +118,8 @@ def _write(root: Path, recording: _Recording, seconds: float, seed: int, layout:
     _write_edf(folder / file, signals, rate, name, sex, recording)
     if layout == "v2":
         report = (
-            f"Made data, about nobody.\nCLINICAL HISTORY: {recording.age} years old, {sex}.\nIMPRESSION: {kind} EEG.\n"
+            "Synthetic data, about nobody.\n"
+            f"CLINICAL HISTORY: {recording.age} years old, {sex}.\nIMPRESSION: {kind} EEG.\n"
         )
         (folder / f"{name}_s{recording.session:03d}.txt").write_text(report, encoding="utf-8")
 

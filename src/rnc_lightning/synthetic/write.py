@@ -1,4 +1,4 @@
-"""Writing a made data set where a real one would lie, and never among real ones."""
+"""Writing a synthetic data set where a real one would lie, and never among real ones."""
 
 import inspect
 import shutil
@@ -16,7 +16,7 @@ from rnc_lightning.synthetic.skyfinder import write_skyfinder
 from rnc_lightning.synthetic.tuab import write_tuab
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text
-from rnc_lightning.system.synthetic_marker import MARKER, made_data_sets, mark
+from rnc_lightning.system.synthetic_marker import MARKER, mark, synthetic_data_sets
 
 WRITERS: dict[str, Callable[..., None]] = {
     "agedb": write_agedb,
@@ -36,7 +36,7 @@ _PLACES = {  # what each writer leaves at the top; tables last, so that nothing 
 }
 
 
-def imitate(
+def write_synthetic(
     name: str,
     out: Path,
     samples: int | None = None,
@@ -49,13 +49,13 @@ def imitate(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Write a made data set in its official layout, with a marker that says so.
+    """Write a synthetic data set in its official layout, with a marker that says so.
 
     Nothing is left of a data set that was interrupted.
 
     Args:
         name: `agedb`, `imdb_wiki`, `tuab`, `mpiifacegaze` or `skyfinder`.
-        out: Folder to write into (what RNC_DATA will name): new, empty, or with made data only.
+        out: Folder to write into (what RNC_DATA will name): new, empty, or with synthetic data only.
         samples: Labelled samples; by default what the data set's writer takes.
         size: Side of the pictures in pixels.
         seed: The same seed gives the same bytes.
@@ -94,15 +94,17 @@ def _arguments(name: str, **given: object) -> dict[str, object]:
 
 
 def _check_folder(out: Path, name: str, overwrite: bool) -> None:
-    """Refuse what could mix made data with real ones, or write over something unasked."""
+    """Refuse what could mix synthetic data with real ones, or write over something unasked."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is not a folder")
     if not out.exists() or not any(out.iterdir()):
         return
     if not (out / MARKER).is_file():
-        raise UserError(f"{out} holds files but no {MARKER}: made data go into a folder of their own; name a new one")
+        raise UserError(
+            f"{out} holds files but no {MARKER}: synthetic data go into a folder of their own; name a new one"
+        )
     there = [place for place in _PLACES[name] if (out / place).exists()]
-    if there and name not in made_data_sets(out):
+    if there and name not in synthetic_data_sets(out):
         raise UserError(f"{out / there[0]} is there, but {MARKER} does not list {name}: move it away first")
     if there and not overwrite:
         raise UserError(f"{out} already holds a made {name}; overwrite it (--overwrite) or name another folder")

@@ -39,7 +39,7 @@ _STORAGE = {
 
 
 @contextmanager
-def machine_troubles_told() -> Iterator[None]:
+def machine_failures_explained() -> Iterator[None]:
     """Turn the machine's troubles (a full disk, a data worker that died) into what they mean to a user.
 
     Raises:

@@ -112,7 +112,7 @@ def _named(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _slurm(count: int, environment: Mapping[str, str], hosts: Callable[[str], list[str]]) -> dict[str, str]:
-    """The same three as Slurm knows them; none outside of a job's step (srun) or where one's own say it all."""
+    """The same three as Slurm knows them; none outside of a job's step (srun) or where your own say it all."""
     if "SLURM_STEP_ID" not in environment or len(_named(environment)) == 3:
         return {}
     if (given := _whole(environment.get("SLURM_STEP_NUM_NODES"))) != count:

@@ -60,7 +60,7 @@ def open_run(
     if wandb.run is not None:
         return wandb.run
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # the client's measures of itself, without a network
-    made = ["made data"] if identity["made_data"] else []
+    made = ["synthetic data"] if identity["synthetic_data"] else []
     arguments: dict[str, Any] = {
         "project": project,
         "entity": entity,
@@ -70,7 +70,7 @@ def open_run(
         "id": os.environ.get("WANDB_RUN_ID") or _kept_id(directory),
         "resume": "allow",
         "dir": str(directory.resolve()),  # the client's service may have another working directory
-        "config": {**config, **{key: identity[key] for key in ("experiment", "dataset", "setting", "made_data")}},
+        "config": {**config, **{key: identity[key] for key in ("experiment", "dataset", "setting", "synthetic_data")}},
         "tags": sorted({str(tag)[:_LONGEST_TAG] for tag in tags if tag} | set(made)),
         "settings": wandb.Settings(
             init_timeout=init_timeout, finish_timeout=finish_timeout, finish_timeout_raises=True, silent=True

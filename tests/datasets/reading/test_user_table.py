@@ -1,4 +1,4 @@
-"""Tables of one's own: columns, splits and groups, whatever the inputs are."""
+"""Tables of your own: columns, splits and groups, whatever the inputs are."""
 
 import csv
 import logging
@@ -13,7 +13,7 @@ import pytest
 from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.user_files import find_files
-from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, own_division, own_rows, read_own_table
+from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, read_user_table, user_division, user_rows
 from rnc_lightning.system.errors import UserError
 
 Row = dict[str, Any]
@@ -45,10 +45,10 @@ def _write(path: Path, rows: Iterable[Row], separator: str = ",", comma: bool = 
 def _read(path: Path, problems: Problems | None = None, columns: OwnColumns | None = None, **split: Any) -> OwnRows:
     """The rows of a table without files; a row is known by its id."""
     columns = columns or OwnColumns(["age"], group="person")
-    table = read_own_table(path, ["id", *columns.present])
+    table = read_user_table(path, ["id", *columns.present])
     problems = Problems() if problems is None else problems
     good = np.ones(len(table), dtype=bool)
-    return own_rows(table, table.texts("id"), good, columns, own_division(split, columns), problems, what="id")
+    return user_rows(table, table.texts("id"), good, columns, user_division(split, columns), problems, what="id")
 
 
 def _by_name(rows: OwnRows) -> dict[str, tuple[str, float]]:
@@ -122,10 +122,10 @@ def test_a_group_stays_in_one_part_by_default_and_only_then(tmp_path: Path) -> N
 
 def test_the_default_of_by_follows_the_group_column() -> None:
     grouped, alone = OwnColumns(["age"], group="person"), OwnColumns(["age"])
-    assert own_division({"by": None}, grouped) == Division(by="group")
-    assert own_division({"by": "sample"}, grouped) == Division(by="sample")
-    assert own_division({"val": 0.2, "seed": 4}, alone) == Division(by="sample", val=0.2, seed=4)
-    assert own_division({"by": None, "file": None}, OwnColumns(["age"], split="part")) is None
+    assert user_division({"by": None}, grouped) == Division(by="group")
+    assert user_division({"by": "sample"}, grouped) == Division(by="sample")
+    assert user_division({"val": 0.2, "seed": 4}, alone) == Division(by="sample", val=0.2, seed=4)
+    assert user_division({"by": None, "file": None}, OwnColumns(["age"], split="part")) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_the_default_of_by_follows_the_group_column() -> None:
 )
 def test_contradicting_arguments_are_refused(split: Row, columns: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        own_division(split, OwnColumns(["age"], **columns))
+        user_division(split, OwnColumns(["age"], **columns))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_paths_are_looked_for_in_the_folder_and_nowhere_else(tmp_path: Path) -> 
         "faces",
         "C:\\faces\\a.png",
     ]
-    table = read_own_table(_write(home / "t.csv", [{"path": path, "age": 1} for path in written]), ["path"])
+    table = read_user_table(_write(home / "t.csv", [{"path": path, "age": 1} for path in written]), ["path"])
     problems = Problems()
     names, files, good = find_files(table, "path", home, problems)
     assert names[:4] == ["faces/a.png", "faces/b c.png", "faces/d.png", "faces/a.png"]
@@ -316,12 +316,12 @@ def test_a_relative_folder_knows_its_absolute_paths(tmp_path: Path) -> None:
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces/a.png").touch()
     _write(Path("t.csv"), [{"path": str(tmp_path / "faces/a.png")}])
-    names, _, good = find_files(read_own_table(Path("t.csv"), ["path"]), "path", Path(), Problems())
+    names, _, good = find_files(read_user_table(Path("t.csv"), ["path"]), "path", Path(), Problems())
     assert names == ["faces/a.png"]
     assert good.all()
 
 
 def test_a_wrong_folder_is_one_line_and_not_a_list(tmp_path: Path) -> None:
-    table = read_own_table(_write(tmp_path / "t.csv", _people()), ["path"])
+    table = read_user_table(_write(tmp_path / "t.csv", _people()), ["path"])
     with pytest.raises(UserError, match=r"none of the files of its column path is there, .*faces/000.png .*data.root"):
         find_files(table, "path", tmp_path, Problems())

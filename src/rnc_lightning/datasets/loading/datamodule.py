@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 Loader = DataLoader[dict[str, Tensor]]
 
 
-MADE_DATA_MARKER = "MADE_DATA.txt"  # beside data that a program made; nobody may take them for real ones
+SYNTHETIC_DATA_MARKER = "SYNTHETIC_DATA.txt"  # beside data that a program made; nobody may take them for real ones
 
 
 class RegressionDataModule(LightningDataModule):
@@ -254,12 +254,12 @@ class RegressionDataModule(LightningDataModule):
         return None
 
     @property
-    def made(self) -> bool:
+    def synthetic(self) -> bool:
         """Whether these are data that a program made, by the marker beside them."""
         if self.root is None:
             return False
         root = self.root.resolve()
-        return any((folder / MADE_DATA_MARKER).is_file() for folder in (root, *root.parents[:4]))
+        return any((folder / SYNTHETIC_DATA_MARKER).is_file() for folder in (root, *root.parents[:4]))
 
     def write_division(self, path: Path) -> None:
         """Write a drawn split as `split.csv`, which `data.split.file` reads; nothing for a published one.

@@ -1,4 +1,4 @@
-"""The files that a table of one's own lists: within its folder, and nowhere else."""
+"""The files that a table of your own lists: within its folder, and nowhere else."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A table of one's own: what images, signals and plain features that it lists have in common.
+"""A table of your own: what images, signals and plain features that it lists have in common.
 
 A table (CSV or Parquet) has one row a sample. Some columns are targets; one may say which part a row belongs to, one
 which rows belong together (a person, a camera), so that a drawn split keeps them in one part.
@@ -111,13 +111,13 @@ class OwnRows:
         return splits
 
 
-def own_division(split: Mapping[str, Any], columns: OwnColumns) -> Division | None:
+def user_division(split: Mapping[str, Any], columns: OwnColumns) -> Division | None:
     """How a split is drawn; None where the table has a column for it.
 
     Raises:
         ValueError: Where the arguments contradict each other.
 
-    >>> own_division({"by": None, "seed": 3}, OwnColumns(["age"], group="person"))
+    >>> user_division({"by": None, "seed": 3}, OwnColumns(["age"], group="person"))
     Division(by='group', val=0.1, test=0.1, seed=3, file=None)
     """
     by, file = split.get("by"), split.get("file")
@@ -135,7 +135,7 @@ def own_division(split: Mapping[str, Any], columns: OwnColumns) -> Division | No
     return Division(**{**split, "by": by or default})
 
 
-def read_own_table(path: Path, columns: Sequence[str]) -> Table:
+def read_user_table(path: Path, columns: Sequence[str]) -> Table:
     """Read the columns of a CSV or Parquet table.
 
     Raises:
@@ -147,7 +147,7 @@ def read_own_table(path: Path, columns: Sequence[str]) -> Table:
     return table
 
 
-def own_rows(
+def user_rows(
     table: Table,
     names: Sequence[str],
     good: np.ndarray,

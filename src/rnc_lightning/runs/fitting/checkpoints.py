@@ -90,7 +90,7 @@ def resume_point(directory: Path, best: bool) -> Path | None:
         directory: The stage's.
         best: Whether the best epoch's weights are kept too: without them going on would be of no use.
     """
-    found = distributed.said_by_first(_sound_point(directory, best) if distributed.is_first() else None)
+    found = distributed.broadcast_from_first(_sound_point(directory, best) if distributed.is_first() else None)
     return None if found is None else directory / found
 
 
