@@ -44,9 +44,9 @@ here.** `make claims` writes it from the results in the folders; `make studies` 
 two to three hours on two cores; tables 2 and 3 have `make study-losses` and `make study-methods`), `python -m
 rnc_lightning.study NAME data=agedb` the same on the paper's data.
 
-Measured on **rotated digits**: real handwritten digits (scikit-learn's) with a synthetic target, the angle they
-were turned by; 867 training images of 16 pixels, a small network, minutes of training, a 2-core AMD EPYC without a
-GPU (table 2: 32 pixels, a 2-core Intel Xeon). Budget and learning rates, from a seed that no study reports, are those of
+Measured on **rotated digits**: real handwritten digits (scikit-learn's) with a synthetic target, the angle they were
+turned by; 867 training images of 16 pixels, a small network, minutes of training, a 2-core AMD EPYC without a GPU
+(table 2: 32 pixels, a 2-core Intel Xeon). Budget and learning rates, from a seed that no study reports, are those of
 [competing_methods](competing_methods/README.md); [digits](digits/README.md) says how the data came to be chosen, after
 trials of both methods. The paper has faces, gaze, outdoor scenes and EEG, a ResNet-18 and 400 epochs. So a claim that
 holds here was seen once more, under other conditions; one that does not hold here is not refuted where the authors saw

@@ -66,14 +66,11 @@ def comparison_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def draw_maps(directories: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """The test features of each run as a map coloured by the angle, side by side."""
-    import numpy as np
-
     from rnc_lightning.plots.projection import save_projection_comparison
 
     panels, subtitles = {}, {}
     for title, directory in directories.items():
-        with np.load(directory / "features.npz") as kept:
-            panels[title] = (kept["features"], kept["targets"])
+        panels[title] = RunDirectory(directory).features()
         subtitles[title] = f"test MAE {results[title]['test']['mae']:.1f} degrees"
     save_projection_comparison(panels, path, "angle (degrees)", subtitles)
 

@@ -60,6 +60,19 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
+def with_option(config: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
+    """A resolved configuration with one value changed, read as a command line's option.
+
+    >>> with_option({"data": {"root": None}}, "data.num_workers", "2")
+    {'data': {'root': None, 'num_workers': 2}}
+    """
+    changed = OmegaConf.create(dict(config))
+    OmegaConf.update(changed, key, OmegaConf.from_dotlist([f"value={value}"]).value, force_add=True)
+    container = OmegaConf.to_container(changed)
+    assert isinstance(container, dict)
+    return {str(name): found for name, found in container.items()}
+
+
 def check_keys(config: Mapping[str, Any]) -> None:
     """Refuse keys that nothing would read, at the top and in the stages.
 

@@ -1,4 +1,8 @@
-"""The composed configuration as a tree for people."""
+"""What commands print: a configuration, a run's result, an evaluation.
+
+All that the user named (paths, columns, values) goes in as `Text`, which rich prints as it is: in plain strings it takes
+brackets for markup and leaves them out.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,24 +11,22 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
+
+_IN_UNITS = ("mae", "rmse", "gmean")
+_FIRST = ("angular", "mae")  # what corruptions are compared by: the first that there is
 
 
 def config_tree(config: Mapping[str, Any], title: str = "configuration") -> Tree:
     """A tree with a branch for each group and a leaf for each value."""
-    tree = Tree(title, guide_style="dim")
+    tree = Tree(Text(title), guide_style="dim")
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             tree.add(config_tree(value, str(key)))
         else:
-            tree.add(f"{key}: [bold]{value}[/bold]" if not isinstance(value, list) else f"{key}: {value}")
+            tree.add(Text.assemble(f"{key}: ", (str(value), "bold")))
     return tree
-
-
-_IN_UNITS = ("mae", "rmse", "gmean")
-
-
-_FIRST = ("angular", "mae")  # what corruptions are compared by: the first that there is
 
 
 def print_evaluation(table: pd.DataFrame, about: Mapping[str, Any], console: Console) -> None:
@@ -49,13 +51,13 @@ def print_evaluation(table: pd.DataFrame, about: Mapping[str, Any], console: Con
 
 
 def _metrics_table(clean: pd.DataFrame, metrics: list[str], title: str, units: str) -> Table:
-    shown = Table(title=title, title_justify="left", min_width=min(len(title), 78))
+    shown = Table(title=_title(title), title_justify="left", min_width=min(len(title), 78))
     shown.add_column("metric")
     for samples in clean["samples"]:
-        shown.add_column("" if len(clean) == 1 else samples, justify="right")
+        shown.add_column("" if len(clean) == 1 else Text(samples), justify="right")
     shown.add_row("samples", *(str(count) for count in clean["count"]))
     for name in metrics:
-        shown.add_row(_labelled(name, units), *(_number(value) for value in clean[name]))
+        shown.add_row(Text(_labelled(name, units)), *(_number(value) for value in clean[name]))
     return shown
 
 
@@ -63,7 +65,7 @@ def _corruption_table(corrupted: pd.DataFrame, metric: str, clean: float, title:
     """Rows are corruptions, columns severities; the last column is the mean and what it is more than clean."""
     values = corrupted.pivot(index="corruption", columns="severity", values=metric)
     values = values.loc[list(dict.fromkeys(corrupted["corruption"]))]
-    shown = Table(title=title, caption=f"clean: {_number(clean)}")
+    shown = Table(title=_title(title), caption=f"clean: {_number(clean)}")
     shown.add_column("corruption", no_wrap=True, min_width=max(map(len, values.index)))
     for severity in values.columns:
         shown.add_column(str(severity), justify="right")
@@ -93,9 +95,8 @@ def _ratio(value: float, clean: float) -> str:
 def print_result(result: Mapping[str, Any], directory: Path, console: Console) -> None:
     """The test metrics beside the constant predictor's, and where everything lies."""
     made = " (synthetic data)" if result.get("synthetic_data") else ""
-    table = Table(
-        title=f"{result['dataset']}{made}, {result['method']} ({result['scheme']}), seed {result['seed']}: test set"
-    )
+    title = f"{result['dataset']}{made}, {result['method']} ({result['scheme']}), seed {result['seed']}: test set"
+    table = Table(title=_title(title))
     table.add_column("metric")
     table.add_column("this run", justify="right")
     table.add_column("constant predictor", justify="right")
@@ -105,15 +106,19 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
     unit = ", ".join(unit for unit in result["units"] if unit)
     for name, value in result["test"].items():
         constant = result["constant"].get(name)
-        label = f"{name} ({unit})" if unit and name in ("mae", "rmse", "gmean") else name
+        label = f"{name} ({unit})" if unit and name in _IN_UNITS else name
         numbers = (value, constant, *(metrics.get(name) for metrics in parts.values()))
-        table.add_row(label, *("-" if number is None else f"{number:.3f}" for number in numbers))
+        table.add_row(Text(label), *("-" if number is None else f"{number:.3f}" for number in numbers))
     console.print(table)
     for name, stage in result["stages"].items():
         console.print(
-            f"{name}: {stage['epochs']} epochs, {stage['seconds']:.1f} s, weights of epoch {stage['chosen_epoch']}"
+            f"{name}: {stage['epochs']} epoch{'' if stage['epochs'] == 1 else 's'}, {stage['seconds']:.1f} s, weights of epoch {stage['chosen_epoch']}"
         )
     for kind, count in result.get("skipped", {}).items():
-        console.print(f"left out: {count} x {kind}")
-    console.print(f"plots: {directory / 'plots'}", soft_wrap=True)
-    console.print(f"run directory: {directory}", soft_wrap=True)
+        console.print(Text(f"left out: {count} x {kind}"))
+    console.print(Text(f"plots: {directory / 'plots'}"), soft_wrap=True)
+    console.print(Text(f"run directory: {directory}"), soft_wrap=True)
+
+
+def _title(text: str) -> Text:
+    return Text(text, style="italic")

@@ -6,7 +6,6 @@
 <run>/evaluations/<data and settings>/corruptions.csv              all conditions evaluated so far
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 import pandas as pd
 
 from rnc_lightning.finished_runs.evaluation_conditions import ALL, Condition
+from rnc_lightning.runs.directory import TestFolder
 from rnc_lightning.system.code_version import code_version
+from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text
 
 
@@ -31,9 +32,9 @@ class EvaluationStore:
         self.key = dict(key)
         self._corruption_code = code_version(["rnc_lightning.datasets.images.corrupted.CorruptedInputs"])
 
-    def folder(self, condition: Condition) -> Path:
+    def folder(self, condition: Condition) -> TestFolder:
         """Where a condition's evaluation lies."""
-        return self.path / condition.name
+        return TestFolder(self.path / condition.name)
 
     def read(self, condition: Condition, features: bool = False, ordinality: bool = False) -> dict[str, Any] | None:
         """What was found under a condition; None where it was not evaluated, or on other weights or data.
@@ -45,18 +46,21 @@ class EvaluationStore:
         """
         folder = self.folder(condition)
         try:
-            found: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # ValueError: cut short, so it is evaluated again
+            found = folder.result()
+        except (OSError, UserError):  # cut short, so it is evaluated again
             return None
-        if found.get("key") != self._key(condition) or (features and not (folder / "features.npz").is_file()):
+        if (
+            found is None
+            or found.get("key") != self._key(condition)
+            or (features and not folder.features_file.is_file())
+        ):
             return None
         return None if ordinality and "spearman" not in found["test"] else found
 
     def write(self, condition: Condition, found: Mapping[str, Any]) -> None:
         """Keep what was found; the last file of its folder."""
         about = {"corruption": condition.corruption, "severity": condition.severity}
-        text = json.dumps({**about, **found, "key": self._key(condition)}, indent=1)
-        write_text(self.folder(condition) / "result.json", text)
+        self.folder(condition).write_result({**about, **found, "key": self._key(condition)})
 
     def table(self, conditions: Sequence[Condition]) -> pd.DataFrame:
         """A row for each condition that was evaluated, or for each of its kinds of samples."""

@@ -1,15 +1,13 @@
 """A finished run, put together again from its directory: configuration, data, target, regressor with its weights."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from omegaconf import DictConfig, OmegaConf
-
-from rnc_lightning.command_line.compose import check_keys, composed
+from rnc_lightning.command_line.compose import check_keys, composed, plain, with_option
 from rnc_lightning.command_line.identity import VOLATILE
 from rnc_lightning.numerics.seeding import generators_kept
 from rnc_lightning.runs.directory import RunDirectory
@@ -104,12 +102,12 @@ class FinishedRun:
         if "size" in own.data and "size" in self.config["data"]:
             sizes.append(f"data.size={self.config['data']['size']}")
         cfg = composed([*words, *(word for word in sizes if word.partition("=")[0] not in given)])
-        if OmegaConf.select(cfg, "data.standardize", default=False):
+        if cfg.data.get("standardize"):
             raise UserError(
                 f"{cfg.dataset}: its inputs would be standardised by its own training rows, which is not what the "
                 "encoder has seen; standardise them yourself as for training, and set data.standardize=false"
             )
-        parts = Parts(cfg)
+        parts = Parts(plain(cfg))
         datamodule = parts.unread_data()
         theirs, ours = parts.open_target(datamodule.target_names), self.target
         if theirs.names != ours.names or _differ(theirs.units, ours.units):
@@ -172,21 +170,22 @@ class FinishedRun:
         kept = ("experiment", "overrides", "dataset", "method", "scheme", "head", "seed", "with", "setting")
         return {key: self.result.get(key) for key in kept}
 
-    def _for_one(self) -> DictConfig:
+    def _for_one(self) -> dict[str, Any]:
         """The configuration for one process, without files and compilers that only training needed."""
         import torch
 
-        cfg = OmegaConf.create(dict(self.config))
+        config = copy.deepcopy(dict(self.config))
+        trainer, module, encoder = config["trainer"], config["stages"][self.stage]["module"], config["encoder"]
         gpu = torch.cuda.is_available()
-        accelerator = cfg.trainer.get("accelerator", "auto")
-        cfg.trainer.update({**_ALONE, "accelerator": accelerator if gpu or accelerator == "cpu" else "auto"})
-        if not gpu and cfg.trainer.get("precision") == "16-mixed":
-            cfg.trainer.precision = "32-true"
-        if OmegaConf.select(cfg, f"stages.{self.stage}.module.compile") is not None:
-            cfg.stages[self.stage].module.compile = None
-        if cfg.encoder.get("weights") is not None:
-            cfg.encoder.weights = None  # the checkpoint has all of them
-        return cfg
+        accelerator = trainer.get("accelerator", "auto")
+        trainer.update({**_ALONE, "accelerator": accelerator if gpu or accelerator == "cpu" else "auto"})
+        if not gpu and trainer.get("precision") == "16-mixed":
+            trainer["precision"] = "32-true"
+        if "compile" in module:
+            module["compile"] = None
+        if "weights" in encoder:
+            encoder["weights"] = None  # the checkpoint has all of them
+        return config
 
 
 def open_run(path: Path) -> FinishedRun:
@@ -206,19 +205,21 @@ def open_run(path: Path) -> FinishedRun:
     if result is None:
         status = (directory.result() or {}).get("status", "unfinished")
         raise UserError(f"run={path} is {status}: its training command, given again, goes on with it")
+    config = directory.config()
     try:
-        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
         check_keys(config)
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{path / 'config.yaml'} was altered or cut short: {' '.join(str(error).split())}") from error
     stage = list(config["stages"])[-1]
     summary = StageSummary.read(directory.stage(stage))
     if summary is None:
-        raise UserError(f"{directory.stage(stage)} lacks its stage.json; the run's own command trains that stage again")
-    return FinishedRun(path, config, result, stage, directory.stage(stage) / summary.checkpoint)
+        raise UserError(
+            f"{directory.stage(stage).path} lacks its stage.json; the run's own command trains that stage again"
+        )
+    return FinishedRun(path, config, result, stage, directory.stage(stage).path / summary.checkpoint)
 
 
-def _moved(cfg: DictConfig, words: Sequence[str]) -> DictConfig:
+def _moved(config: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
     """The configuration with words about where the data lie and how they are read; others are refused."""
     for word in words:
         key, _, value = word.partition("=")
@@ -229,8 +230,8 @@ def _moved(cfg: DictConfig, words: Sequence[str]) -> DictConfig:
                 f"{key}: would make it other data than those of the run, where {allowed} can be given; "
                 "name the data set to evaluate it on other data: data=NAME"
             )
-        OmegaConf.update(cfg, key, OmegaConf.from_dotlist([f"value={value}"]).value, force_add=True)
-    return cfg
+        config = with_option(config, key, value)
+    return config
 
 
 def _differ(theirs: Sequence[str], ours: Sequence[str]) -> bool:

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rnc_lightning.runs.directory import PARTS, RESULT
+
 STATUSES = ("finished", "failed", "unfinished")
 
 
 _IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "seed", "status")
-
-
-_SKIPPED = {"encoders", "stages", "report", "evaluations", "export"}  # below these lie parts of runs, or a report
 
 
 _LONGEST = 120  # run names beyond this many characters are cut and end in a hash
@@ -114,9 +113,9 @@ def split_words(overrides: str) -> list[str]:
 
 def _result_files(root: Path) -> Iterator[Path]:
     for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if name not in _SKIPPED)
-        if "result.json" in files:
-            yield Path(folder) / "result.json"
+        below[:] = sorted(name for name in below if name not in PARTS)
+        if RESULT in files:
+            yield Path(folder) / RESULT
 
 
 def _read(path: Path, name: str) -> Run:

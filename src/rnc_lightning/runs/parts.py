@@ -1,15 +1,14 @@
-"""From a composed configuration to checked, built parts. Only entry points use this."""
+"""From a configuration to checked, built parts."""
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.command_line.compose import check_known
@@ -33,11 +32,11 @@ class Parts:
     """Builds what a run is made of, turning every complaint of a constructor into one line with its key.
 
     Args:
-        cfg: The composed configuration.
+        config: The resolved configuration, as plain values.
     """
 
-    def __init__(self, cfg: DictConfig) -> None:
-        self.cfg = cfg
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
 
     def target(self, labels: "Tensor", names: Sequence[str] | None = None) -> "TargetSpec":
         """What is regressed; ranges that the configuration leaves open are those of the training labels (N, D).
@@ -60,12 +59,13 @@ class Parts:
         """What is regressed, its ranges as far as the configuration gives them."""
         from rnc_lightning.targets import TargetSpec
 
-        config = _container(self.cfg.target)
+        given = dict(self.config["target"])
         if names is not None:
-            check_known(config["dimensions"], set(names), "target.dimensions.")
-            config["dimensions"] = {name: {"step": None, **config["dimensions"].get(name, {})} for name in names}
+            known = given["dimensions"]
+            check_known(known, set(names), "target.dimensions.")
+            given["dimensions"] = {name: {"step": None, **known.get(name, {})} for name in names}
         with _blaming("target"):
-            return TargetSpec(**config)
+            return TargetSpec(**given)
 
     def data(self) -> "RegressionDataModule":
         """The data set, read."""
@@ -77,7 +77,7 @@ class Parts:
     def unread_data(self) -> "RegressionDataModule":
         """The data set before anything of it is read."""
         with _blaming("data"):
-            datamodule: RegressionDataModule = instantiate(self.cfg.data, _convert_="all")
+            datamodule: RegressionDataModule = instantiate(self.config["data"], _convert_="all")
         return datamodule
 
     def inspection(self) -> "Inspection":
@@ -93,7 +93,7 @@ class Parts:
         """Length and batches of a stage."""
         from rnc_lightning.runs.fitting.fit import StagePlan
 
-        stage = _container(self.cfg.stages[name])
+        stage = self.config["stages"][name]
         with _blaming(f"stages.{name}"):
             return StagePlan(**{f.name: stage[f.name] for f in fields(StagePlan) if f.name in stage})
 
@@ -103,23 +103,23 @@ class Parts:
 
         from rnc_lightning.numerics.seeding import derive_seed, seed_all
 
-        stage = self.cfg.stages[name]
-        seed_all(derive_seed(self.cfg.seed, name, "weights"))
+        stage = self.config["stages"][name]
+        seed_all(derive_seed(self.config["seed"], name, "weights"))
         with _blaming("encoder"):
-            encoder = instantiate(self.cfg.encoder, _convert_="all")
+            encoder = instantiate(self.config["encoder"], _convert_="all")
         with _blaming(f"stages.{name}.module"):
-            make = instantiate(stage.module, _convert_="all")
+            make = instantiate(stage["module"], _convert_="all")
         with _blaming(f"stages.{name}.optimizer"):
-            optimizer = instantiate(stage.optimizer, _convert_="all")
+            optimizer = instantiate(stage["optimizer"], _convert_="all")
             optimizer([torch.nn.Parameter(torch.zeros(1))])  # a bad learning rate is told now, not after stage one
         with _blaming(f"stages.{name}.schedule"):
-            schedule = instantiate(stage.schedule, _convert_="all")
-            schedule(optimizer([torch.nn.Parameter(torch.zeros(1))]), epochs=stage.epochs)
+            schedule = instantiate(stage["schedule"], _convert_="all")
+            schedule(optimizer([torch.nn.Parameter(torch.zeros(1))]), epochs=stage["epochs"])
         settings = {"encoder": encoder, "target": target, "optimizer": optimizer, "schedule": schedule}
         if "head" in make.keywords:
             settings["head"] = _blamed("head", make.keywords["head"])
         with _blaming(f"stages.{name}"):
-            module: Stage = make(**settings, epochs=stage.epochs)
+            module: Stage = make(**settings, epochs=stage["epochs"])
         return module
 
     def trainer(self) -> "Callable[..., Trainer]":
@@ -127,19 +127,19 @@ class Parts:
         from rnc_lightning.runs.fitting.trainers import as_the_suite_runs
 
         with _blaming("trainer"):
-            return as_the_suite_runs(instantiate(self.cfg.trainer, _partial_=True, _convert_="all"))
+            return as_the_suite_runs(instantiate(self.config["trainer"], _partial_=True, _convert_="all"))
 
     def callbacks(self) -> "list[Callback]":
         """Optional callbacks, those set to null left out."""
         with _blaming("callbacks"):
-            return [instantiate(c, _convert_="all") for c in self.cfg.callbacks.values() if c]
+            return [instantiate(c, _convert_="all") for c in self.config["callbacks"].values() if c]
 
     def loggers(self, **context: Any) -> "list[Logger]":
         """Loggers for one stage; of several processes only the first one has real ones."""
         from rnc_lightning.numerics import distributed
         from rnc_lightning.tracking import loggers
 
-        chosen = [config for config in self.cfg.logger.values() if config]
+        chosen = [config for config in self.config["logger"].values() if config]
         if not distributed.is_first():
             return [loggers.silent() for _ in chosen]
         with _blaming("logger"):
@@ -174,9 +174,3 @@ def _blamed(key: str, make: Callable[..., Any]) -> Callable[..., Any]:
             return make(*arguments, **keywords)
 
     return made
-
-
-def _container(cfg: Any) -> dict[str, Any]:
-    found = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}

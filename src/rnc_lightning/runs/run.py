@@ -1,6 +1,8 @@
-"""Run one experiment, or go on with it, or read what it ended with."""
+"""Run one experiment, or go on with it, or read what it ended with.
 
-import json
+Nothing heavy is imported before the configuration has been looked at.
+"""
+
 import logging
 import os
 import tempfile
@@ -9,15 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
-from rnc_lightning.command_line.compose import check_keys, plain
-from rnc_lightning.command_line.identity import run_identity, run_name, run_path, setting_hash
 from rnc_lightning.command_line.messages import whole
 from rnc_lightning.runs.directory import RunDirectory
-from rnc_lightning.runs.parts import Parts
-from rnc_lightning.runs.source_encoder import setting_from, source_of
+from rnc_lightning.runs.handover import Handover
+from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError, machine_failures_explained
 from rnc_lightning.system.locks import exclusive
 from rnc_lightning.system.signals import Terminated, sigterm_raises
@@ -28,40 +28,41 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig, overrides: Sequence[str] = (), console: Console | None = None) -> dict[str, float | None]:
+def run(cfg: DictConfig, options: Sequence[str] = (), console: Console | None = None) -> dict[str, float | None]:
     """Run one experiment, or go on with it, or read what it ended with.
 
     Args:
         cfg: The composed configuration.
-        overrides: The command line's words, which name the run directory.
-        console: What tables are printed to; None: standard output.
+        options: The command line's options, which name the run directory.
+        console: What summary and tables are printed to; None: standard output.
 
     Returns:
         `test/...` and, for the chosen epoch of the regressor, `val/...`; of several nodes only node 0 has them.
 
     Raises:
-        UserError: For whatever the user can mend.
+        UserError: For whatever the user can fix.
     """
-    config = plain(cfg)
-    check_keys(config)
-    node = _this_node(config["trainer"])
+    return carry_out(RunRequest.read(cfg, options), console)
+
+
+def carry_out(request: RunRequest, console: Console | None = None) -> dict[str, float | None]:
+    """The same for a request; see `run`."""
+    node = _this_node(request.trainer)
     console = console or Console()
-    directory = RunDirectory(run_path(config, overrides))
-    directory.check(config)
+    directory = RunDirectory(request.path)
+    directory.check(request.config)
     result = directory.finished()
     if result is None:
         if node.rank > 0:
             with sigterm_raises(), machine_failures_explained():
-                _execute_in_processes(cfg, overrides, processes(config["trainer"]), directory, node)
+                _execute_in_processes(request, processes(request.trainer), directory, node)
             return {}
-        if config["print_config"]:
-            _print_config(config, console)
-        result = _run_stages(cfg, config, directory, overrides, node)
+        result = _run_stages(request, directory, node, console)
     else:
         log.info("%s is finished already: nothing to train", directory.path)
         if node.rank > 0:
             return {}
-        _report_to_sweep(cfg, config, directory, overrides)
+        _report_to_sweep(request, directory)
 
     from rnc_lightning.command_line.tables import print_result
 
@@ -69,42 +70,42 @@ def run(cfg: DictConfig, overrides: Sequence[str] = (), console: Console | None 
     return returned_metrics(result)
 
 
-def returned_metrics(result: dict[str, Any]) -> dict[str, float | None]:
+def returned_metrics(result: Mapping[str, Any]) -> dict[str, float | None]:
     """What a sweep can optimise: `test/...` and the regressor's `val/...`."""
     last = list(result["stages"].values())[-1]
     validation = {name: value for name, value in last["metrics"].items() if name.startswith("val/")}
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
-def optimized(cfg: DictConfig, overrides: Sequence[str]) -> float | None:
+def optimized(request: RunRequest) -> float | None:
     """Run one experiment and return what a sweep optimises; None on nodes other than the first."""
-    metrics = run(cfg, overrides)
+    metrics = carry_out(request)
     if not metrics:
         return None
-    if cfg.optimized_metric not in metrics:
-        raise UserError(f"optimized_metric: {cfg.optimized_metric} is not one of {', '.join(metrics)}")
-    return metrics[cfg.optimized_metric]
+    metric = request.config["optimized_metric"]
+    if metric not in metrics:
+        raise UserError(f"optimized_metric: {metric} is not one of {', '.join(metrics)}")
+    return metrics[metric]
 
 
-def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+def execute_here(request: RunRequest, console: Console | None = None) -> dict[str, Any]:
     """Do what a run does in this process, alone or as one of several, and return its result without a status.
 
     Raises:
-        UserError: For whatever the user can mend, the machine's troubles among it.
+        UserError: For whatever the user can fix, failures of the machine among it.
         KeyboardInterrupt: Where a person stopped it.
         Terminated: Where SIGTERM did.
     """
     from rnc_lightning.runs.execute import execute
     from rnc_lightning.runs.fitting.trainers import quiet_lightning
+    from rnc_lightning.runs.parts import Parts
     from rnc_lightning.tracking import loggers
 
-    config = plain(cfg)
     quiet_lightning()
     exit_code = 1
     try:
-        directory = RunDirectory(run_path(config, overrides))
         with machine_failures_explained():
-            result = execute(Parts(cfg), config, directory, run_name(config, overrides), _identity(config, overrides))
+            result = execute(request, Parts(request.config), RunDirectory(request.path), console or Console())
         exit_code = 0
     except Exception:
         raise
@@ -119,74 +120,70 @@ def execute_here(cfg: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     return result
 
 
-def _report_to_sweep(
-    cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str]
-) -> None:
+def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
     """Where an agent of a W&B sweep asked for this run, report it although it is finished: the sweep waits for it."""
     if "WANDB_SWEEP_ID" not in os.environ:
         return
     from rnc_lightning.runs.execute import report_again
+    from rnc_lightning.runs.parts import Parts
     from rnc_lightning.tracking import loggers
 
-    report_again(Parts(cfg), config, directory, run_name(config, overrides))
+    report_again(request, Parts(request.config), directory)
     loggers.finish(0)
 
 
-def _run_stages(
-    cfg: DictConfig, config: dict[str, Any], directory: RunDirectory, overrides: Sequence[str], node: "Node"
-) -> dict[str, Any]:
+def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", console: Console) -> dict[str, Any]:
     began = time.perf_counter()
-    count = processes(config["trainer"])
+    count = processes(request.trainer)
     with sigterm_raises(), machine_failures_explained(), exclusive(directory.path):
         try:
             if count * node.count == 1:
-                result = execute_here(cfg, overrides)
+                result = execute_here(request, console)
             else:
-                result = _execute_in_processes(cfg, overrides, count, directory, node)
+                result = _execute_in_processes(request, count, directory, node)
             result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
             directory.write_result(result)
-            directory.forget_error()
+            directory.remove_error()
         except Exception as error:
-            _note_failure(directory, _identity(config, overrides), error)
+            _note_failure(directory, request, error)
             raise
     return result
 
 
-def _note_failure(directory: RunDirectory, identity: Mapping[str, Any], error: Exception) -> None:
+def _note_failure(directory: RunDirectory, request: RunRequest, error: Exception) -> None:
     if not directory.begun():
         return
     failed = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     try:
-        directory.write_result({**identity, **(directory.result() or {}), **failed})
+        directory.write_result({**request.identity, **(directory.result() or {}), **failed})
         directory.write_error(whole(error))
     except (OSError, UserError) as trouble:  # the disk is full, say: the failure itself is what the user must hear of
         log.warning("%s: the failure could not be noted (%s)", directory.path, trouble)
 
 
-def _execute_in_processes(
-    cfg: DictConfig, overrides: Sequence[str], count: int, directory: RunDirectory, node: "Node"
-) -> dict[str, Any]:
-    """The same in processes of this run's own: what it returned in the first one, or the error that a user can mend."""
+def _execute_in_processes(request: RunRequest, count: int, directory: RunDirectory, node: "Node") -> dict[str, Any]:
+    """The same in processes of this run's own: what it returned in the first one, or the error that a user can fix."""
     from rnc_lightning.system.processes import ProcessFailedError, python_module, run_processes
 
     with tempfile.TemporaryDirectory() as folder:
-        task = Path(folder)
-        (task / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
-        (task / "words.json").write_text(json.dumps(list(overrides)), encoding="utf-8")
+        handover = Handover(Path(folder))
+        handover.give(request)
+        command = python_module("rnc_lightning.runs.worker", folder)
         try:
-            run_processes(
-                python_module("rnc_lightning.runs.worker", folder), count, directory.path / "processes", node=node
-            )
-        except ProcessFailedError as failure:
-            if not (task / "error.json").is_file():
-                if (task / "traceback.txt").is_file():
-                    failure.add_note((task / "traceback.txt").read_text(encoding="utf-8"))
+            run_processes(command, count, directory.process_logs, node=node)
+        except ProcessFailedError as error:
+            outcome = handover.outcome()
+            if outcome is None or outcome.failure is None:
                 raise
-            error = json.loads((task / "error.json").read_text(encoding="utf-8"))
-            raise UserError(error["message"], error["details"]) from failure
+            if outcome.can_be_fixed:
+                raise outcome.failure from error
+            error.add_note(outcome.traceback)
+            raise
         if node.rank > 0:
             return {}
-        result: dict[str, Any] = json.loads((task / "result.json").read_text(encoding="utf-8"))
+        finished = handover.outcome()
+        assert finished is not None
+        result: dict[str, Any] = finished.value
         return result
 
 
@@ -211,21 +208,3 @@ def processes(trainer: Mapping[str, Any]) -> int:
 
     check_strategy(trainer.get("strategy"))
     return counted(trainer.get("devices", 1), trainer.get("accelerator", "auto"))
-
-
-def _identity(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    experiment, kept = run_identity(config, overrides)
-    keys = {"dataset": "dataset", "method": "method", "scheme": "scheme", "head": "head_name", "seed": "seed"}
-    named = {key: config.get(source) for key, source in keys.items()}
-    added = [config.get("weighting_name"), config.get("calibration_name"), *config["regularizers"]]
-    named["with"] = [name for name in added if name and name != "objective"]  # that one is the scheme's
-    source = source_of(config)
-    from_ = {} if source is None else {"encoder_from": source}
-    setting = setting_from(setting_hash(config), source)
-    return {"experiment": experiment, "overrides": kept, **named, "setting": setting, **from_}
-
-
-def _print_config(config: dict[str, Any], console: Console) -> None:
-    from rnc_lightning.command_line.tables import config_tree
-
-    console.print(config_tree(config))

@@ -9,10 +9,8 @@
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,13 @@ from torch import nn
 from rnc_lightning.command_line.identity import shaping
 from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
+from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.fit import StageSummary
 from rnc_lightning.system.code_version import code_version
-from rnc_lightning.system.files import write_text, write_whole
+from rnc_lightning.system.files import write_text
 from rnc_lightning.system.locks import held
 
 log = logging.getLogger(__name__)
-
-
-_HANDED_OVER = ("metrics.csv", "encoder.safetensors", "encoder.json", "stage.json")  # the last marks it as whole
-
-
-_WHERE_MADE = ("diagnostics.csv",)  # nothing is missing without it
 
 
 def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) -> dict[str, Any]:
@@ -62,66 +55,75 @@ def shape_hash(shape: Mapping[str, Any]) -> str:
 
 
 class SharedEncoders:
-    """A folder of encoders, one for each shape.
+    """A folder of encoders, one for each shape, and the one of them that a run asks for.
 
     Args:
         root: The folder.
+        shape: From `encoder_shape`.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, shape: Mapping[str, Any]) -> None:
+        self.shape = shape
+        name = shape_hash(shape)
+        self.home = StageDirectory(root / name)
+        self._lock = root / f"{name}.lock"
+
+    def trained_by(self) -> str | None:
+        """Name of the run that trained the encoder; None where none is finished."""
+        if self.home.summary() is None or self.home.missing():
+            return None
+        try:
+            return str(read_card(self.home.encoder).get("run") or "an unnamed run")
+        except ValueError:
+            return None
 
     def obtain(
-        self, shape: Mapping[str, Any], run: str, encoder: nn.Module, into: Path, train: Callable[[Path], None]
+        self, run: str, encoder: nn.Module, into: StageDirectory, train: Callable[[StageDirectory], None]
     ) -> None:
         """Load the encoder of this shape into `encoder`, training it first where it is missing or damaged.
 
         One process trains; others that ask for the same wait for it, and take over where it is killed.
 
         Args:
-            shape: From `encoder_shape`.
             run: Name of the run that asks.
             encoder: Gets the weights.
             into: The run's own directory of the stage; it gets a copy without checkpoints.
             train: Fits the stage in the directory that it is given, from its last checkpoint where there is one.
         """
-        name = shape_hash(shape)
-        home = self.root / name
-        self.root.mkdir(parents=True, exist_ok=True)
-        lock = held(self.root / f"{name}.lock", f"is training the encoder {home}")
-        with lock if distributed.is_first() else nullcontext():
-            damage = distributed.broadcast_from_first(_damage(home, encoder) if distributed.is_first() else None)
+        home, first = self.home, distributed.is_first()
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        lock = held(self._lock, f"is training the encoder {home.path}")
+        with lock if first else nullcontext():
+            damage = distributed.broadcast_from_first(_damage(home, encoder) if first else None)
             if damage is not None:
-                if damage and distributed.is_first():
-                    log.warning("the shared encoder %s cannot be used and is trained again: %s", home, damage)
-                    shutil.rmtree(home)
-                log.info("training the encoder %s, which other runs can share", home)
-                if distributed.is_first():
-                    write_text(home / "shape.json", json.dumps(shape, indent=1, default=str))
+                if damage and first:
+                    log.warning("the shared encoder %s cannot be used and is trained again: %s", home.path, damage)
+                    home.delete()
+                log.info("training the encoder %s, which other runs can share", home.path)
+                if first:
+                    write_text(home.path / "shape.json", json.dumps(self.shape, indent=1, default=str))
                 distributed.wait_for_all()
                 train(home)
-                load_encoder(encoder, home / "encoder.safetensors")
+                load_encoder(encoder, home.encoder)
             else:
-                trainer = read_card(home / "encoder.safetensors").get("run")
-                who = "this run" if trainer == run else trainer or "an unnamed run"
-                log.info("reusing the encoder %s, trained by %s; its checksum is right", home, who)
-                if not distributed.is_first():  # which has loaded it to see whether it is whole
-                    load_encoder(encoder, home / "encoder.safetensors")
-            there = [file for file in _WHERE_MADE if (home / file).is_file()]
-            for file in (*there, *_HANDED_OVER) if distributed.is_first() else ():
-                write_whole(into / file, partial(shutil.copyfile, home / file))
+                who = "this run" if (trainer := self.trained_by()) == run else trainer
+                log.info("reusing the encoder %s, trained by %s; its checksum is right", home.path, who)
+                if not first:  # which has loaded it to see whether it is whole
+                    load_encoder(encoder, home.encoder)
+            if first:
+                home.copy_to(into)
             distributed.wait_for_all()
 
 
-def _damage(home: Path, encoder: nn.Module) -> str | None:
+def _damage(home: StageDirectory, encoder: nn.Module) -> str | None:
     """What is wrong with a finished encoder; empty where none is finished, None where it has been loaded."""
-    if not (home / "stage.json").is_file():
-        return ""
-    if missing := [file for file in _HANDED_OVER if not (home / file).is_file()]:
-        return f"{', '.join(missing)} missing"
     try:
+        if home.summary() is None:
+            return ""
+        if missing := home.missing():
+            return f"{', '.join(missing)} missing"
         StageSummary.read(home)
-        load_encoder(encoder, home / "encoder.safetensors")
+        load_encoder(encoder, home.encoder)
     except (ValueError, TypeError) as error:
         return str(error)
     return None

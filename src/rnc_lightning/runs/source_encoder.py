@@ -1,11 +1,11 @@
 """The encoder of another run, from which a run starts: `encoder_from=runs/...`."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.system.errors import UserError
 
 
@@ -15,27 +15,23 @@ def encoder_file(encoder_from: str) -> Path:
     return path if path.suffix == ".safetensors" else path / "encoder.safetensors"
 
 
-def source_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+def source_of(encoder_from: str | None) -> dict[str, Any] | None:
     """What a result says of the encoder that its run started from; None where it started from none.
 
     Raises:
         UserError: Where there is no finished encoder.
     """
-    if not config.get("encoder_from"):
+    if not encoder_from:
         return None
     from rnc_lightning.encoders.handoff import read_card
 
-    file = encoder_file(config["encoder_from"])
+    file = encoder_file(encoder_from)
     try:
         card = read_card(file)
     except ValueError as error:
-        raise UserError(
-            f"encoder_from={config['encoder_from']}: {error}; give the directory of a finished run"
-        ) from None
+        raise UserError(f"encoder_from={encoder_from}: {error}; give the directory of a finished run") from None
     facts = {"file": str(file), "run": card.get("run"), "sha256": card["sha256"]}
-    result = file.parent / "result.json"
-    if result.is_file():
-        told = json.loads(result.read_text(encoding="utf-8"))
+    if (told := RunDirectory(file.parent).result()) is not None:
         facts |= {key: told.get(key) for key in ("dataset", "method", "scheme", "seed", "setting")}
     return facts
 

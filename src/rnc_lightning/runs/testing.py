@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.metrics import regression_metrics
 from rnc_lightning.metrics.feature_ordinality import feature_ordinality
+from rnc_lightning.runs.directory import StageDirectory, TestFolder
 from rnc_lightning.stages import Predictions, Regress
-from rnc_lightning.system.files import write_text, write_whole
 from rnc_lightning.targets import TargetSpec
 
 _ORDER = ("mae", "angular", "rmse", "r2", "gmean", "spearman", "kendall")  # in tables
@@ -89,7 +89,7 @@ def write_predictions(
     predictions: Predictions,
     datamodule: RegressionDataModule,
     target: TargetSpec,
-    directory: Path,
+    folder: TestFolder,
     features: bool = True,
 ) -> None:
     """Write `predictions.csv` (a row a test sample) and, where asked for, `features.npz` (features, targets)."""
@@ -99,20 +99,15 @@ def write_predictions(
     for d, name in enumerate(target.names):
         table[f"{name}_target"] = predictions.target[:, d].numpy()
         table[f"{name}_prediction"] = predictions.prediction[:, d].numpy()
-    write_text(directory / "predictions.csv", table.to_csv(index=False))
-    if not features:
-        return
-
-    def write(path: Path) -> None:
-        np.savez_compressed(path, features=predictions.features.numpy(), targets=predictions.target.numpy())
-
-    write_whole(directory / "features.npz", write)
+    folder.write_predictions(table)
+    if features:
+        folder.write_features(predictions.features.numpy(), predictions.target.numpy())
 
 
 def write_plots(
     predictions: Predictions,
     target: TargetSpec,
-    stages: dict[str, Path],
+    stages: Mapping[str, StageDirectory],
     directory: Path,
     mae: float | None,
     note: str = "",
@@ -122,7 +117,7 @@ def write_plots(
     Args:
         predictions: Of the test set.
         target: Names and units for the axes.
-        stages: Directory of each stage, with its `metrics.csv` and perhaps `diagnostics.csv`.
+        stages: Directory of each stage.
         directory: Where the plots go.
         mae: Test error for the title.
         note: What titles say beside it, such as that these are synthetic data.
@@ -140,12 +135,12 @@ def write_plots(
     for name, stage in stages.items():
         title = f"{name}, {note}" if note else name
         curves = directory / f"curves_{name}.png"
-        history = pd.read_csv(stage / "metrics.csv").drop(columns=["step", "seconds"])
+        history = pd.read_csv(stage.history).drop(columns=["step", "seconds"])
         save_curves(history, curves, title)
         paths.append(curves)
-        if (table := stage / "diagnostics.csv").is_file():
+        if stage.diagnostics.is_file():
             diagnostics = directory / f"diagnostics_{name}.png"
-            save_curves(_beside_excess(pd.read_csv(table), history), diagnostics, f"diagnostics of {title}")
+            save_curves(_beside_excess(pd.read_csv(stage.diagnostics), history), diagnostics, f"diagnostics of {title}")
             paths.append(diagnostics)
     return paths
 

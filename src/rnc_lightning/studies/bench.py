@@ -10,9 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rnc_lightning.command_line.compose import composed, config_directory, plain
-from rnc_lightning.command_line.identity import run_path
+from rnc_lightning.command_line.compose import composed, config_directory
 from rnc_lightning.runs.directory import RunDirectory
+from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError
 
 # Nothing of this changes a result; a study draws its own figure.
@@ -32,17 +32,18 @@ class StudyRun:
         method: Which of the study's methods it is.
         seed: Its seed.
         levels: What else tells it apart in the study, such as `train_size`.
-        words: The training command's words.
-        config: The composed configuration.
-        path: Its run directory.
+        request: What training it takes.
     """
 
     method: str
     seed: int
     levels: Mapping[str, Any]
-    words: tuple[str, ...]
-    config: DictConfig = field(repr=False)
-    path: Path
+    request: RunRequest = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """Its run directory."""
+        return self.request.path
 
     @property
     def result(self) -> dict[str, Any]:
@@ -64,7 +65,7 @@ class StudyRun:
     @property
     def command(self) -> str:
         """The command that trains it alone."""
-        return " ".join(["python -m rnc_lightning.train", *map(shlex.quote, self.words)])
+        return " ".join(["python -m rnc_lightning.train", *map(shlex.quote, self.request.options)])
 
 
 class Bench:
@@ -101,7 +102,7 @@ class Bench:
         kept += [*self.words, *spelled(words)]
         config = self._config(tuple(kept), seed)
         kept.append(f"seed={seed}")
-        return StudyRun(method, seed, levels, tuple(kept), config, run_path(plain(config), kept))
+        return StudyRun(method, seed, levels, RunRequest.read(config, kept))
 
     def _config(self, words: tuple[str, ...], seed: int) -> DictConfig:
         """Composed once for all seeds: a composition takes longer than all else here."""

@@ -13,6 +13,7 @@ from rnc_lightning.plots.maps import Map, save_maps
 from rnc_lightning.reports.claims import Claim, claim_from, reduction
 from rnc_lightning.reports.comparison import by_seed, mean_text
 from rnc_lightning.reports.statistics import paired_gain
+from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.studies.bench import Bench, StudyRun, rows
 from rnc_lightning.studies.findings import Findings, Table
 from rnc_lightning.studies.methods import Methods
@@ -130,11 +131,11 @@ class Maps:
         return found
 
     def _kept(self, run: StudyRun) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        with np.load(run.path / "features.npz") as kept:
-            features, targets = kept["features"], kept["targets"]
+        directory = RunDirectory(run.path)
+        features, targets = directory.features()
         if self.nuisance is None:
             return features, targets, None
-        names = pd.read_csv(run.path / "predictions.csv")["name"].astype(str)
+        names = directory.predictions()["name"]
         pattern = re.compile(self.nuisance["pattern"])
         found = [pattern.search(name) for name in names]
         if lacking := [name for name, match in zip(names, found, strict=True) if match is None]:

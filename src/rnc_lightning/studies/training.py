@@ -1,17 +1,16 @@
 """Training what a study still lacks, one run after the other or several side by side."""
 
-import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from rnc_lightning.command_line.compose import plain
+from rnc_lightning.runs.handover import Handover
+from rnc_lightning.runs.run import carry_out, processes
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.scheduler import Job, Places, gpus_needed, how, run_jobs, visible_gpus
@@ -55,10 +54,8 @@ def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dic
 
 
 def _trained_here(run: StudyRun) -> str | None:
-    from rnc_lightning.runs.run import run as train
-
     try:
-        train(run.config, run.words, Console(quiet=True))
+        carry_out(run.request, Console(quiet=True))
     except UserError as error:
         return str(error)
     except Exception as error:
@@ -68,27 +65,22 @@ def _trained_here(run: StudyRun) -> str | None:
 
 
 def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[StudyRun, str | None], None]) -> None:
-    from rnc_lightning.runs.run import processes
-
     gpus = visible_gpus()
     with tempfile.TemporaryDirectory() as folder:
 
         def jobs() -> Iterator[Job]:
             for number, run in enumerate(runs):
                 task = Path(folder) / str(number)
-                task.mkdir()
-                (task / "config.yaml").write_text(OmegaConf.to_yaml(run.config), encoding="utf-8")
-                (task / "words.json").write_text(json.dumps(run.words), encoding="utf-8")
-                trainer = plain(run.config)["trainer"]
+                Handover(task).give(run.request)
+                trainer = run.request.trainer
                 count = processes(trainer)
                 yield Job(number, task, task / "log.txt", gpus_needed(trainer, count, gpus, slots), count)
 
-        def told(job: Job, code: int) -> None:
-            file = job.task / "outcome.json"
-            outcome = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-            ended(runs[job.number], None if "value" in outcome else outcome.get("message", how(code)))
+        def job_ended(job: Job, code: int) -> None:
+            outcome = Handover(job.task).outcome()
+            ended(runs[job.number], how(code) if outcome is None else outcome.message or None)
 
-        run_jobs(jobs(), Places(gpus, slots), lambda job: None, told)
+        run_jobs(jobs(), Places(gpus, slots), lambda job: None, job_ended)
 
 
 @contextmanager

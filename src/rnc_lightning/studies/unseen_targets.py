@@ -13,6 +13,7 @@ from rnc_lightning.reports.claims import claim_from, reduction
 from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
 from rnc_lightning.reports.published import change, published, value
 from rnc_lightning.reports.statistics import paired_gain
+from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.findings import Findings, Table
 from rnc_lightning.studies.methods import Methods
@@ -145,7 +146,7 @@ def _draw(runs: Sequence[StudyRun], ranges: Mapping[str, Any], methods: Methods,
 
 
 def _errors(run: StudyRun) -> tuple[np.ndarray, np.ndarray]:
-    table = pd.read_csv(run.path / "predictions.csv")
+    table = RunDirectory(run.path).predictions()
     truth = next(column for column in table if column.endswith("_target"))
     predicted = truth.removesuffix("_target") + "_prediction"
     return table[truth].to_numpy(), (table[truth] - table[predicted]).abs().to_numpy()

@@ -18,9 +18,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from rnc_lightning.command_line.compose import plain
-from rnc_lightning.command_line.identity import run_path
 from rnc_lightning.command_line.messages import FULL_ERROR, reason, whole
+from rnc_lightning.runs.directory import RESULT, RunDirectory
+from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.sweeps import record as sweep_record
 from rnc_lightning.sweeps.record import FAILED, FINISHED, READ, JobRecord
 from rnc_lightning.sweeps.table import best_of, print_best, print_sweep
@@ -73,7 +73,7 @@ class Sweep(Callback):
         if job_return.status == JobStatus.COMPLETED:
             value = job_return.return_value
             number_like = isinstance(value, int | float) and value == value
-            status = FINISHED if _changed(Path(record.run, "result.json"), began) else READ
+            status = FINISHED if _changed(Path(record.run, RESULT), began) else READ
             replace(record, status=status, value=float(value) if number_like else None).write(self.folder)
             return
         error = job_return._return_value
@@ -89,7 +89,7 @@ class Sweep(Callback):
 
     def _log(self, record: JobRecord, error: BaseException, began: float) -> Path:
         """Where the failure is told in full: in the run's directory, in the job's own log, or now written."""
-        in_run, of_job = Path(record.run, "error.log"), self.folder / f"job_{record.number}.log"
+        in_run, of_job = RunDirectory(Path(record.run)).error_log, self.folder / f"job_{record.number}.log"
         if record.run and _changed(in_run, began):
             return in_run
         if not _changed(of_job, began):
@@ -139,7 +139,7 @@ def _run(config: DictConfig, overrides: tuple[str, ...]) -> str:
     """The run's directory, or nothing where its configuration does not resolve: the job then says why."""
     try:
         task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-        return str(run_path(plain(task), overrides))
+        return str(RunRequest.read(task, overrides).path)
     except UserError:
         return ""
 

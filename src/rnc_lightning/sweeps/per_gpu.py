@@ -1,7 +1,6 @@
 """From Hydra's jobs to processes and back: what `hydra/launcher=per_gpu` does."""
 
 import copy
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,6 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from rnc_lightning.runs.handover import Handover
+from rnc_lightning.runs.request import RunRequest
+from rnc_lightning.runs.run import processes
 from rnc_lightning.sweeps.record import swept
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.scheduler import ON_CPU, Job, Places, gpus_needed, how, run_jobs, visible_gpus
@@ -87,24 +89,20 @@ class Batch:
 
     def _prepared(self, number: int, overrides: Sequence[str], task: Path) -> Job:
         """Compose a job's configuration and hand it over in a folder, so that nothing has to be quoted."""
-        from rnc_lightning.runs.run import processes
-
         config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
             config.hydra.sweep.dir = str(self.folder)
         HydraConfig.instance().set_config(config)
         self.configs[number] = config
-        cfg = _without_hydra(config)
         try:
-            count = processes(cfg.trainer)
-            needed = gpus_needed(cfg.trainer, count, self.gpus, self.slots)
+            request = RunRequest.read(_without_hydra(config), config.hydra.overrides.task)
+            count = processes(request.trainer)
+            needed = gpus_needed(request.trainer, count, self.gpus, self.slots)
         except UserError as error:
             self._ended(number, None, error)
             raise _RefusedError from error
-        task.mkdir()
-        (task / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
-        (task / "words.json").write_text(json.dumps(list(config.hydra.overrides.task)), encoding="utf-8")
+        Handover(task).give(request)
         environment = {key: str(value) for key, value in config.hydra.job.env_set.items()}
         return Job(number, task, self.folder / f"job_{number}.log", needed, count, environment)
 
@@ -139,15 +137,10 @@ class _RefusedError(Exception):
 
 def _outcome(job: Job, code: int) -> tuple[Any, UserError | None]:
     """What a job returned, or why it failed."""
-    path = job.task / "outcome.json"
-    if not path.is_file():
+    outcome = Handover(job.task).outcome()
+    if outcome is None:
         return None, UserError(f"its process ended with {how(code)}")
-    outcome = json.loads(path.read_text(encoding="utf-8"))
-    if "message" not in outcome:
-        return outcome["value"], None
-    error = UserError(outcome["message"], outcome["details"])
-    error.add_note(outcome["traceback"])
-    return None, error
+    return outcome.value, outcome.failure
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

@@ -1,7 +1,8 @@
 """Errors that a user can mend."""
 
+import difflib
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -24,6 +25,17 @@ class NonFiniteLossError(UserError):
 
 class RunInUseError(UserError):
     """Another process is at work in the same run directory."""
+
+
+def nearest(name: object, known: Iterable[object], prefix: str = "") -> str:
+    """What to put after the message on an unknown name: the known one most like it, or else all that are known.
+
+    >>> nearest("seeed", ["seed", "data"]), nearest("x", ["seed", "data"]), nearest("lrr", ["lr"], "optimizer.")
+    ('did you mean seed?', 'known here: seed, data', 'did you mean optimizer.lr?')
+    """
+    names = [str(one) for one in known]
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(names)}"
 
 
 _ELSEWHERE = "put runs elsewhere (paths.output_dir=... or RNC_RUNS)"

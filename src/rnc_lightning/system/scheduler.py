@@ -24,7 +24,7 @@ class Job:
 
     Attributes:
         number: Its place in the sweep.
-        task: Folder with `config.yaml` and `words.json`; the job leaves `outcome.json` there.
+        task: Folder through which the run comes and its outcome goes back.
         log: File of all that it prints.
         gpus: GPUs that it needs.
         processes: Processes that it will have.

@@ -1,7 +1,8 @@
 """Loggers beside the CSV history, made for one stage of one run. Only what is chosen is imported."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -13,12 +14,30 @@ if TYPE_CHECKING:
 STOPPED = 255  # exit code of a run that was stopped and did not fail; W&B's own client gives it for Ctrl-C
 
 
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run that a logger may send at its end.
+
+    Attributes:
+        predictions: One row a test sample.
+        plots: Folder of the plots.
+        encoder: The final encoder and its card.
+        histories: By stage that another run trained, so that the logger saw nothing of it, tables of its epochs; some
+            may not be there.
+    """
+
+    predictions: Path
+    plots: Path
+    encoder: Sequence[Path]
+    histories: Mapping[str, Sequence[Path]]
+
+
 @runtime_checkable
 class ResultLogger(Protocol):
     """A logger that also wants to know what the run ended with."""
 
-    def report(self, result: Mapping[str, Any], replay: Iterable[str]) -> None:
-        """Take the result; `replay` are the stages that were trained elsewhere, so that it saw nothing of them."""
+    def report(self, result: Mapping[str, Any], files: RunFiles) -> None:
+        """Take the result and the files that go with it."""
 
 
 def tensorboard(*, directory: Path, stage: str, **_context: Any) -> "Logger":
@@ -89,11 +108,11 @@ def silent() -> "Logger":
     return DummyLogger()
 
 
-def report(made: Iterable["Logger"], result: Mapping[str, Any], replay: Iterable[str]) -> None:
+def report(loggers: Iterable["Logger"], result: Mapping[str, Any], files: RunFiles) -> None:
     """Give the result to the loggers that want it."""
-    for logger in made:
+    for logger in loggers:
         if isinstance(logger, ResultLogger):
-            logger.report(result, replay)
+            logger.report(result, files)
 
 
 def finish(exit_code: int) -> None:

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from rnc_lightning.system.files import write_text
+from rnc_lightning.tracking.loggers import RunFiles
 
 log = logging.getLogger(__name__)
 
@@ -89,37 +90,33 @@ def open_run(
     return run
 
 
-def report_results(
-    run: "wandb.Run", directory: Path, result: Mapping[str, Any], replay: Iterable[str], encoder: bool
-) -> None:
+def report_results(run: "wandb.Run", result: Mapping[str, Any], files: RunFiles, encoder: bool) -> None:
     """Send what a run ended with: test metrics, those of each stage's chosen epoch, plots, predictions.
 
     Args:
         run: The open W&B run.
-        directory: Run directory, with its files written.
         result: What `result.json` will hold, but for the status.
-        replay: Stages whose history the W&B run has not seen, since another run trained them; it is read from their
-            `metrics.csv` and `diagnostics.csv`.
+        files: What is sent beside it; the W&B run has not seen the histories among them.
         encoder: Whether the encoder is sent too, as an artifact.
     """
     with tolerated("sending metrics and plots"):
-        for stage in replay:
-            for table in ("metrics.csv", "diagnostics.csv"):
-                for row in _history(directory / "stages" / stage / table):
+        for stage, tables in files.histories.items():
+            for table in tables:
+                for row in _history(table):
                     run.log({f"{stage}/{key}": value for key, value in row.items()})
-        run.log({**_numbers("test", result["test"]), **_plots(directory / "plots")})
+        run.log({**_numbers("test", result["test"]), **_plots(files.plots)})
         for stage, told in result["stages"].items():
             more = {"chosen_epoch": told["chosen_epoch"], "seconds": told["seconds"]}
             run.summary.update(_numbers(stage, {**told["metrics"], **more}))
         run.summary.update(_numbers("constant", result["constant"]))
     with tolerated("sending the predictions"):  # these ask the server before they are sent
-        rows = _at_most(wandb.Table.MAX_ROWS, directory / "predictions.csv")
+        rows = _at_most(wandb.Table.MAX_ROWS, files.predictions)
         run.log({"predictions": wandb.Table(dataframe=rows)})
     if encoder:
         with tolerated("sending the encoder"):
             artifact = wandb.Artifact(f"encoder-{run.id}", type="model")
-            for suffix in (".safetensors", ".json"):
-                artifact.add_file(str((directory / f"encoder{suffix}").resolve()), policy="immutable")
+            for file in files.encoder:
+                artifact.add_file(str(file.resolve()), policy="immutable")
             run.log_artifact(artifact)
 
 
@@ -232,7 +229,6 @@ class StageWandbLogger(WandbLogger):
         super().__init__(experiment=run, save_dir=directory, log_model=False)
         self._run = run
         self._stage = stage
-        self._directory = directory
         self._log_encoder = log_encoder
 
     @rank_zero_only
@@ -246,6 +242,6 @@ class StageWandbLogger(WandbLogger):
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Do nothing: W&B has the whole configuration from the start."""
 
-    def report(self, result: Mapping[str, Any], replay: Iterable[str]) -> None:
+    def report(self, result: Mapping[str, Any], files: RunFiles) -> None:
         """Send what the run ended with."""
-        report_results(self._run, self._directory, result, replay, self._log_encoder)
+        report_results(self._run, result, files, self._log_encoder)

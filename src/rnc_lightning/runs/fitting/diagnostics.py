@@ -21,13 +21,11 @@ from rnc_lightning.datasets.splits import Split
 from rnc_lightning.datasets.transform import Transform
 from rnc_lightning.metrics import effective_rank, feature_ordinality, neighbours_error, ridge_error, view_alignment
 from rnc_lightning.numerics.seeding import derive_seed, seeded
+from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.regress import Regress
 from rnc_lightning.system.files import write_text
 from rnc_lightning.targets import TargetSpec
-
-FILE = "diagnostics.csv"
-
 
 PREFIX = "diagnostics/"
 
@@ -104,7 +102,9 @@ class StageOneDiagnostics(Callback):
         values = {f"{PREFIX}{name}": value for name, value in values.items()}
         row = {"epoch": epoch, "step": trainer.global_step, **values}
         self.rows.append({**row, "seconds": time.perf_counter() - began})
-        write_text(Path(trainer.default_root_dir) / FILE, pd.DataFrame(self.rows).to_csv(index=False))
+        write_text(
+            StageDirectory(Path(trainer.default_root_dir)).diagnostics, pd.DataFrame(self.rows).to_csv(index=False)
+        )
         # Not through the module's own log: what is logged there stays among the metrics of epochs without a row.
         for logger in trainer.loggers:
             logger.log_metrics({**values, "epoch": epoch - 1}, step=trainer.global_step - 1)

@@ -1,6 +1,5 @@
 """One fit: train a stage from where it stands, and leave what the next one needs."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.encoders.handoff import save_encoder
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.seeding import derive_seed
+from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard, StopsAtOnce
 from rnc_lightning.runs.fitting.checkpoints import BEFORE, read_checkpoint, resume_point
 from rnc_lightning.runs.fitting.features_once import FeaturesOnce
@@ -21,7 +21,6 @@ from rnc_lightning.runs.fitting.label_statistics import LabelStatistics
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.regress import Regress
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_text
 
 
 @dataclass(frozen=True)
@@ -76,21 +75,17 @@ class StageSummary:
     metrics: dict[str, float]  # of the chosen epoch
 
     @classmethod
-    def read(cls, directory: Path) -> "StageSummary | None":
+    def read(cls, directory: StageDirectory) -> "StageSummary | None":
         """The summary in a stage's directory, or None where the stage is not finished."""
-        path = directory / "stage.json"
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
-
-    def write(self, directory: Path) -> None:
-        """Mark the stage as finished."""
-        write_text(directory / "stage.json", json.dumps(asdict(self), indent=1))
+        found = directory.summary()
+        return None if found is None else cls(**found)
 
 
 def fit_stage(
     module: Stage,
     datamodule: RegressionDataModule,
     plan: StagePlan,
-    directory: Path,
+    directory: StageDirectory,
     *,
     seed: int,
     origin: Mapping[str, Any],
@@ -122,7 +117,7 @@ def fit_stage(
         drop_last=plan.drop_last,
         augment=plan.augment,
     )
-    history = EpochHistory(directory / "metrics.csv")
+    history = EpochHistory(directory.history)
     trainer = make_trainer(
         max_epochs=plan.epochs,
         callbacks=[
@@ -130,19 +125,19 @@ def fit_stage(
             *_label_statistics(module, seed),
             StopsAtOnce(),
             EpochSeed(seed),
-            NonFiniteLossGuard(directory / "non_finite_loss.json"),
+            NonFiniteLossGuard(directory.non_finite_loss),
             history,
             *callbacks,
-            *_checkpoints(directory, plan),
+            *_checkpoints(directory.path, plan),
         ],
         logger=list(loggers) or False,
-        default_root_dir=directory,
+        default_root_dir=directory.path,
         use_distributed_sampler=False,  # the data module divides the batches itself, exactly
     )
-    trainer.fit(module, datamodule=datamodule, ckpt_path=resume_point(directory, plan.checkpoint == "best"))
+    trainer.fit(module, datamodule=datamodule, ckpt_path=resume_point(directory.path, plan.checkpoint == "best"))
     distributed.wait_for_all()
 
-    chosen = directory / f"{plan.checkpoint}.ckpt"
+    chosen = directory.path / f"{plan.checkpoint}.ckpt"
     load_weights(module, chosen)
     epoch = int(read_checkpoint(chosen)["epoch"]) + 1
     row = history.rows[epoch - 1]
@@ -154,10 +149,10 @@ def fit_stage(
         metrics={name: value for name, value in row.items() if name.startswith(("train/", "val/"))},
     )
     if distributed.is_first():
-        card = {**origin, "stage": directory.name, "epoch": epoch}
-        save_encoder(module.exported_encoder, directory / "encoder.safetensors", card)
-        summary.write(directory)
-        (directory / BEFORE).unlink(missing_ok=True)
+        card = {**origin, "stage": directory.path.name, "epoch": epoch}
+        save_encoder(module.exported_encoder, directory.encoder, card)
+        directory.write_summary(asdict(summary))
+        (directory.path / BEFORE).unlink(missing_ok=True)
     distributed.wait_for_all()
     return summary
 
