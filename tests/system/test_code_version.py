@@ -1,13 +1,15 @@
 """What counts as a change of code, and which code counts."""
 
 import importlib
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rnc_lightning.system.code_version import code_version, training_code_version
+import rnc_lightning
+from rnc_lightning.system.code_version import SHAPING, code_version, hash_of_rooms, training_code_version
 
 
 @pytest.fixture
@@ -60,7 +62,29 @@ def test_of_an_installed_package_the_version_counts(monkeypatch: pytest.MonkeyPa
     assert code_version(["timm.create_model"]) != before
 
 
-def test_the_training_code_leaves_out_what_only_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = training_code_version.__wrapped__()
-    monkeypatch.setattr("rnc_lightning.system.code_version._SHOWS_ONLY", ())
-    assert training_code_version.__wrapped__() != whole
+OTHERS = {  # rooms whose code shapes no result
+    "system", "synthetic", "plots", "tracking", "command_line", "finished_runs", "sweeps", "reports", "studies",
+}  # fmt: skip
+
+
+def test_every_room_is_known_to_shape_results_or_not_to() -> None:
+    house = Path(rnc_lightning.__file__).parent
+    rooms = {path.parent.name for path in house.glob("*/__init__.py")}
+    assert rooms == SHAPING | OTHERS
+    assert not SHAPING & OTHERS
+
+
+def test_an_edit_counts_only_in_rooms_that_shape_results(tmp_path: Path) -> None:
+    house = tmp_path / "rnc_lightning"
+    shutil.copytree(Path(rnc_lightning.__file__).parent, house, ignore=shutil.ignore_patterns("__pycache__"))
+    before = hash_of_rooms(house)
+    assert before == training_code_version()
+    for file in ("tracking/dashboard.py", "synthetic/faces.py", "train.py"):
+        _append(house / file)
+        assert hash_of_rooms(house) == before, file
+    _append(house / "objectives/rnc.py")
+    assert hash_of_rooms(house) != before
+
+
+def _append(file: Path) -> None:
+    file.write_text(file.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """What commands print: a configuration, a run's result, an evaluation.
 
-All that the user named (paths, columns, values) goes in as `Text`, which rich prints as it is: in plain strings it takes
-brackets for markup and leaves them out.
+All that the user named (paths, columns, values) goes in as `Text`, which rich prints as it is: in plain strings it
+takes brackets for markup and leaves them out.
 """
 
 from collections.abc import Mapping
@@ -111,9 +111,8 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
         table.add_row(Text(label), *("-" if number is None else f"{number:.3f}" for number in numbers))
     console.print(table)
     for name, stage in result["stages"].items():
-        console.print(
-            f"{name}: {stage['epochs']} epoch{'' if stage['epochs'] == 1 else 's'}, {stage['seconds']:.1f} s, weights of epoch {stage['chosen_epoch']}"
-        )
+        epochs = f"{stage['epochs']} epoch{'' if stage['epochs'] == 1 else 's'}"
+        console.print(f"{name}: {epochs}, {stage['seconds']:.1f} s, weights of epoch {stage['chosen_epoch']}")
     for kind, count in result.get("skipped", {}).items():
         console.print(Text(f"left out: {count} x {kind}"))
     console.print(Text(f"plots: {directory / 'plots'}"), soft_wrap=True)
