@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+import rnc_lightning
 from rnc_lightning.metrics import regression_metrics
 from rnc_lightning.targets import TargetSpec
 
 _PACKAGES = (
-    "rnc-lightning",
     "torch",
     "torchvision",
     "lightning",
@@ -44,7 +44,7 @@ def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "rnc-lightning": rnc_lightning.__version__}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
