@@ -9,7 +9,7 @@ STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.mo
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-corruptions lint format benchmark \
-  docs notebooks studies claims study-digits study-losses study-methods study-imitations tune-losses tune-methods \
+  docs notebooks studies claims study-digits study-losses study-methods study-synthetic tune-losses tune-methods \
   check-ddp check-faults slurm-check clean
 
 help: ## List the targets
@@ -44,7 +44,7 @@ test-slow: $(VENV)/.installed-dev ## The slow tests
 test-corruptions: $(VENV)/.installed-dev ## The corruptions beside those of imagecorruptions-imaug, which it installs
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps 'imagecorruptions-imaug==1.1.5'
 	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint $(CONSTRAINTS) numba scikit-image
-	$(BIN)/python -m pytest tests/data/test_corruptions.py
+	$(BIN)/python -m pytest tests/datasets/images/test_corruptions.py
 
 lint: $(VENV)/.installed-dev ## Format, style and types
 	$(BIN)/ruff format --check .
@@ -121,14 +121,14 @@ tune-methods: $(VENV)/.installed ## The learning rates of that study, from a see
 MADE := runs/made
 SEEDS ?= 0
 IMITATED := OMP_NUM_THREADS=1 RNC_DATA=$(MADE) $(BIN)/python -m rnc_lightning.train -m recipe=small data.num_workers=0 \
-  seed=$(SEEDS) paths.output_dir=runs/imitations $(STUDY_QUIET)
+  seed=$(SEEDS) paths.output_dir=runs/synthetic $(STUDY_QUIET)
 SMALL_IMAGES := encoder=small_resnet input.size=48
 SMALL_SIGNALS := encoder.width=16 data.window=4 data.on_bad=skip recipe.pretrain.epochs=60 recipe.pretrain.batch_size=32 \
   recipe.end_to_end.epochs=90 recipe.end_to_end.batch_size=32
 
-study-imitations: $(VENV)/.installed ## The study of experiments/imitations: made data of all five data sets, about an hour
+study-synthetic: $(VENV)/.installed ## The study of experiments/synthetic: synthetic data of all five data sets, about an hour
 	for name in agedb imdb_wiki tuab mpiifacegaze skyfinder; do \
-	  grep -qs "^- $$name:" $(MADE)/MADE_DATA.txt || $(BIN)/python -m rnc_lightning.data imitate $$name --out $(MADE) \
+	  grep -qs "^- $$name:" $(MADE)/SYNTHETIC_DATA.txt || $(BIN)/python -m rnc_lightning.data imitate $$name --out $(MADE) \
 	    || exit 1; \
 	done
 	$(IMITATED) data=agedb method=rnc,l1 $(SMALL_IMAGES)
@@ -136,7 +136,7 @@ study-imitations: $(VENV)/.installed ## The study of experiments/imitations: mad
 	$(IMITATED) data=tuab method=rnc,l1 $(SMALL_SIGNALS)
 	$(IMITATED) data=mpiifacegaze method=rnc,l1 $(SMALL_IMAGES)
 	$(IMITATED) data=skyfinder method=rnc,l1 $(SMALL_IMAGES)
-	$(BIN)/python -m rnc_lightning.report runs/imitations --out experiments/imitations/results
+	$(BIN)/python -m rnc_lightning.report runs/synthetic --out experiments/synthetic/results
 
 TUNE := OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc seed=100,101 \
   paths.output_dir=runs/learning_rates $(STUDY_QUIET)

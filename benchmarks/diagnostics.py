@@ -16,8 +16,9 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from rnc_lightning.composition import Parts, config_directory
-from rnc_lightning.stages.fit import fit_stage
+from rnc_lightning.command_line.compose import config_directory
+from rnc_lightning.runs.fitting.fit import fit_stage
+from rnc_lightning.runs.parts import Parts
 
 QUIET = ("print_config=false", "trainer.enable_progress_bar=false", "callbacks.model_summary=null")
 MEASURED, INTERVALS = 2, (1, 2, 5, 10, 20, 50)

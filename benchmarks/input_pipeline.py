@@ -29,14 +29,14 @@ from torch.utils.data import default_collate
 from torchvision import transforms as v1
 from torchvision.transforms import v2
 
-from rnc_lightning.data.batched_colour import finish_on_device
-from rnc_lightning.data.decoding import PixelFiles
-from rnc_lightning.data.image_cache import cached_images
-from rnc_lightning.data.images import ImageFiles
-from rnc_lightning.data.sampling import Draw
-from rnc_lightning.data.splits import Split
-from rnc_lightning.data.transforms import augmented_image
-from rnc_lightning.data.views import ViewsDataset
+from rnc_lightning.datasets.images.cache import cached_images
+from rnc_lightning.datasets.images.colour_on_device import finish_on_device
+from rnc_lightning.datasets.images.decoding import PixelFiles
+from rnc_lightning.datasets.images.files import ImageFiles
+from rnc_lightning.datasets.images.transforms import augmented_image
+from rnc_lightning.datasets.loading.sampling import Draw
+from rnc_lightning.datasets.loading.views_dataset import ViewsDataset
+from rnc_lightning.datasets.splits import Split
 
 BATCH = 16
 VIEWS = 2

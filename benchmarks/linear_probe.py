@@ -17,11 +17,12 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from rnc_lightning.composition import Parts, config_directory, plain
+from rnc_lightning.command_line.compose import config_directory, plain
 from rnc_lightning.encoders.handoff import load_encoder
-from rnc_lightning.run_directory import RunDirectory
-from rnc_lightning.stages.fit import fit_stage
-from rnc_lightning.train import run
+from rnc_lightning.runs.directory import RunDirectory
+from rnc_lightning.runs.fitting.fit import fit_stage
+from rnc_lightning.runs.parts import Parts
+from rnc_lightning.runs.run import run
 
 QUIET = ("print_config=false", "trainer.enable_progress_bar=false", "callbacks.model_summary=null")
 

@@ -25,8 +25,8 @@ from torch import nn
 from rnc_lightning import RnCLoss
 from rnc_lightning.encoders import SmallResNet
 from rnc_lightning.encoders.timm import TimmEncoder
-from rnc_lightning.results import machine
 from rnc_lightning.stages.gradient_cache import encoded_in_chunks
+from rnc_lightning.system.environment import machine
 
 VIEWS, SIDE = 2, 32
 ENCODERS = {"small_resnet": lambda: SmallResNet(3), "resnet18": lambda: TimmEncoder("resnet18")}

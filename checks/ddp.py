@@ -2,7 +2,7 @@
 
 `make check-ddp`, or `python checks/ddp.py [--out FILE]`. Gradients: made features and labels, 12 samples with two
 views, divided evenly, unevenly, and so that one process has none. Runs: rotated digits at tiny size (real handwritten
-digits, a made target) and an encoder without batch normalisation, on the CPU.
+digits, a synthetic target) and an encoder without batch normalisation, on the CPU.
 """
 
 import argparse
@@ -19,12 +19,12 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-TESTS = Path(__file__).parents[1] / "tests/distributed"
+TESTS = Path(__file__).parents[1] / "tests/helpers"
 sys.path.insert(0, str(TESTS))
 
 import gathering  # noqa: E402
 
-from rnc_lightning.results import machine, versions  # noqa: E402
+from rnc_lightning.system.environment import machine, versions  # noqa: E402
 
 WORLDS = (2, 4)
 RUNS = (1, 2, 3)
@@ -132,7 +132,7 @@ def _page(gradient_rows: list[str], run_rows: list[str]) -> str:
         "",
         "## Whole runs",
         "",
-        "Rotated digits at tiny size (real handwritten digits, a made target), seed 0, RnC and a linear probe, an "
+        "Rotated digits at tiny size (real handwritten digits, a synthetic target), seed 0, RnC and a linear probe, an "
         "encoder without batch normalisation, three epochs a stage, uneven last batches; float32, so sums in another "
         "order differ in the last digits, which training then spreads.",
         "",

@@ -2,7 +2,7 @@
 
 `make check-faults`, or `python checks/faults.py [--out FILE] [--kills 20] [--only WORD]`. Linux; a full and a read-only
 disk are small file systems in memory, which only root can make (others see those lines as not tried).
-Real handwritten digits with a made target (the angle that they were turned by), one or two processes on the CPU.
+Real handwritten digits with a synthetic target (the angle that they were turned by), one or two processes on the CPU.
 """
 
 import argparse
@@ -40,8 +40,8 @@ from disturbed import (
 from rich.console import Console
 from rich.progress import track
 
-from rnc_lightning.results import machine, versions
-from rnc_lightning.stages.checkpoints import BEFORE, LAST
+from rnc_lightning.runs.fitting.checkpoints import BEFORE, LAST
+from rnc_lightning.system.environment import machine, versions
 
 Fault = Callable[[Runs, Path, random.Random], tuple[bool, str]]
 
@@ -274,7 +274,7 @@ def _table(found: list[Tried], arguments: argparse.Namespace) -> str:
         "# Faults",
         "",
         f"`make check-faults` (seed {arguments.seed}), {date.today()}, {computer['processor']}, {computer['cores']} "
-        f"cores, no GPU; {named}. Rotated digits at tiny size: real handwritten digits, a made target.",
+        f"cores, no GPU; {named}. Rotated digits at tiny size: real handwritten digits, a synthetic target.",
         "",
         "Recovered: the same command, given again, ended with the test metrics, the metrics of both stages and the "
         "predictions of an undisturbed run, to the last digit.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightning import Callback, LightningModule, Trainer
 
-from rnc_lightning import distributed
+from rnc_lightning.numerics import distributed
 from rnc_lightning.stages import Pretrain
 
 

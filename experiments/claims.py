@@ -14,13 +14,12 @@ from typing import Any
 import pandas as pd
 from scipy.special import stdtrit
 
-from rnc_lightning.analysis.figures import BLUE, GREY, house_style, new_figure, save_figure
-from rnc_lightning.files import write_text
-from rnc_lightning.report.published import published_value
-from rnc_lightning.report.statistics import Gain
-from rnc_lightning.studies.claims import FAILS, HOLDS, OPEN, Claim, claim_from, claims_table, read_claims
-from rnc_lightning.studies.comparison import markdown_table
-from rnc_lightning.studies.published import change
+from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
+from rnc_lightning.reports.claims import FAILS, HOLDS, OPEN, Claim, claim_from, claims_table, read_claims
+from rnc_lightning.reports.comparison import markdown_table
+from rnc_lightning.reports.published import change, published_value
+from rnc_lightning.reports.statistics import Gain
+from rnc_lightning.system.files import write_text
 
 HERE = Path(__file__).parent
 # Folder -> title, in the paper's order.
@@ -45,9 +44,9 @@ here.** `make claims` writes it from the results in the folders; `make studies` 
 two to three hours on two cores; tables 2 and 3 have `make study-losses` and `make study-methods`), `python -m
 rnc_lightning.study NAME data=agedb` the same on the paper's data.
 
-Measured on **rotated digits**: real handwritten digits (scikit-learn's), a made target, the angle they were turned by;
-867 training images of 16 pixels, a small network, minutes of training, a 2-core AMD EPYC without a GPU (table 2: 32
-pixels, a 2-core Intel Xeon). Budget and learning rates, from a seed that no study reports, are those of
+Measured on **rotated digits**: real handwritten digits (scikit-learn's) with a synthetic target, the angle they
+were turned by; 867 training images of 16 pixels, a small network, minutes of training, a 2-core AMD EPYC without a
+GPU (table 2: 32 pixels, a 2-core Intel Xeon). Budget and learning rates, from a seed that no study reports, are those of
 [competing_methods](competing_methods/README.md); [digits](digits/README.md) says how the data came to be chosen, after
 trials of both methods. The paper has faces, gaze, outdoor scenes and EEG, a ResNet-18 and 400 epochs. So a claim that
 holds here was seen once more, under other conditions; one that does not hold here is not refuted where the authors saw
@@ -64,7 +63,7 @@ OTHERS = """
 ## Other folders
 
 - [digits](digits/README.md): RnC against L1 at 32 pixels, each at its best learning rate; the front page's maps.
-- [imitations](imitations/README.md): computer-drawn imitations of the paper's five data sets in their layouts.
+- [imitations](imitations/README.md): computer-drawn synthetic files of the paper's five data sets in their layouts.
 - [sweeps](sweeps/README.md): sweeps for W&B agents.
 """
 

@@ -17,8 +17,7 @@ for variable in ("RNC_DATA", "RNC_RUNS", "HYDRA_FULL_ERROR", "WANDB_API_KEY"):
 import torch  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
-for _folder in (".", "distributed", "entry"):  # modules that make data, programs that tests start
-    sys.path.insert(0, str(Path(__file__).parent / _folder))
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))  # modules that make data, programs that tests start
 torch.set_num_threads(1)
 
 TINY_DIGITS = (
@@ -40,7 +39,7 @@ def compose_config() -> Iterator[Callable[..., DictConfig]]:
     """Composes the configuration from the command line's words."""
     from hydra import compose, initialize_config_dir
 
-    from rnc_lightning.composition import config_directory
+    from rnc_lightning.command_line.compose import config_directory
 
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
         yield lambda *words: compose("train", list(words))
@@ -59,16 +58,16 @@ def tiny_digits_shown() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def imitated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def synthetic_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A folder, made once, with the smallest imitation of a data set in its official layout, traps included."""
-    from rnc_lightning.imitations import imitate
+    from rnc_lightning.synthetic import write_synthetic
 
     @cache
     def make(name: str) -> Path:
-        folder = tmp_path_factory.mktemp("imitated") / name
+        folder = tmp_path_factory.mktemp("synthetic_files") / name
         pictures = {"size": 40} if name != "tuab" else {"seconds": 4.0}
         samples = {"agedb": 60, "imdb_wiki": 60, "tuab": 24, "mpiifacegaze": 60, "skyfinder": 60}
-        imitate(name, folder, samples=samples[name], quiet=True, **pictures)
+        write_synthetic(name, folder, samples=samples[name], quiet=True, **pictures)
         return folder
 
     return make

@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import spearmanr
 
-from rnc_lightning.files import write_text
-from rnc_lightning.report.statistics import paired_gain
+from rnc_lightning.reports.statistics import paired_gain
+from rnc_lightning.system.files import write_text
 
 CHEAP = "calibration.second_pass"
 

@@ -12,12 +12,13 @@ from statistics import mean
 import torch
 from hydra import compose, initialize_config_dir
 
-from rnc_lightning.composition import Parts, config_directory
-from rnc_lightning.data.datamodule import RegressionDataModule
-from rnc_lightning.data.splits import SplitName
-from rnc_lightning.run_directory import RunDirectory
+from rnc_lightning.command_line.compose import config_directory
+from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.splits import SplitName
+from rnc_lightning.runs.directory import RunDirectory
+from rnc_lightning.runs.fitting.fit import StageSummary, load_weights
+from rnc_lightning.runs.parts import Parts
 from rnc_lightning.stages import Regress
-from rnc_lightning.stages.fit import StageSummary, load_weights
 
 HEADS = ("l1", "mse", "huber", "dex", "dldl_v2", "or", "corn")
 SCHEMES = ("end_to_end", "linear_probe")

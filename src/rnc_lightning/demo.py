@@ -13,10 +13,11 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from rnc_lightning.cli import run_plain
-from rnc_lightning.composition import config_directory, plain, run_path
-from rnc_lightning.run_directory import RunDirectory
-from rnc_lightning.train import run
+from rnc_lightning.command_line.compose import config_directory, plain
+from rnc_lightning.command_line.identity import run_path
+from rnc_lightning.command_line.messages import run_plain
+from rnc_lightning.runs.directory import RunDirectory
+from rnc_lightning.runs.run import run
 
 EXPERIMENTS = {"L1, end to end": "digits_l1", "RnC, linear probe": "digits_rnc"}
 
@@ -33,7 +34,7 @@ def demo(output_dir: Path, overrides: list[str]) -> None:
             run(cfg, words)
             directories[title] = run_path(plain(cfg), words)
     results = {title: _result(path) for title, path in directories.items()}
-    console.rule("rotated digits: real images, a made target (the angle they were turned by)")
+    console.rule("rotated digits: real images, a synthetic target (the angle they were turned by)")
     console.print(comparison_table(results))
     picture = output_dir / "digits_comparison.png"
     draw_maps(directories, results, picture)
@@ -67,7 +68,7 @@ def draw_maps(directories: Mapping[str, Path], results: Mapping[str, Mapping[str
     """The test features of each run as a map coloured by the angle, side by side."""
     import numpy as np
 
-    from rnc_lightning.analysis.projection import save_projection_comparison
+    from rnc_lightning.plots.projection import save_projection_comparison
 
     panels, subtitles = {}, {}
     for title, directory in directories.items():

@@ -1,148 +1,28 @@
-"""Predict from files of one's own: `python -m rnc_lightning.predict run=PATH inputs=DIR_OR_TABLE out=predictions.csv`.
+"""Predict from files of your own: `python -m rnc_lightning.predict run=PATH inputs=DIR_OR_TABLE out=predictions.csv`.
 
 In a program, `predict_run` does the same and returns the table.
 """
 
 import logging
-import re
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
-from rnc_lightning.cli import run_plain
-from rnc_lightning.commands import command_line
-from rnc_lightning.errors import UserError, machine_troubles_told
-from rnc_lightning.files import write_text
-from rnc_lightning.finished_run import open_run
-from rnc_lightning.stopping import sigterm_raises
-from rnc_lightning.targets import TargetSpec
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from rnc_lightning.data.problems import Problems
-
-log = logging.getLogger(__name__)
-
-_MOST_SHOWN = 50  # of what cannot be used, on the screen; all of it is in a file
-
-
-def predict_run(
-    run: Path | str,
-    inputs: Path | str,
-    out: Path | str,
-    *,
-    column: str | None = None,
-    root: Path | str | None = None,
-    on_bad: str = "error",
-    batch_size: int | None = None,
-    num_workers: int | None = None,
-    overwrite: bool = False,
-    progress: bool = False,
-) -> "pd.DataFrame":
-    """Predict, write a table, and return it: the inputs' own columns, then one for each target.
-
-    Args:
-        run: Directory of a finished run.
-        inputs: A folder, a file, or a table.
-        out: The CSV file to write; `<out>.bad.csv` lists what cannot be used.
-        column: The table's column of paths; None: that of the run's own table, else `path`.
-        root: Folder that its paths are relative to; None: that of the table.
-        on_bad: `error` predicts nothing where some inputs cannot be used, `skip` leaves those out.
-        batch_size: Inputs at once; None: as in the run's test.
-        num_workers: Processes that prepare batches; None: as in the run.
-        overwrite: Whether a table that is there may be replaced.
-        progress: Whether to show a bar.
-
-    Raises:
-        UserError: For whatever the user can mend; nothing is then written but the list of what cannot be used.
-    """
-    out = Path(out)
-    _check(out, on_bad, batch_size, num_workers, overwrite)
-    finished = open_run(Path(run))
-
-    from rich.progress import Progress
-
-    from rnc_lightning.data.problems import Problems
-    from rnc_lightning.predicting import Predictor, inspected
-    from rnc_lightning.trainers import quiet_lightning
-
-    quiet_lightning()
-    problems = Problems()
-    found = inspected(finished, Path(inputs), column, None if root is None else Path(root), problems)
-    _tell_bad(problems, out, refused=on_bad == "error" or not len(found.columns))
-    with Progress(disable=not progress, transient=True) as bar:
-        values = found.predict(Predictor(finished, bar, batch_size, num_workers))
-    table = found.columns.reset_index(drop=True)
-    headings = prediction_headings(finished.target, list(table.columns))
-    for heading, predicted in zip(headings, values.unbind(dim=1), strict=True):
-        table[heading] = predicted.double().numpy()
-    write_text(out, table.to_csv(index=False, float_format="%.7g"))
-    return table
-
-
-def prediction_headings(target: TargetSpec, taken: Sequence[str]) -> list[str]:
-    """Columns of predictions: the target's name and unit, and `_predicted` where that would not tell it apart.
-
-    >>> spec = TargetSpec({"age": {"unit": "years"}, "level": {}})
-    >>> prediction_headings(spec, ["file"]), prediction_headings(spec, ["age_years"])
-    (['age_years', 'level_predicted'], ['age_years_predicted', 'level_predicted'])
-    """
-    headings = []
-    for name, unit in zip(target.names, target.units, strict=True):
-        heading = f"{name}_{re.sub(r'[^0-9A-Za-z]+', '_', unit).strip('_')}" if unit else f"{name}_predicted"
-        while heading in taken:
-            heading = f"{heading}_predicted"
-        headings.append(heading)
-    return headings
-
-
-def _check(out: Path, on_bad: str, batch_size: int | None, num_workers: int | None, overwrite: bool) -> None:
-    if on_bad not in ("error", "skip"):
-        raise UserError(f"on_bad={on_bad}: must be error or skip")
-    for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise UserError(f"{name}={value}: must be a whole number from {least} up, or null")
-    if out.is_dir():
-        raise UserError(f"out={out} is a folder; name the table to write, such as out={out / 'predictions.csv'}")
-    if out.exists() and overwrite is not True:
-        raise UserError(f"out={out} is there already; overwrite=true replaces it")
-
-
-def _tell_bad(problems: "Problems", out: Path, refused: bool) -> None:
-    """List what cannot be used in a file, and refuse to go on without it where that is asked for.
-
-    Raises:
-        UserError: With all of it, or the first of it where it is long.
-    """
-    import pandas as pd
-
-    place = out.with_name(f"{out.name}.bad.csv")
-    if not len(problems):
-        place.unlink(missing_ok=True)  # of an earlier time
-        return
-    rows = [{"file": problem.where, "reason": problem.kind, "detail": problem.detail} for problem in problems]
-    text = pd.DataFrame(rows).to_csv(index=False)
-    write_text(place, text.encode("utf-8", "backslashreplace").decode())  # a file's name need not be UTF-8
-    told = f"{problems.samples} cannot be used, listed in {place}"
-    if not refused:
-        log.warning("left out: %s", told)
-        return
-    shown = problems.lines[:_MOST_SHOWN]
-    if len(problems) > len(shown):
-        shown.append(f"and {len(problems) - len(shown)} more")
-    raise UserError(f"{told}. Mend them, or predict from the others: on_bad=skip. They are:", shown)
+from rnc_lightning.command_line.messages import run_plain
+from rnc_lightning.command_line.options import command_line
+from rnc_lightning.finished_runs.predict import predict_run
+from rnc_lightning.system.errors import UserError, machine_failures_explained
+from rnc_lightning.system.signals import sigterm_raises
 
 
 def _work(settings: dict[str, Any], data_words: list[str]) -> None:
     if data_words:
         raise UserError(f"{data_words[0]}: predictions take no words about data sets; inputs=... says from what")
     out = Path(str(settings["out"]))
-    with sigterm_raises(), machine_troubles_told():
+    with sigterm_raises(), machine_failures_explained():
         table = predict_run(
             str(settings["run"]),
             str(settings["inputs"]),

@@ -74,7 +74,7 @@ def test_plain_features() -> None:
 def test_a_configuration_of_your_own_composes() -> None:
     from hydra import compose, initialize_config_dir
 
-    from rnc_lightning.composition import check_keys, config_directory, plain
+    from rnc_lightning.command_line.compose import check_keys, config_directory, plain
 
     section = _section("A configuration of your own")
     text = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))

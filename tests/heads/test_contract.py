@@ -10,7 +10,7 @@ import yaml
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from rnc_lightning.composition import config_directory
+from rnc_lightning.command_line.compose import config_directory
 from rnc_lightning.targets import TargetSpec
 
 POINT = ["l1", "mse", "huber"]

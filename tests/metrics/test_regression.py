@@ -5,8 +5,9 @@ import pytest
 import torch
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from rnc_lightning.metrics import AngularError, GeometricMeanError, precision, regression_metrics
+from rnc_lightning.metrics import AngularError, GeometricMeanError, regression_metrics
 from rnc_lightning.metrics.regression import EpochR2Score
+from rnc_lightning.numerics import precision
 
 
 def computed(metrics):

@@ -48,7 +48,7 @@ def assert_equals_reference(features: Tensor, targets: Tensor, chunk_size: int |
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS.keys())
 @pytest.mark.parametrize("views", [1, 2, 3])
 def test_equals_the_reference(views: int, labels: Tensor) -> None:
-    """K = 1, 4 and 5 of up to 20 candidates: within a tie group, at the edge of one, and within one's own views."""
+    """K = 1, 4 and 5 of up to 20 candidates: within a tie group, at the edge of one, and within your own views."""
     features = normal(7, views, 4)
     for positives in (1, 4, 5):
         assert_equals_reference(features, labels, positives=positives)

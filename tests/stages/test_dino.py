@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from rnc_lightning import RnCLoss
-from rnc_lightning.data.digits import DigitsDataModule, rotated_digits
-from rnc_lightning.data.transforms import augmented_digit, local_digit, plain_digit
+from rnc_lightning.datasets.digits import DigitsDataModule, rotated_digits
+from rnc_lightning.datasets.images.transforms import augmented_digit, local_digit, plain_digit
 from rnc_lightning.encoders import SmallResNet
-from rnc_lightning.errors import UserError
 from rnc_lightning.heads import PointHead
 from rnc_lightning.objectives.dino import DINO, dino_loss
+from rnc_lightning.runs.fitting.fit import StagePlan, check_local_views, fit_stage
 from rnc_lightning.stages import CosinePerEpoch, Dino, Pretrain, Regress
-from rnc_lightning.stages.fit import StagePlan, check_local_views, fit_stage
+from rnc_lightning.system.errors import UserError
 from rnc_lightning.targets import TargetSpec
 
 QUIET = {"enable_progress_bar": False, "enable_model_summary": False}

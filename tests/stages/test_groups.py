@@ -11,14 +11,15 @@ import torch
 from lightning import Trainer
 from torch import Tensor, nn
 
-from rnc_lightning.data.datamodule import RegressionDataModule
-from rnc_lightning.data.problems import Problems
-from rnc_lightning.data.splits import Groups, Split, SplitName, group_means
-from rnc_lightning.evaluation import evaluate_regressor, write_predictions
+from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.heads import PointHead
+from rnc_lightning.runs.fitting.features_once import FeaturesOnce
+from rnc_lightning.runs.testing import evaluate_regressor, write_predictions
 from rnc_lightning.stages import CosinePerEpoch, Regress
-from rnc_lightning.stages.features_once import FeaturesOnce
 from rnc_lightning.targets import TargetSpec
+from rnc_lightning.targets.groups import Groups, group_means
 
 SIZES = [3, 1, 4, 2, 5]  # windows of each recording
 

@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from rnc_lightning import RnCLoss
-from rnc_lightning.data.digits import DigitsDataModule
-from rnc_lightning.data.transforms import augmented_digit, plain_digit
+from rnc_lightning.datasets.digits import DigitsDataModule
+from rnc_lightning.datasets.images.transforms import augmented_digit, plain_digit
 from rnc_lightning.encoders import SmallResNet
-from rnc_lightning.errors import NonFiniteLossError
+from rnc_lightning.runs.fitting.fit import StagePlan, fit_stage
 from rnc_lightning.stages import CosinePerEpoch, Pretrain
-from rnc_lightning.stages.fit import StagePlan, fit_stage
+from rnc_lightning.system.errors import NonFiniteLossError
 from rnc_lightning.targets import TargetSpec
 
 EPOCHS = 3
@@ -29,7 +29,7 @@ Precision = Mapping[str, Any]
 
 
 class _Half(nn.Module):
-    """An objective of one's own that leaves its loss in half precision, 40 and more."""
+    """An objective of your own that leaves its loss in half precision, 40 and more."""
 
     def forward(self, features: Tensor, y: Tensor) -> Tensor:
         return features.half().square().mean() + 40

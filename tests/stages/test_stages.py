@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 
 from rnc_lightning import RnCLoss
 from rnc_lightning.encoders import SmallResNet
-from rnc_lightning.errors import NonFiniteLossError
 from rnc_lightning.heads import PointHead
+from rnc_lightning.runs.fitting.callbacks import NonFiniteLossGuard
 from rnc_lightning.stages import CosinePerEpoch, Pretrain, Regress
-from rnc_lightning.stages.callbacks import NonFiniteLossGuard
+from rnc_lightning.system.errors import NonFiniteLossError
 from rnc_lightning.targets import TargetSpec
 
 TARGET = TargetSpec({"angle": {"unit": "degrees"}})

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from rnc_lightning import RnCLoss
 from rnc_lightning.encoders import ResNet1d, SmallResNet
 from rnc_lightning.encoders.handoff import load_encoder, save_encoder
-from rnc_lightning.errors import UserError
 from rnc_lightning.heads import PointHead
 from rnc_lightning.stages import CosinePerEpoch, Pretrain, Regress
+from rnc_lightning.system.errors import UserError
 from rnc_lightning.targets import TargetSpec
 
 SWITCHES: dict[str, Any] = {"channels_last": True, "compile": "aot_eager"}

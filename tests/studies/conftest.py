@@ -38,7 +38,7 @@ def stand_in(tmp_path: Path) -> Callable[..., StudyRun]:
         result = {
             "status": "finished",
             "dataset": "shown",
-            "made_data": False,
+            "synthetic_data": False,
             "data_fingerprint": "f1",
             "units": ["years"],
             "counts": {"train": 8, "val": 4, "test": 4},

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from rnc_lightning.composition import composed, plain, run_path
-from rnc_lightning.errors import UserError
-from rnc_lightning.run_directory import differences
+from rnc_lightning.command_line.compose import composed, plain
+from rnc_lightning.command_line.identity import differences, run_path
 from rnc_lightning.studies.bench import QUIET, Bench, spelled
+from rnc_lightning.system.errors import UserError
 
 
 def test_words_are_read_as_what_they_were_spelled_from() -> None:

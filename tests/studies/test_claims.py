@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc_lightning.report.statistics import Gain
-from rnc_lightning.studies.claims import (
+from rnc_lightning.reports.claims import (
     Claim,
     claim_from,
     claims_table,
@@ -14,6 +13,7 @@ from rnc_lightning.studies.claims import (
     verdict,
     write_claims,
 )
+from rnc_lightning.reports.statistics import Gain
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,9 @@ def test_statements_can_stay_open() -> None:
 
 
 def test_files_give_back_what_was_written(tmp_path: Path) -> None:
-    first = claim_from('Does "it", help?', "AgeDB: 6.63 to 6.14", "digits (made data)", "%", Gain(0.1, 1 / 3, 2e-7, 4))
+    first = claim_from(
+        'Does "it", help?', "AgeDB: 6.63 to 6.14", "digits (synthetic data)", "%", Gain(0.1, 1 / 3, 2e-7, 4)
+    )
     claims = [first, Claim("two\nlines", "", "d", "m", "open"), replace(first, unit="", low=None, high=None)]
     write_claims(tmp_path / "claims.csv", claims)
     assert read_claims(tmp_path / "claims.csv") == claims

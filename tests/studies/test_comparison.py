@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from rnc_lightning.report.statistics import Gain
-from rnc_lightning.studies.comparison import by_seed, gain_text, markdown_table, mean_text
-from rnc_lightning.studies.published import change, names, published, value
+from rnc_lightning.reports.comparison import by_seed, gain_text, markdown_table, mean_text
+from rnc_lightning.reports.published import change, names, published, value
+from rnc_lightning.reports.statistics import Gain
 
 
 def test_rows_of_a_seed_are_averaged_and_holes_left_out() -> None:

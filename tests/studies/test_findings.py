@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from rnc_lightning.reports.claims import Claim, read_claims
 from rnc_lightning.studies.bench import StudyRun
-from rnc_lightning.studies.claims import Claim, read_claims
 from rnc_lightning.studies.findings import Findings, Table, facts, show_findings, write_findings
 
 StandIn = Callable[..., StudyRun]
@@ -21,13 +21,13 @@ FOUND = Findings(
 
 @pytest.mark.parametrize("made", [True, False])
 def test_files_of_a_study(tmp_path: Path, stand_in: StandIn, made: bool) -> None:
-    runs = [stand_in("l1", 0, {}, {"mae": 1.0}), stand_in("l1", 3, {}, {"mae": 1.0}, made_data=made)]
+    runs = [stand_in("l1", 0, {}, {"mae": 1.0}), stand_in("l1", 3, {}, {"mae": 1.0}, synthetic_data=made)]
     write_findings(FOUND, "Title", "Question?", runs, tmp_path / "new" / "out")
     out = tmp_path / "new" / "out"
     assert sorted(file.name for file in out.iterdir()) == ["claims.csv", "figure.png", "results.csv", "results.md"]
     page = (out / "results.md").read_text()
     assert page.startswith("# Title\n\nQuestion?\n\n")
-    assert ("**Made data**" in page) is made  # one run is enough
+    assert ("**Synthetic data**" in page) is made  # one run is enough
     for line in (
         "![Title](figure.png)",
         "## Errors",

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from rnc_lightning.composition import Parts, composed
-from rnc_lightning.errors import UserError
+from rnc_lightning.command_line.compose import composed
+from rnc_lightning.runs.parts import Parts
 from rnc_lightning.studies import maps
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.studies.maps import Maps
 from rnc_lightning.studies.settings import load_study
+from rnc_lightning.system.errors import UserError
 
 StandIn = Callable[..., StudyRun]
 METHODS = {"l1": "L1", "rnc": "RnC"}
@@ -87,9 +88,9 @@ def test_a_pattern_that_finds_nothing_is_told_with_a_name(runs: list[StudyRun]) 
 
 @pytest.mark.parametrize(("data", "values"), [("digits", 8), ("skyfinder", 4), ("mpiifacegaze", 2)])
 def test_patterns_of_spurious_targets_are_those_of_the_data_s_names(
-    data: str, values: int, imitated: Callable[[str], Path]
+    data: str, values: int, synthetic_files: Callable[[str], Path]
 ) -> None:
-    words = ["data.eval_angles=1"] if data == "digits" else [f"paths.data_dir={imitated(data)}"]
+    words = ["data.eval_angles=1"] if data == "digits" else [f"paths.data_dir={synthetic_files(data)}"]
     chosen = load_study("spurious_targets", [f"data={data}"], Path("runs"))
     assert isinstance(chosen.study, Maps)
     assert chosen.study.nuisance is not None

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc_lightning.errors import UserError
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.studies.robustness import Robustness
+from rnc_lightning.system.errors import UserError
 
 StandIn = Callable[..., StudyRun]
 # clean, fog 1, fog 3, snow 1, snow 3
@@ -41,7 +41,7 @@ def runs(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[StudyRun]:
         kinds, severities = ["none", "fog", "fog", "snow", "snow"], [0, 1, 3, 1, 3]
         return pd.DataFrame({"corruption": kinds, "severity": severities, "count": 4, "mae": at[path], "r2": 0.5})
 
-    monkeypatch.setattr("rnc_lightning.evaluate.evaluate_run", evaluated)
+    monkeypatch.setattr("rnc_lightning.finished_runs.evaluate.evaluate_run", evaluated)
     return list(made.values())
 
 

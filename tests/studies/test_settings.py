@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from rnc_lightning.composition import composed, config_directory
-from rnc_lightning.errors import UserError
+from rnc_lightning.command_line.compose import composed, config_directory
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.settings import ChosenStudy, load_study
 from rnc_lightning.study import studies
+from rnc_lightning.system.errors import UserError
 
 HERE = Path("runs")
 

@@ -1,4 +1,4 @@
-"""Studies from the command to the files, on imitated data; a folder of runs is shared so that none is trained twice."""
+"""Studies from the command to the files, on synthetic data; the runs are shared, so that none is trained twice."""
 
 import json
 import re
@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc_lightning.errors import UserError
-from rnc_lightning.studies.claims import read_claims
-from rnc_lightning.study import main, studies, study
+from rnc_lightning.reports.claims import read_claims
+from rnc_lightning.studies.study import study
+from rnc_lightning.study import main, studies
+from rnc_lightning.system.errors import UserError
 
 Imitated = Callable[[str], Path]
 SHORT = [
@@ -36,22 +37,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def faces(imitated: Imitated, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def faces(synthetic_files: Imitated, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """AgeDB and IMDB-WIKI in one data folder."""
     both = tmp_path_factory.mktemp("faces")
     for name in ("agedb", "imdb_wiki"):
-        for entry in imitated(name).iterdir():
+        for entry in synthetic_files(name).iterdir():
             if not (both / entry.name).exists():
                 (both / entry.name).symlink_to(entry)
     return both
 
 
 @pytest.fixture
-def go(folder: Path, faces: Path, imitated: Imitated) -> Callable[..., Path]:
+def go(folder: Path, faces: Path, synthetic_files: Imitated) -> Callable[..., Path]:
     """Does a study with one seed and returns where its results lie."""
 
     def call(name: str, data: str, *words: str, slots: int = 1, runs: Path = folder) -> Path:
-        root = faces if data in ("agedb", "imdb_wiki") else imitated(data)
+        root = faces if data in ("agedb", "imdb_wiki") else synthetic_files(data)
         words = (f"data={data}", *SHORT, QUIET, f"paths.data_dir={root}", *words)
         assert study(name, words, seeds=1, slots=slots, runs=runs, out=None)
         return runs / f"{name}_{data}"
@@ -65,11 +66,11 @@ def times(folder: Path) -> dict[Path, int]:
 
 
 def check(out: Path, claims: int) -> pd.DataFrame:
-    assert "**Made data**" in (out / "results.md").read_text()
+    assert "**Synthetic data**" in (out / "results.md").read_text()
     assert (out / "figure.png").stat().st_size > 5000
     found = read_claims(out / "claims.csv")
     assert len(found) == claims
-    assert all(claim.dataset.endswith("_imitated") for claim in found)
+    assert all(claim.dataset.endswith("_synthetic") for claim in found)
     assert {claim.verdict for claim in found} <= {"open"}  # of one seed nothing can be said
     return pd.read_csv(out / "results.csv")
 
@@ -182,13 +183,13 @@ def test_transfer_on_two_data_sets(go: Callable[..., Path], folder: Path) -> Non
     table = check(out, claims=4)
     assert table["scheme"].value_counts().to_dict() == {"source": 4, "linear_probe": 4, "fine_tune": 4}
     assert [claim.dataset for claim in read_claims(out / "claims.csv")] == [
-        *["imdb_wiki_imitated"] * 2,
-        *["agedb_imitated"] * 2,
+        *["imdb_wiki_synthetic"] * 2,
+        *["agedb_synthetic"] * 2,
     ]
     started = [json.loads(path.read_text()) for path in times(folder) if "encoder_from" in path.parent.name]
     assert {(run["encoder_from"]["dataset"], run["dataset"]) for run in started} == {
-        ("agedb_imitated", "imdb_wiki_imitated"),
-        ("imdb_wiki_imitated", "agedb_imitated"),
+        ("agedb_synthetic", "imdb_wiki_synthetic"),
+        ("imdb_wiki_synthetic", "agedb_synthetic"),
     }
 
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import torch
 
-from rnc_lightning.errors import UserError
 from rnc_lightning.studies.loss_floor import (
     excess_bound,
     order_margins,
@@ -14,6 +13,7 @@ from rnc_lightning.studies.loss_floor import (
     training_history,
 )
 from rnc_lightning.studies.theory_figure import save_theory_figure
+from rnc_lightning.system.errors import UserError
 
 
 def a_run(path: Path, epochs: int = 6) -> Path:

@@ -29,7 +29,7 @@ class PerGpuLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs and return what each came to, in their order."""
-        from rnc_lightning.per_gpu import Batch
+        from rnc_lightning.sweeps.per_gpu import Batch
 
         assert self.config is not None
         assert self.hydra_context is not None

@@ -19,7 +19,7 @@ else:
 
         def __call__(self, *arguments: Any) -> JobReturn:
             """One run, inside its job."""
-            from rnc_lightning.slurm.stopping import requeued_if_stopped
+            from rnc_lightning.sweeps.slurm.requeue import requeued_if_stopped
 
             # Not by the name of this class: a job that submitit requeues has another class of that name, since Hydra
             # runs this file again within a job.
@@ -28,8 +28,8 @@ else:
 
         def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
             """All runs of a sweep as one array of jobs."""
-            from rnc_lightning.slurm.submission import submit
-            from rnc_lightning.slurm.waiting import wait
+            from rnc_lightning.sweeps.slurm.submission import submit
+            from rnc_lightning.sweeps.slurm.waiting import wait
 
             assert self.config is not None
             assert self.hydra_context is not None

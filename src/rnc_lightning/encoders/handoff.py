@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from rnc_lightning.files import sha256, write_text, write_whole
+from rnc_lightning.system.files import sha256, write_text, write_whole
 
 
 def save_encoder(encoder: nn.Module, path: Path, origin: Mapping[str, Any]) -> None:

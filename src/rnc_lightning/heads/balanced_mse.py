@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnc_lightning import distributed
 from rnc_lightning.heads.reduction import batch_mean, check_shape
-from rnc_lightning.numerics import widened
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import TargetSpec
 
 
@@ -64,7 +64,7 @@ class BalancedMSEHead(nn.Module):
         self.sigma = nn.Parameter(torch.tensor(float(sigma)), requires_grad=sigma_lr is not None)
         self.sigma_lr = sigma_lr
 
-    def own_rates(self) -> list[dict[str, Any]]:
+    def user_rates(self) -> list[dict[str, Any]]:
         """The noise scale's group for the optimiser, without weight decay."""
         if self.sigma_lr is None:
             return []
@@ -86,7 +86,7 @@ class BalancedMSEHead(nn.Module):
             ValueError: Where the shapes differ, since they would broadcast in silence.
         """
         check_shape(outputs, target)
-        outputs = widened(outputs)
+        outputs = at_least_float32(outputs)
         target = target.to(outputs.dtype)
         losses = balanced_mse(outputs, target, distributed.gathered(target), self.sigma.to(outputs.dtype))
         return batch_mean(losses, weight)

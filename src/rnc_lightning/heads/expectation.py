@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from rnc_lightning.heads.point import point_error
 from rnc_lightning.heads.reduction import batch_mean, check_rows
-from rnc_lightning.numerics import widened
+from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import Grid, TargetSpec
 
 
@@ -156,7 +156,7 @@ class ExpectationHead(nn.Module):
         return loss + self.expectation_weight * error
 
     def _split(self, outputs: Tensor) -> tuple[Tensor, ...]:
-        return torch.split(widened(outputs), [grid.count for grid in self.grids], dim=1)
+        return torch.split(at_least_float32(outputs), [grid.count for grid in self.grids], dim=1)
 
 
 def _likeliest(logits: Tensor, grid: Grid) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning import distributed
 from rnc_lightning.heads.reduction import batch_mean, check_rows
-from rnc_lightning.numerics import widened
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import Grid, TargetSpec
 
 
@@ -152,4 +152,4 @@ class OrdinalHead(nn.Module):
         return grid.value(rank)
 
     def _split(self, outputs: Tensor) -> tuple[Tensor, ...]:
-        return torch.split(widened(outputs), [grid.count - 1 for grid in self.grids], dim=1)
+        return torch.split(at_least_float32(outputs), [grid.count - 1 for grid in self.grids], dim=1)

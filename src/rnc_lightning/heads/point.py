@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnc_lightning.heads.reduction import batch_mean, check_shape
-from rnc_lightning.numerics import widened
+from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import TargetSpec
 
 Criterion = Literal["l1", "mse", "huber"]
@@ -76,7 +76,7 @@ class PointHead(nn.Module):
             ValueError: Where the shapes differ, since they would broadcast in silence.
         """
         check_shape(outputs, target)
-        outputs = widened(outputs)
+        outputs = at_least_float32(outputs)
         error = point_error(outputs, target.to(outputs.dtype), self.criterion, self.delta)
         return batch_mean(error.mean(dim=1), weight)
 

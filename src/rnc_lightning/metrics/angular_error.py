@@ -6,8 +6,9 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from rnc_lightning.distances import gaze_vectors
-from rnc_lightning.metrics.precision import WideSums, widened
+from rnc_lightning.metrics.wide_sums import WideSums
+from rnc_lightning.numerics.precision import in_widest_dtype
+from rnc_lightning.targets.distances import gaze_vectors
 
 AngleUnit = Literal["radian", "degree"]
 
@@ -49,7 +50,7 @@ def angular_error(
             f"got {tuple(predictions.shape)} and {tuple(targets.shape)}"
         )
     scale = 1.0 if unit == "radian" else math.pi / 180
-    u, v = (gaze_vectors(widened(angles) * scale) for angles in (predictions, targets))
+    u, v = (gaze_vectors(in_widest_dtype(angles) * scale) for angles in (predictions, targets))
     radians = torch.atan2(torch.linalg.cross(u, v).norm(dim=1), (u * v).sum(dim=1))
     degrees = torch.rad2deg(radians)
     return degrees.mean() if reduction == "mean" else degrees

@@ -13,8 +13,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from rnc_lightning.distances import TargetDistance, resolve_target_distance
-from rnc_lightning.metrics.precision import widest_dtype
+from rnc_lightning.numerics.precision import widest_dtype
+from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
 _CHUNK = 256  # anchors at a time; bounds the memory at a few arrays of 256 x n
 
@@ -38,7 +38,7 @@ def feature_ordinality(
     Args:
         features: (n, F).
         targets: (n,) or (n, D).
-        target_distance: a name that `rnc_lightning.distances` knows, or a function of float64 targets (m, D)
+        target_distance: a name that `rnc_lightning.targets.distances` knows, or a function of float64 targets (m, D)
             and (n, D) that returns distances (m, n). By default L1, summed over the dimensions.
         max_anchors: with more samples than this, only so many anchors, evenly spaced in the given order, are
             used (each still against all n samples). None for all of them. Time grows with anchors * n * F.

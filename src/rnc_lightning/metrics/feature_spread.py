@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from rnc_lightning.metrics.precision import widened
+from rnc_lightning.numerics.precision import in_widest_dtype
 
 
 def effective_rank(features: Tensor) -> float:
@@ -30,7 +30,7 @@ def effective_rank(features: Tensor) -> float:
         raise ValueError(f"features must be (n, F), got {tuple(features.shape)}")
     if not features.numel() or not torch.isfinite(features).all():
         return math.nan
-    wide = widened(features.cpu())
+    wide = in_widest_dtype(features.cpu())
     centred = wide - wide[0]  # exactly 0 where all are the same
     centred = centred - centred.mean(dim=0)
     # What lies below the rounding of the features' own type is no spread: the entropy would count noise.
@@ -63,7 +63,7 @@ def view_alignment(features: Tensor) -> float:
     samples, views, _ = features.shape
     if samples < 2 or views < 2:
         return math.nan
-    rows = widened(features.cpu()).flatten(0, 1)
+    rows = in_widest_dtype(features.cpu()).flatten(0, 1)
     distances = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
     sample = torch.arange(samples).repeat_interleave(views)
     same = sample[:, None] == sample

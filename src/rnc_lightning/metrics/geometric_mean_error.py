@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnc_lightning.metrics.precision import WideSums, widened
+from rnc_lightning.metrics.wide_sums import WideSums
+from rnc_lightning.numerics.precision import in_widest_dtype
 
 ZERO_FLOOR = 1e-10
 
@@ -101,7 +102,7 @@ def _log_errors(predictions: Tensor, targets: Tensor, zero_floor: float) -> Tens
             "predictions and targets must both be (B,) or (B, D), "
             f"got {tuple(predictions.shape)} and {tuple(targets.shape)}: reshape one to fit the other"
         )
-    errors = (widened(predictions) - widened(targets)).abs()
+    errors = (in_widest_dtype(predictions) - in_widest_dtype(targets)).abs()
     errors = torch.where(errors == 0, zero_floor, errors)
     return errors.log().reshape(len(errors), -1) if errors.ndim == 1 else errors.log()
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnc_lightning.metrics.angular_error import angular_error
-from rnc_lightning.metrics.precision import widened
+from rnc_lightning.numerics.precision import in_widest_dtype
 
 PENALTIES = tuple(10.0**power for power in range(-6, 3))  # times the number of samples fitted to
 
@@ -121,7 +121,7 @@ def _error(predictions: Tensor, targets: Tensor, angular_unit: str | None) -> fl
 
 
 def _wide(x: Tensor) -> Tensor:
-    return widened(x.cpu())
+    return in_widest_dtype(x.cpu())
 
 
 def _finite(*tensors: Tensor) -> bool:

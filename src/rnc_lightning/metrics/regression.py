@@ -13,7 +13,8 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, MetricColl
 
 from rnc_lightning.metrics.angular_error import AngularError
 from rnc_lightning.metrics.geometric_mean_error import GeometricMeanError
-from rnc_lightning.metrics.precision import WideSums, widened
+from rnc_lightning.metrics.wide_sums import WideSums
+from rnc_lightning.numerics.precision import in_widest_dtype
 
 
 def regression_metrics(num_targets: int, angular_unit: str | None = None) -> MetricCollection:
@@ -76,7 +77,7 @@ class EpochMeanAbsoluteError(WideSums, MeanAbsoluteError):
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Add a batch of (B, D) predictions and targets."""
-        super().update(widened(preds), widened(target))
+        super().update(in_widest_dtype(preds), in_widest_dtype(target))
 
     def compute(self) -> Tensor:
         """The metric over everything seen: a float64 scalar, NaN if nothing was."""
@@ -102,7 +103,7 @@ class EpochRootMeanSquaredError(WideSums, MeanSquaredError):
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Add a batch of (B, D) predictions and targets."""
-        super().update(widened(preds), widened(target))
+        super().update(in_widest_dtype(preds), in_widest_dtype(target))
 
     def compute(self) -> Tensor:
         """The metric over everything seen: a float64 scalar, NaN if nothing was."""
@@ -135,7 +136,7 @@ class EpochR2Score(WideSums, R2Score):
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Add a batch of (B, D) predictions and targets."""
-        super().update(widened(preds), widened(target))
+        super().update(in_widest_dtype(preds), in_widest_dtype(target))
 
     def compute(self) -> Tensor:
         """The metric over everything seen: a float64 scalar, NaN for fewer than two samples."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnc_lightning.distances import (
+from rnc_lightning.targets.distances import (
     TargetDistance,
     angular_degrees_distance,
     angular_distance,

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning import distributed
-from rnc_lightning.numerics import widened
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import TargetSpec
 
 
@@ -116,7 +116,7 @@ class DINOHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (N, F) to outputs (N, K), from -1 to 1."""
-        return self.last(F.normalize(widened(self.layers(features)), dim=-1))  # type: ignore[no-any-return]
+        return self.last(F.normalize(at_least_float32(self.layers(features)), dim=-1))  # type: ignore[no-any-return]
 
 
 class Prototypes(nn.Module):
@@ -159,7 +159,7 @@ class DINO(nn.Module):
         ValueError: For an argument out of its range.
     """
 
-    own_stage = "rnc_lightning.stages.Dino"  # no other has a teacher
+    needs_stage = "rnc_lightning.stages.Dino"  # no other has a teacher
     centre: Tensor
 
     def __init__(
@@ -260,7 +260,7 @@ def _of_samples(student: Tensor, teacher: Tensor, centre: Tensor, student_t: flo
         )
     with torch.autocast(student.device.type, enabled=False):
         said = _distribution(teacher.detach(), centre, teacher_t)
-        learnt = torch.log_softmax(widened(student) / student_t, dim=-1)
+        learnt = torch.log_softmax(at_least_float32(student) / student_t, dim=-1)
         everything = said.sum(dim=1)
         total = learnt.new_zeros(len(learnt))
         for s in range(crops):
@@ -271,7 +271,7 @@ def _of_samples(student: Tensor, teacher: Tensor, centre: Tensor, student_t: flo
 
 
 def _distribution(teacher: Tensor, centre: Tensor, temperature: float) -> Tensor:
-    teacher = widened(teacher)
+    teacher = at_least_float32(teacher)
     return torch.softmax((teacher - centre.to(teacher)) / temperature, dim=-1)
 
 

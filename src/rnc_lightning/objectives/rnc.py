@@ -14,11 +14,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rnc_lightning import distributed
-from rnc_lightning.distances import TargetDistance, resolve_target_distance
+from rnc_lightning.numerics import distributed
 from rnc_lightning.objectives._rnc_core import RnCFunction
 from rnc_lightning.objectives._rnc_ranks import LabelRanks, least_loss
 from rnc_lightning.objectives._rnc_similarity import SIMILARITIES
+from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
 
 def rnc_loss(

@@ -6,7 +6,7 @@ T. Chen et al., A Simple Framework for Contrastive Learning of Visual Representa
 import torch
 from torch import Tensor, nn
 
-from rnc_lightning import distributed
+from rnc_lightning.numerics import distributed
 from rnc_lightning.objectives.projection import Projector
 from rnc_lightning.objectives.supcon import check_temperature, supcon_loss
 from rnc_lightning.targets import TargetSpec

@@ -13,8 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rnc_lightning import distributed
-from rnc_lightning.numerics import products, unit_rows
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import products, unit_rows
 from rnc_lightning.objectives.projection import Projector
 from rnc_lightning.targets import TargetSpec
 

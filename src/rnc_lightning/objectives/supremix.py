@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from rnc_lightning import distributed
-from rnc_lightning.numerics import products, unit_rows
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import products, unit_rows
 from rnc_lightning.objectives.projection import Projector
 from rnc_lightning.objectives.supcon import check_temperature
 from rnc_lightning.targets import TargetSpec

@@ -14,9 +14,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rnc_lightning import distributed
-from rnc_lightning.distances import TargetDistance, resolve_target_distance
-from rnc_lightning.numerics import products, unit_rows
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import products, unit_rows
+from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
 
 def conr_loss(
@@ -38,7 +38,7 @@ def conr_loss(
         similar: w, up to which labels, or predictions, are taken for the same; in label units.
         temperature: tau > 0.
         push: e, how much more the further pairs of N(i) count.
-        target_distance: Of labels and of predictions; see `rnc_lightning.distances`.
+        target_distance: Of labels and of predictions; see `rnc_lightning.targets.distances`.
 
     Returns:
         The loss, a scalar.

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning import distributed
-from rnc_lightning.numerics import widened
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.regularizers.smoothing import Kernel, smoothing_window
 from rnc_lightning.targets import TargetSpec
 
@@ -132,7 +132,7 @@ class FDS(nn.Module):
 
     def collect(self, features: Tensor, targets: Tensor) -> None:
         """Add features (N, F), not calibrated, to this epoch's sums."""
-        values, bins = widened(features.detach()).double(), self.target.bins(targets)[:, 0]
+        values, bins = at_least_float32(features.detach()).double(), self.target.bins(targets)[:, 0]
         if self._sums is None:
             zeros = torch.zeros_like(self.mean, dtype=torch.float64)
             self._sums = (zeros[:, 0].clone(), zeros.clone(), zeros)

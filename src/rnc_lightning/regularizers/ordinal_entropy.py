@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning import distributed
-from rnc_lightning.distances import TargetDistance, resolve_target_distance
-from rnc_lightning.numerics import unit_rows, widened
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import at_least_float32, unit_rows
+from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
 _LEAST = 1e-12  # of a squared distance: the root's gradient is finite there
 
@@ -29,7 +29,7 @@ def ordinal_entropy_terms(
     Args:
         features: (N, F). Half precision is computed in float32, whatever autocast says.
         targets: (N, D); rows are the same label where all their numbers agree.
-        target_distance: By which pairs of labels are weighted; see `rnc_lightning.distances`.
+        target_distance: By which pairs of labels are weighted; see `rnc_lightning.targets.distances`.
 
     Returns:
         Diversity, which is -mean w_ab |c_a - c_b|, and tightness, scalars.
@@ -38,7 +38,7 @@ def ordinal_entropy_terms(
     >>> ordinal_entropy_terms(z, y)
     (tensor(-0.6016), tensor(0.))
     """
-    features = widened(features)
+    features = at_least_float32(features)
     labels, label = torch.unique(targets.detach(), dim=0, return_inverse=True)
     sums = features.new_zeros(len(labels), features.shape[1]).index_add(0, label, features)
     centres = F.normalize(sums / label.bincount(minlength=len(labels))[:, None], dim=1)

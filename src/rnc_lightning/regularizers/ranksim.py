@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnc_lightning import distributed
-from rnc_lightning.distances import TargetDistance, resolve_target_distance
-from rnc_lightning.numerics import products, unit_rows
+from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.precision import products, unit_rows
+from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
 
 def descending_ranks(values: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def ranksim_loss(
         features: (n, F). Half precision is computed in float32, whatever autocast says.
         targets: (n, D).
         interpolation: lambda > 0 of the gradient: the further, the smoother.
-        target_distance: By which labels rank each other; see `rnc_lightning.distances`.
+        target_distance: By which labels rank each other; see `rnc_lightning.targets.distances`.
 
     Returns:
         The loss, a scalar.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from rnc_lightning import distributed
+from rnc_lightning.numerics import distributed
 from rnc_lightning.stages.compiling import compile_in_place, failures_told
 from rnc_lightning.stages.gradient_cache import encoded_in_chunks
 from rnc_lightning.targets import TargetSpec
@@ -102,9 +102,9 @@ class Stage(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """All that trains; what a part wants trained at a rate of its own (`own_rates`) in groups of its own."""
-        parts: list[Any] = [part for part in self.modules() if hasattr(part, "own_rates")]
-        own = [group for part in parts for group in part.own_rates()]
+        """All that trains; what a part wants trained at a rate of its own (`user_rates`) in groups of its own."""
+        parts: list[Any] = [part for part in self.modules() if hasattr(part, "user_rates")]
+        own = [group for part in parts for group in part.user_rates()]
         apart = {id(parameter) for group in own for parameter in group["params"]}
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
         return [{"params": rest}, *own]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from rnc_lightning.errors import UserError
+from rnc_lightning.system.errors import UserError
 
 
 def compile_in_place(module: nn.Module, backend: str) -> None:

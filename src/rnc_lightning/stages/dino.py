@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from rnc_lightning.objectives.dino import DINO, follow
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.compiling import compile_in_place
-from rnc_lightning.stages.made import Made, made_for, naming
+from rnc_lightning.stages.factories import Made, build_for, naming
 
 
 class Dino(Stage):
@@ -37,7 +37,7 @@ class Dino(Stage):
         super().__init__(**stage)
         width: Any = self.encoder.num_features
         with naming("objective"):
-            made = made_for(objective, width, self.target, stage=DINO.own_stage)
+            made = build_for(objective, width, self.target, stage=DINO.needs_stage)
             if not isinstance(made, DINO):
                 raise ValueError(f"this stage trains DINO alone, not {type(made).__name__}")
         self.objective = made

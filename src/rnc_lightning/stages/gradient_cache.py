@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from rnc_lightning import distributed
+from rnc_lightning.numerics import distributed
 
 
 def encoded_in_chunks(encoder: nn.Module, x: Tensor, at_once: int) -> Tensor:

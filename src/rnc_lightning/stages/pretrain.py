@@ -6,7 +6,7 @@ from einops import rearrange
 from torch import Tensor
 
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.made import Made, made_for, naming
+from rnc_lightning.stages.factories import Made, build_for, naming
 
 
 class Pretrain(Stage):
@@ -26,7 +26,7 @@ class Pretrain(Stage):
     def __init__(self, *, objective: Made, **stage: Any) -> None:
         super().__init__(**stage)
         with naming("objective"):
-            self.objective: Any = made_for(objective, self.num_features, self.target)
+            self.objective: Any = build_for(objective, self.num_features, self.target)
 
     def forward(self, x: Tensor) -> Tensor:
         """Views (B, V, ...) to features (B, V, F)."""

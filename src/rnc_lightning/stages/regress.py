@@ -9,12 +9,12 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from rnc_lightning import distributed
-from rnc_lightning.data.splits import Groups, SplitName, group_means
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
+from rnc_lightning.numerics import distributed
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.made import made_for, naming
+from rnc_lightning.stages.factories import build_for, naming
 from rnc_lightning.targets import TargetSpec
+from rnc_lightning.targets.groups import Groups, group_means
 
 HeadFactory = Callable[..., nn.Module]
 
@@ -214,7 +214,7 @@ class Regress(Stage):
         """All that the last test predicted; where samples belong together, a row and the index of each group."""
         return Predictions(*(torch.cat(parts) for parts in zip(*self._predictions, strict=True)))
 
-    def _groups(self, split: SplitName) -> Groups | None:
+    def _groups(self, split: str) -> Groups | None:
         """Which samples of a split belong together, by the data module that the trainer draws from."""
         datamodule = getattr(self.trainer, "datamodule", None)
         return datamodule.splits[split].groups if datamodule is not None else None
@@ -235,5 +235,5 @@ def _term(name: str, given: Mapping[str, Any], in_features: int, target: TargetS
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
         raise ValueError(f"regularizers.{name}.weight must be a finite number, got {weight}")
     with naming(f"regularizers.{name}.term"):
-        term: nn.Module = made_for(given.get("term"), in_features, target)
+        term: nn.Module = build_for(given.get("term"), in_features, target)
     return term

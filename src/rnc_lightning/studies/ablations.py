@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rnc_lightning.analysis.figures import BLUE, GREY, house_style, new_figure, save_figure
-from rnc_lightning.report.statistics import paired_gain
+from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
+from rnc_lightning.reports.claims import Claim, claim_from, reduction
+from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
+from rnc_lightning.reports.published import change, published, value
+from rnc_lightning.reports.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun, rows
-from rnc_lightning.studies.claims import Claim, claim_from, reduction
-from rnc_lightning.studies.comparison import by_seed, gain_text, mean_text
 from rnc_lightning.studies.findings import Findings, Table
-from rnc_lightning.studies.published import change, published, value
 
 REFERENCE = "reference"
 _FARTHEST = 2.0  # times the reference's error that the figure has room for

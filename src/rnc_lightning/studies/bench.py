@@ -10,9 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rnc_lightning.composition import composed, config_directory, plain, run_path
-from rnc_lightning.errors import UserError
-from rnc_lightning.run_directory import RunDirectory
+from rnc_lightning.command_line.compose import composed, config_directory, plain
+from rnc_lightning.command_line.identity import run_path
+from rnc_lightning.runs.directory import RunDirectory
+from rnc_lightning.system.errors import UserError
 
 # Nothing of this changes a result; a study draws its own figure.
 QUIET = (

@@ -10,10 +10,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from rnc_lightning.files import write_text
+from rnc_lightning.reports.claims import Claim, claims_table, write_claims
+from rnc_lightning.reports.comparison import markdown_table
 from rnc_lightning.studies.bench import StudyRun
-from rnc_lightning.studies.claims import Claim, claims_table, write_claims
-from rnc_lightning.studies.comparison import markdown_table
+from rnc_lightning.system.files import write_text
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def write_findings(findings: Findings, title: str, question: str, runs: Sequence
         findings.draw(figure)
     write_text(out / "results.csv", findings.data.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     write_claims(out / "claims.csv", findings.claims)
-    made = any(run.result["made_data"] for run in runs)
+    made = any(run.result["synthetic_data"] for run in runs)
     parts = [f"# {title}", question]
-    parts += ["**Made data**: computer-drawn, not real ones."] if made else []
+    parts += ["**Synthetic data**: computer-drawn, not real ones."] if made else []
     if findings.draw is not None:
         parts.append(f"![{title}]({figure.name})")
     for table in findings.tables:

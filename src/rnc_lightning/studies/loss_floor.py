@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rnc_lightning.distances import l1_distance
-from rnc_lightning.errors import UserError
 from rnc_lightning.objectives.rnc import rnc_loss, rnc_loss_floor
+from rnc_lightning.system.errors import UserError
+from rnc_lightning.targets.distances import l1_distance
 
 TEMPERATURE = 2.0
 NOISE, ORDERED = "noise", "labels plus noise"

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from rnc_lightning.errors import UserError
-from rnc_lightning.report.statistics import paired_gain
+from rnc_lightning.plots.maps import Map, save_maps
+from rnc_lightning.reports.claims import Claim, claim_from, reduction
+from rnc_lightning.reports.comparison import by_seed, mean_text
+from rnc_lightning.reports.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun, rows
-from rnc_lightning.studies.claims import Claim, claim_from, reduction
-from rnc_lightning.studies.comparison import by_seed, mean_text
 from rnc_lightning.studies.findings import Findings, Table
-from rnc_lightning.studies.map_figure import Map, save_maps
 from rnc_lightning.studies.methods import Methods
+from rnc_lightning.system.errors import UserError
 
 NEIGHBOURS = 10
 

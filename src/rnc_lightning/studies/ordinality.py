@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from rnc_lightning.analysis.figures import house_style, new_figure, save_figure
-from rnc_lightning.report.statistics import paired_gain
+from rnc_lightning.plots.levels import METHOD_COLOURS
+from rnc_lightning.plots.style import house_style, new_figure, save_figure
+from rnc_lightning.reports.claims import claim_from
+from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
+from rnc_lightning.reports.published import names, published, value
+from rnc_lightning.reports.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun, rows
-from rnc_lightning.studies.claims import claim_from
-from rnc_lightning.studies.comparison import by_seed, gain_text, mean_text
 from rnc_lightning.studies.findings import Findings, Table
-from rnc_lightning.studies.level_figure import METHOD_COLOURS
 from rnc_lightning.studies.methods import Methods
-from rnc_lightning.studies.published import names, published, value
 
 _METRICS = {"spearman": "Spearman", "kendall": "Kendall"}
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from rnc_lightning.report.statistics import paired_gain
+from rnc_lightning.plots.levels import Panel, save_level_figure
+from rnc_lightning.reports.claims import Claim, claim_from, reduction
+from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
+from rnc_lightning.reports.published import change, names, published, value
+from rnc_lightning.reports.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun, rows
-from rnc_lightning.studies.claims import Claim, claim_from, reduction
-from rnc_lightning.studies.comparison import by_seed, gain_text, mean_text
 from rnc_lightning.studies.findings import Findings, Table
-from rnc_lightning.studies.level_figure import Panel, save_level_figure
 from rnc_lightning.studies.methods import Methods
-from rnc_lightning.studies.published import change, names, published, value
 
 
 class ReducedData:

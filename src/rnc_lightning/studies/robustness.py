@@ -8,16 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from rich.progress import track
 
-from rnc_lightning.analysis.figures import house_style, new_figure, save_figure
-from rnc_lightning.commands import several
-from rnc_lightning.report.statistics import paired_gain
+from rnc_lightning.command_line.options import several
+from rnc_lightning.plots.levels import METHOD_COLOURS, Panel, draw_levels
+from rnc_lightning.plots.style import house_style, new_figure, save_figure
+from rnc_lightning.reports.claims import Claim, claim_from, reduction
+from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
+from rnc_lightning.reports.published import change, names, published, value
+from rnc_lightning.reports.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun
-from rnc_lightning.studies.claims import Claim, claim_from, reduction
-from rnc_lightning.studies.comparison import by_seed, gain_text, mean_text
 from rnc_lightning.studies.findings import Findings, Table
-from rnc_lightning.studies.level_figure import METHOD_COLOURS, Panel, draw_levels
 from rnc_lightning.studies.methods import Methods
-from rnc_lightning.studies.published import change, names, published, value
 
 _THEIR_WORST = 4  # the strongest severity in their figure
 
@@ -45,7 +45,7 @@ class Robustness:
         corruptions: str | Sequence[str] = "all",
         severities: str | Sequence[int] = "all",
     ) -> None:
-        from rnc_lightning.data.corruptions import NAMES, SEVERITIES
+        from rnc_lightning.datasets.images.corruptions import NAMES, SEVERITIES
 
         self.methods = Methods(methods)
         self.seeds = seeds
@@ -101,7 +101,7 @@ class Robustness:
         return [how, "The paper does not say which of ImageNet-C's five severities its four are."]
 
     def _measured(self, run: StudyRun) -> pd.DataFrame:
-        from rnc_lightning.evaluate import evaluate_run
+        from rnc_lightning.finished_runs.evaluate import evaluate_run
 
         table = evaluate_run(
             run.path,

@@ -12,10 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from rnc_lightning.composition import config_directory
-from rnc_lightning.errors import UserError
+from rnc_lightning.command_line.compose import config_directory
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.findings import Findings
+from rnc_lightning.system.errors import UserError
 
 _OWN = "study."
 

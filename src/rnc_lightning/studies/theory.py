@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from rnc_lightning.reports.claims import Claim, statement
 from rnc_lightning.studies.bench import Bench, StudyRun
-from rnc_lightning.studies.claims import Claim, statement
 from rnc_lightning.studies.findings import Findings, Table
 from rnc_lightning.studies.loss_floor import ordered_excess, random_batch_excess, training_history
 from rnc_lightning.studies.theory_figure import save_theory_figure

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from rnc_lightning.analysis.figures import BLUE, GREY, house_style, new_figure, save_figure
+from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
 from rnc_lightning.studies.loss_floor import NOISE, ORDERED
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from rnc_lightning.composition import plain
-from rnc_lightning.errors import UserError
-from rnc_lightning.parallel_jobs import Job, Places, gpus_needed, how, run_jobs, visible_gpus
+from rnc_lightning.command_line.compose import plain
 from rnc_lightning.studies.bench import StudyRun
+from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.scheduler import Job, Places, gpus_needed, how, run_jobs, visible_gpus
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dic
 
 
 def _trained_here(run: StudyRun) -> str | None:
-    from rnc_lightning.train import run as train
+    from rnc_lightning.runs.run import run as train
 
     try:
         train(run.config, run.words, Console(quiet=True))
@@ -68,7 +68,7 @@ def _trained_here(run: StudyRun) -> str | None:
 
 
 def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[StudyRun, str | None], None]) -> None:
-    from rnc_lightning.train import processes
+    from rnc_lightning.runs.run import processes
 
     gpus = visible_gpus()
     with tempfile.TemporaryDirectory() as folder:

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnc_lightning.analysis.figures import house_style, new_figure, save_figure
-from rnc_lightning.report.statistics import paired_gain
+from rnc_lightning.plots.levels import METHOD_COLOURS
+from rnc_lightning.plots.style import house_style, new_figure, save_figure
+from rnc_lightning.reports.claims import claim_from, reduction
+from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
+from rnc_lightning.reports.published import change, published, value
+from rnc_lightning.reports.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun
-from rnc_lightning.studies.claims import claim_from, reduction
-from rnc_lightning.studies.comparison import by_seed, gain_text, mean_text
 from rnc_lightning.studies.findings import Findings, Table
-from rnc_lightning.studies.level_figure import METHOD_COLOURS
 from rnc_lightning.studies.methods import Methods
-from rnc_lightning.studies.published import change, published, value
 
 TARGETS = ("all", "seen", "unseen")
 _PUBLISHED = ("first", "second")  # what the authors' two label distributions are called in the table

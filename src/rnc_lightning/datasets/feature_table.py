@@ -1,0 +1,211 @@
+"""Plain features of your own: the columns of a table, or the arrays of an .npz file."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.tables import Table, csv_header, is_file, is_parquet, labels, refuse_twice
+from rnc_lightning.datasets.reading.user_table import read_user_table, user_rows
+from rnc_lightning.datasets.splits import Split, SplitName
+from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
+from rnc_lightning.system.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class ArrayDataModule(OwnTableDataModule):
+    """Rows of numbers, standardised with the training split's means and standard deviations.
+
+    The table is a CSV or Parquet file, or an .npz file with `x` (N, F) and `y` (N,) or (N, D); the split column, the
+    groups and the id are then arrays (N,) in it under their own names, and the columns of x are called x0, x1, ...
+
+    Args:
+        channels: Number F of inputs, which the encoder has been told; another is refused with the right one.
+        inputs: Columns taken as inputs; null: all columns of numbers that have no other meaning.
+        id: Column of what a row is called, in split files too; null: its number.
+        standardize: Whether each input is moved and scaled to mean 0 and standard deviation 1 in training.
+        **table: Arguments of `OwnTableDataModule` and `RegressionDataModule`.
+
+    Raises:
+        ValueError: Where a target is among the inputs, or arguments contradict each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int | None = None,
+        inputs: Sequence[str] | None = None,
+        id: str | None = None,
+        standardize: bool = True,
+        **table: Any,
+    ) -> None:
+        super().__init__(**table)
+        if inputs is not None and (both := [name for name in inputs if name in self.columns.target]):
+            raise ValueError(f"inputs: {', '.join(both)} is a target, which an input would give away")
+        if inputs is not None and not inputs:
+            raise ValueError("inputs: name at least one column, or null for all columns of numbers")
+        self.channels = channels
+        self.inputs = None if inputs is None else [str(name) for name in inputs]
+        self.id = None if id is None else str(id)
+        self.standardize = standardize
+        self._preparation: dict[str, Any] | None = None
+
+    @property
+    def preparation(self) -> dict[str, Any] | None:
+        """The columns of inputs, and what each is lessened and divided by."""
+        return self._preparation
+
+    def refusal_of(self, splits: Mapping[SplitName, Split]) -> str | None:
+        """Where a split is empty, or `channels` is not the number of inputs."""
+        if (refusal := super().refusal_of(splits)) is not None:
+            return refusal
+        count = splits["train"].inputs[0].shape[0]
+        if self.channels == count:
+            return None
+        return f"input.channels: {self.csv} has another number of inputs; tell the encoder input.channels={count}"
+
+    def read(self, problems: Problems) -> dict[SplitName, Split]:
+        """Read the table; rows that cannot be used become problems."""
+        table, inputs = self._table()
+        log.info("%s: %d inputs: %s", self.title, len(inputs), ", ".join(inputs))
+        values, good = labels(table, inputs, problems)
+        names = [f"row {number}" for number in table.frame.index] if self.id is None else table.texts(self.id)
+        if self.id is not None:
+            for i in [i for i, name in enumerate(names) if not name]:
+                problems.add(f"{self.id} missing", table.where(i))
+                good[i] = False
+        rows = user_rows(table, names, good, self.columns, self.division, problems, what=self.id or "row")
+        values = values[rows.positions]
+        centre, scale = np.zeros(len(inputs)), np.ones(len(inputs))
+        if self.standardize and (training := rows.of("train")):
+            self._warn_of_constants(values[training], inputs)
+            centre, scale = standardisation(values[training])
+        self._preparation = {"inputs": inputs, "centre": centre.tolist(), "scale": scale.tolist()}
+        values = (values - centre) / scale
+        tensor = torch.tensor(values, dtype=torch.float32)
+        return rows.splits(lambda chosen: tensor[chosen])
+
+    def content_digest(self) -> bytes:
+        """The inputs."""
+        inputs = [split.inputs for split in self.splits.values()]
+        return b"".join(tensor.numpy().tobytes() for tensor in inputs if isinstance(tensor, Tensor))
+
+    def _warn_of_constants(self, training: np.ndarray, inputs: Sequence[str]) -> None:
+        constant = np.flatnonzero(np.ptp(training, axis=0) == 0).tolist()
+        if constant:
+            shown = ", ".join(inputs[i] for i in constant)
+            log.warning("%s: inputs that are the same in all training rows: %s", self.title, shown)
+
+    def _table(self) -> tuple[Table, list[str]]:
+        """The table and its columns of inputs."""
+        taken = [*self.columns.present, *([self.id] if self.id is not None else [])]
+        if self.csv.suffix.lower() == ".npz":
+            table = npz_table(self.csv, self.columns.target, taken[len(self.columns.target) :])
+        else:
+            others = column_names(self.csv, taken) if self.inputs is None else self.inputs
+            table = read_user_table(self.csv, [*taken, *others])
+        if self.inputs is not None:
+            if absent := [name for name in self.inputs if name not in table.frame.columns]:
+                raise UserError(f"{self.csv} has no column {', '.join(absent)} (data.inputs)")
+            return table, list(self.inputs)
+        return table, numeric_columns(table, taken)
+
+
+def standardisation(training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the columns of training (M, F), to take from values and to divide them by.
+
+    A column that is the same in all training rows is only moved.
+
+    >>> [part.tolist() for part in standardisation(np.array([[0.0, 5.0], [2.0, 5.0]]))]
+    [[1.0, 5.0], [1.0, 1.0]]
+    """
+    constant = np.ptp(training, axis=0) == 0  # the deviation of equal numbers need not be exactly 0
+    mean = np.where(constant, training[0], training.mean(axis=0))
+    return mean, np.where(constant, 1.0, training.std(axis=0))
+
+
+def numeric_columns(table: Table, taken: Sequence[str]) -> list[str]:
+    """The columns beside those taken that hold numbers: most of their cells that are not empty are some.
+
+    One cell of text among numbers does not make a column of text: it is a mistake, which is told later.
+
+    Raises:
+        UserError: Where there is none.
+    """
+    numeric: list[str] = []
+    left: list[str] = []
+    for name in table.frame.columns:
+        if name in taken:
+            continue
+        filled = np.array([text != "" for text in table.texts(name)])
+        numbers = np.isfinite(table.numbers(name)) & filled
+        (numeric if 2 * numbers.sum() > filled.sum() else left).append(name)
+    if not numeric:
+        raise UserError(f"{table.path} has no column of numbers beside {', '.join(taken)}: nothing to predict from")
+    if left:
+        log.info("%s: no numbers, so no inputs: %s", table.path.name, ", ".join(left))
+    return numeric
+
+
+def column_names(path: Path, known: Sequence[str]) -> list[str]:
+    """The names of a table's columns; an index column without a name is left out.
+
+    Args:
+        path: CSV or Parquet.
+        known: Columns that are there; by them the separator is found.
+
+    Raises:
+        UserError: Where a name occurs twice.
+    """
+    if not is_file(path) or is_parquet(path):
+        read_user_table(path, known)  # where it cannot be read, this says why
+        return [str(name).strip() for name in pd.read_parquet(path).columns]
+    names = [name for name in csv_header(path, known)[0] if name]
+    refuse_twice(path, names, names)
+    return names
+
+
+def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table:
+    """The arrays of an .npz file as a table: x (N, F) as x0, x1, ..., y (N,) or (N, D) under the targets' names.
+
+    Args:
+        path: The file.
+        target: D names for the columns of y.
+        others: Further arrays (N,) to take, such as groups.
+
+    Raises:
+        UserError: Where the file or an array is missing, or they do not fit together.
+    """
+    if not is_file(path):
+        raise UserError(f"there is no {path}; data.csv is the path of the table, seen from where you are")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if absent := [key for key in ("x", "y", *others) if key not in file.files]:
+                raise UserError(f"{path} has no array {', '.join(absent)}; it has {', '.join(file.files)}")
+            arrays = {key: file[key] for key in ("x", "y", *others)}
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file can bring up almost anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} cannot be read as .npz: {reason}") from error
+    x, y = arrays.pop("x"), arrays.pop("y")
+    y = y[:, None] if y.ndim == 1 else y
+    shapes = ", ".join(f"{key} {array.shape}" for key, array in {"x": x, "y": y, **arrays}.items())
+    if x.ndim != 2 or y.ndim != 2 or any(a.ndim != 1 for a in arrays.values()) or not len(x):
+        raise UserError(f"{path}: x must be (N, F), y (N,) or (N, D), other arrays (N,); they are {shapes}")
+    if len({len(array) for array in (x, y, *arrays.values())}) > 1:
+        raise UserError(f"{path}: the arrays differ in length: {shapes}")
+    if y.shape[1] != len(target):
+        raise UserError(f"{path}: y has {y.shape[1]} columns, and data.target names {len(target)}: {', '.join(target)}")
+    inputs = {f"x{f}": x[:, f] for f in range(x.shape[1])}
+    if clash := sorted(set(inputs) & {*target, *others}):
+        raise UserError(f"{path}: {', '.join(clash)} is the name of an input; call the target otherwise")
+    columns = inputs | dict(zip(target, y.T, strict=True)) | arrays
+    return Table(path, pd.DataFrame(columns))

@@ -1,0 +1,34 @@
+"""Images of your own, listed in a table with the values that belong to them.
+
+<anywhere>/my.csv        columns of one's choice, such as path, age, person, split
+<anywhere>/...           the images, at the paths that the table has
+"""
+
+from pathlib import Path
+from typing import Any
+
+from rnc_lightning.datasets.images.files import ImageFiles
+from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.splits import Split, SplitName
+from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
+
+
+class TableDataModule(OwnTableDataModule):
+    """Image files that a table lists.
+
+    Args:
+        input: Column of the images' paths.
+        root: Folder that the paths are relative to; null: that of the table.
+        **table: Arguments of `OwnTableDataModule` and `RegressionDataModule`.
+    """
+
+    def __init__(self, *, input: str = "path", root: str | None = None, **table: Any) -> None:
+        super().__init__(**table)
+        self.input = str(input)
+        if root is not None:
+            self.root = Path(root)
+
+    def read(self, problems: Problems) -> dict[SplitName, Split]:
+        """Read the table and look for every image; rows that cannot be used become problems."""
+        rows, files = self.file_rows(self.input, problems)
+        return rows.splits(lambda chosen: ImageFiles([files[i] for i in chosen], [rows.table.where(i) for i in chosen]))

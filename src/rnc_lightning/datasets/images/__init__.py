@@ -1,0 +1,1 @@
+"""Images: files, decoding, cache, crops, colours, views, corruptions."""

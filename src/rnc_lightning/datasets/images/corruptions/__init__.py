@@ -1,0 +1,121 @@
+"""The corruptions of ImageNet-C (Hendrycks and Dietterich, 2019): 19 kinds, 5 severities, for images of any size.
+
+Names, severity constants and recipes are the published ones. Each corruption draws from the generator it is given
+and from nothing else, so that the same seed gives the same pixels in any process. What differs is said where it
+is made: `frost` has a made texture in place of photographs, `motion_blur` and `snow` smear without ImageMagick,
+`spatter` measures distances exactly. Lengths are in pixels at every size, as published for 224, except in
+`elastic_transform` (in proportion to the shorter side) and `fog` (clouds as large as the picture).
+"""
+
+import difflib
+from collections.abc import Callable
+from numbers import Integral
+
+import numpy as np
+from PIL import Image
+
+from rnc_lightning.datasets.images.corruptions.blur import (
+    defocus_blur,
+    gaussian_blur,
+    glass_blur,
+    motion_blur,
+    zoom_blur,
+)
+from rnc_lightning.datasets.images.corruptions.digital import contrast, jpeg_compression, pixelate, saturate
+from rnc_lightning.datasets.images.corruptions.drops import spatter
+from rnc_lightning.datasets.images.corruptions.elastic import elastic_transform
+from rnc_lightning.datasets.images.corruptions.ice import frost
+from rnc_lightning.datasets.images.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
+from rnc_lightning.datasets.images.corruptions.weather import brightness, fog, snow
+from rnc_lightning.numerics.seeding import derive_seed
+
+_FUNCTIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
+    "gaussian_noise": gaussian_noise,
+    "shot_noise": shot_noise,
+    "impulse_noise": impulse_noise,
+    "defocus_blur": defocus_blur,
+    "glass_blur": glass_blur,
+    "motion_blur": motion_blur,
+    "zoom_blur": zoom_blur,
+    "snow": snow,
+    "frost": frost,
+    "fog": fog,
+    "brightness": brightness,
+    "contrast": contrast,
+    "elastic_transform": elastic_transform,
+    "pixelate": pixelate,
+    "jpeg_compression": jpeg_compression,
+    "speckle_noise": speckle_noise,
+    "gaussian_blur": gaussian_blur,
+    "spatter": spatter,
+    "saturate": saturate,
+}
+NAMES: tuple[str, ...] = tuple(_FUNCTIONS)
+COMMON: tuple[str, ...] = NAMES[:15]  # those that ImageNet-C's error is measured on
+EXTRA: tuple[str, ...] = NAMES[15:]  # those meant for validation
+SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
+
+
+def corrupt(image: np.ndarray, name: str, severity: int, generator: np.random.Generator) -> np.ndarray:
+    """Corrupt one image.
+
+    >>> image = np.full((8, 10, 3), 128, dtype=np.uint8)
+    >>> corrupt(image, "brightness", 1, np.random.default_rng(0))[0, 0].tolist()
+    [153, 153, 153]
+
+    Args:
+        image: (H, W, 3) uint8, RGB, of any size; it is not changed.
+        name: One of `NAMES`.
+        severity: 1 (mild) to 5 (strong).
+        generator: The source of all that is random; some corruptions draw nothing.
+
+    Returns:
+        (H, W, 3) uint8, a new array.
+
+    Raises:
+        ValueError: For an unknown name, a severity that is not 1 to 5, or an image of another shape or type.
+    """
+    _check(name, severity)
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        found = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"a corruption takes a NumPy array of uint8, got {found}; convert it first")
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"a corruption takes an RGB image (height, width, 3), got the shape {image.shape}")
+    return _FUNCTIONS[name](image, int(severity), generator)
+
+
+class Corruption:
+    """One corruption at one severity, the same for a sample wherever and whenever it is read.
+
+    Args:
+        name: One of `NAMES`.
+        severity: 1 to 5.
+        seed: With the name, the severity and the sample's index it decides every random draw.
+
+    Raises:
+        ValueError: For an unknown name or a severity that is not 1 to 5.
+    """
+
+    def __init__(self, name: str, severity: int, seed: int = 0) -> None:
+        _check(name, severity)
+        self.name = name
+        self.severity = int(severity)
+        self.seed = seed
+
+    def __call__(self, image: Image.Image | np.ndarray, index: int) -> Image.Image:
+        """Corrupt sample number `index`, an RGB Pillow image or (H, W, 3) uint8; see `corrupt` for errors."""
+        generator = np.random.default_rng(derive_seed(self.seed, self.name, self.severity, int(index)))
+        return Image.fromarray(corrupt(np.asarray(image), self.name, self.severity, generator))
+
+    def __repr__(self) -> str:
+        return f"Corruption({self.name!r}, severity={self.severity}, seed={self.seed})"
+
+
+def _check(name: str, severity: int) -> None:
+    if name not in _FUNCTIONS:
+        near = difflib.get_close_matches(str(name), NAMES, n=3)
+        raise ValueError(
+            f"there is no corruption {name!r}; " + ("near: " if near else "known: ") + ", ".join(near or NAMES)
+        )
+    if not isinstance(severity, Integral) or severity not in SEVERITIES:
+        raise ValueError(f"the severity of a corruption is a whole number from 1 to 5, got {severity!r}")

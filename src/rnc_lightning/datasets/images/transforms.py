@@ -1,0 +1,132 @@
+"""Image transforms. Each factory is one `_target_` in a data set's YAML."""
+
+from typing import Any
+
+from torch import Tensor, float32
+from torchvision.transforms import v2
+
+from rnc_lightning.datasets.images.colour import ColourJitter
+from rnc_lightning.datasets.images.views import AugmentedImage, CentredImage
+from rnc_lightning.datasets.transform import Transform
+
+_NORMAL = 0.5  # mean and standard deviation of every channel, as in the official code
+
+
+def augmented_image(
+    size: int = 224,
+    min_scale: float = 0.2,
+    flip: float = 0.5,
+    jitter: float = 0.8,
+    brightness: float = 0.4,
+    contrast: float = 0.4,
+    saturation: float = 0.4,
+    hue: float = 0.1,
+    grayscale: float = 0.2,
+) -> AugmentedImage:
+    """The official training transform: crop, flip, colour jitter, grey, normalise (paper.md, section 1.7).
+
+    Args:
+        size: Side of the output in pixels.
+        min_scale: Smallest share of the area that a crop keeps; crops have torchvision's default aspect ratios.
+        flip: Probability of a horizontal flip; 0 where a flip changes the target.
+        jitter: Probability of the colour jitter.
+        brightness: Strength of the jitter in brightness.
+        contrast: Strength of the jitter in contrast.
+        saturation: Strength of the jitter in saturation.
+        hue: Strength of the jitter in hue, of a full turn.
+        grayscale: Probability of dropping the colours.
+
+    Returns:
+        A function from an RGB image (Pillow, uint8 array (H, W, 3) or tensor (3, H, W)) to a float tensor
+        (3, size, size) in [-1, 1].
+
+    Raises:
+        ValueError: For a probability or strength out of its range.
+    """
+    return AugmentedImage(size, min_scale, flip, ColourJitter(jitter, brightness, contrast, saturation, hue, grayscale))
+
+
+def local_image(
+    input_size: int = 224,
+    size: int | None = None,
+    min_scale: float = 0.05,
+    max_scale: float = 0.14,
+    flip: float = 0.5,
+    **colour: Any,
+) -> AugmentedImage:
+    """A small crop beside those of `augmented_image`, as in DINO.
+
+    Args:
+        input_size: Side of the other crops in pixels.
+        size: Side of the output in pixels; null: 3/7 of the others, which is 96 of 224.
+        min_scale: Smallest share of the area that a crop keeps.
+        max_scale: Largest share.
+        flip: As for `augmented_image`.
+        **colour: The rest of its arguments.
+    """
+    side = round(input_size * 3 / 7) if size is None else size
+    return AugmentedImage(side, min_scale, flip, augmented_image(**colour).colour, max_scale)
+
+
+def centred_image(size: int = 224, resize: int | None = None) -> CentredImage:
+    """The official evaluation transform: shorter side to `resize`, central square of `size`, normalise.
+
+    Args:
+        size: Side of the output in pixels.
+        resize: Shorter side before the cut; null: 8/7 of `size`, as the official 256 is of 224.
+    """
+    return CentredImage(size, round(size * 8 / 7) if resize is None else resize)
+
+
+def augmented_digit(
+    size: int = 32,
+    min_scale: float = 0.6,
+    brightness: float = 0.3,
+    contrast: float = 0.3,
+    noise: float = 0.05,
+    max_scale: float = 1.0,
+) -> Transform:
+    """Crop, brightness, contrast, noise: nothing that turns, mirrors or squeezes, so that an angle stays true.
+
+    Args:
+        size: Side of the output in pixels.
+        min_scale: Smallest share of the area that a crop keeps; crops are square.
+        brightness: Strength of the jitter in brightness.
+        contrast: Strength of the jitter in contrast.
+        noise: Standard deviation of additive Gaussian noise, of the pixel range.
+        max_scale: Largest share of the area that a crop keeps.
+    """
+    return v2.Compose(
+        [
+            v2.ToDtype(float32, scale=True),
+            v2.RandomResizedCrop(size, scale=(min_scale, max_scale), ratio=(1.0, 1.0), antialias=False),
+            v2.ColorJitter(brightness, contrast),
+            v2.GaussianNoise(sigma=noise),
+            _normalise_grey,
+        ]
+    )
+
+
+def local_digit(
+    input_size: int = 32, size: int | None = None, min_scale: float = 0.2, max_scale: float = 0.5, **more: float
+) -> Transform:
+    """A small crop beside those of `augmented_digit`.
+
+    Args:
+        input_size: Side of the other crops in pixels.
+        size: Side of the output in pixels; null: half of the others.
+        min_scale: Smallest share of the area that a crop keeps.
+        max_scale: Largest share.
+        **more: The rest of `augmented_digit`'s arguments.
+    """
+    side = max(1, input_size // 2) if size is None else size
+    return augmented_digit(side, min_scale, max_scale=max_scale, **more)
+
+
+def plain_digit() -> Transform:
+    """Pixels in [-1, 1], nothing random."""
+    return v2.Compose([v2.ToDtype(float32, scale=True), _normalise_grey])
+
+
+def _normalise_grey(image: Tensor) -> Tensor:
+    return (image - _NORMAL) / _NORMAL

@@ -1,0 +1,138 @@
+"""Views of an image: whole ones as floats, or uint8 pixels whose colours a device changes later."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import v2
+
+from rnc_lightning.datasets.images.colour import (
+    COLOUR_NUMBERS,
+    Colour,
+    ColourJitter,
+    coloured,
+    normalised_into,
+    planes_into,
+)
+from rnc_lightning.datasets.images.crop import CROP_NUMBERS, Pixels, draw_crop, mirrored, resized_crop
+from rnc_lightning.datasets.transform import ImageTransform
+
+
+class AugmentedImage(ImageTransform):
+    """Crop, flip, colour jitter, grey: drawn from torch's CPU generator, the same for floats and for pixels.
+
+    Args:
+        size: Side of a view in pixels.
+        min_scale: Smallest share of the area that a crop keeps.
+        flip: Probability of a horizontal flip.
+        colour: Chances and strengths of the changes of colour.
+        max_scale: Largest share of the area that a crop keeps.
+
+    Raises:
+        ValueError: For a size below 1, or a scale or probability out of its range.
+    """
+
+    def __init__(self, size: int, min_scale: float, flip: float, colour: ColourJitter, max_scale: float = 1.0) -> None:
+        _check_size(size)
+        if not 0 < min_scale <= 1:
+            raise ValueError(f"min_scale must be above 0 and at most 1, got {min_scale}")
+        if not min_scale <= max_scale <= 1:
+            raise ValueError(f"max_scale must be from min_scale ({min_scale}) to 1, got {max_scale}")
+        if not 0 <= flip <= 1:
+            raise ValueError(f"flip must be between 0 and 1, got {flip}")
+        self.size = size
+        self.min_scale = min_scale
+        self.max_scale = max_scale
+        self.flip = flip
+        self.colour = colour
+
+    def views(self, source: Any, count: int) -> Tensor:
+        """Views (count, 3, size, size) of one image, as floats in [-1, 1]."""
+        image = as_pixels(source)
+        out = torch.empty(count, 3, self.size, self.size)
+        for view in out:
+            pixels, colour = self._drawn(image)
+            normalised_into(view, coloured(pixels, colour))
+        return out
+
+    def pixels(self, source: Any, count: int) -> tuple[Tensor, Tensor]:
+        """The same views before their colours change, as uint8, and what is done to the colours (count, 9)."""
+        image = as_pixels(source)
+        out = torch.empty(count, 3, self.size, self.size, dtype=torch.uint8)
+        colours = []
+        for view in out:
+            pixels, colour = self._drawn(image)
+            planes_into(view, pixels)
+            colours.append(colour.numbers())
+        return out, torch.tensor(colours)
+
+    def _drawn(self, image: Pixels) -> tuple[Pixels, Colour]:
+        flip, *uniform = torch.rand(1 + COLOUR_NUMBERS + CROP_NUMBERS, dtype=torch.float64).tolist()
+        height, width = image.shape[:2]
+        crop = draw_crop(width, height, self.min_scale, uniform[COLOUR_NUMBERS:], self.max_scale)
+        pixels = resized_crop(image, crop, self.size)
+        return mirrored(pixels) if flip < self.flip else pixels, self.colour.draw(uniform[:COLOUR_NUMBERS])
+
+
+class CentredImage(ImageTransform):
+    """Resize and central square, by torchvision on a Pillow image, as in the official code.
+
+    Args:
+        size: Side of the square in pixels.
+        resize: The shorter side after resizing.
+
+    Raises:
+        ValueError: For a size below 1, or a square that does not fit into the resized image.
+    """
+
+    def __init__(self, size: int, resize: int) -> None:
+        _check_size(size)
+        if resize < size:
+            raise ValueError(f"resize must be at least size ({size}), got {resize}")
+        self._cut = v2.Compose([v2.Resize(resize), v2.CenterCrop(size)])
+
+    def views(self, source: Any, count: int) -> Tensor:
+        """Equal views (count, 3, size, size) of one image, as floats in [-1, 1]."""
+        image = self._pixels(source)
+        out = torch.empty(1, 3, *image.shape[:2])
+        normalised_into(out[0], image)
+        return out.expand(count, -1, -1, -1)
+
+    def pixels(self, source: Any, count: int) -> tuple[Tensor, None]:
+        """The same as uint8."""
+        image = self._pixels(source)
+        out = torch.empty(1, 3, *image.shape[:2], dtype=torch.uint8)
+        planes_into(out[0], image)
+        return out.expand(count, -1, -1, -1), None
+
+    def _pixels(self, source: Any) -> Pixels:
+        image = source if isinstance(source, Image.Image) else Image.fromarray(as_pixels(source))
+        return np.asarray(self._cut(image.convert("RGB")))
+
+
+def as_pixels(source: Any) -> Pixels:
+    """An image as an array (H, W, 3).
+
+    Args:
+        source: A Pillow image, a uint8 tensor (3, H, W) or a uint8 array (H, W, 3).
+
+    Raises:
+        TypeError: For anything else.
+    """
+    if isinstance(source, Image.Image):
+        return np.asarray(source if source.mode == "RGB" else source.convert("RGB"))
+    if isinstance(source, Tensor) and source.dtype == torch.uint8 and source.ndim == 3 and source.shape[0] == 3:
+        return source.permute(1, 2, 0).numpy()
+    if isinstance(source, np.ndarray) and source.dtype == np.uint8 and source.ndim == 3 and source.shape[2] == 3:
+        return source
+    got = type(source).__name__
+    if isinstance(source, Tensor | np.ndarray):
+        got += f" of {source.dtype} {tuple(source.shape)}"
+    raise TypeError(f"an image is a Pillow image, a uint8 tensor (3, H, W) or a uint8 array (H, W, 3), not {got}")
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise ValueError(f"size must be 1 or more, got {size}")

@@ -1,0 +1,210 @@
+"""What there is to know of a data set on disk before anything is trained on it: `data verify`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from torch import Tensor
+
+from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.reading.paper_facts import Published
+from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.splits import PARTS, SplitName
+from rnc_lightning.system.files import sha256
+from rnc_lightning.targets import TargetSpec
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Files of the same content.
+
+    Attributes:
+        paths: All of them.
+        parts: The parts of the split that they are in.
+    """
+
+    paths: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found."""
+
+    synthetic: bool
+    counts: Mapping[str, int]
+    windows: Mapping[str, int]  # samples in each part, where several belong together; else empty
+    labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct
+    outside: Mapping[str, int]  # labels outside the configured range, by dimension
+    problems: Problems
+    refusal: str | None  # why nothing can be trained on it all the same
+    copies: tuple[Copies, ...]
+    fingerprint: str
+    published: Published | None
+
+    def disagreements(self) -> list[str]:
+        """Where the data differ from what the paper used, in words; empty where they agree in all that is known."""
+        if self.published is None:
+            return []
+        found = [
+            f"{part} has {self.counts[part]:,} samples, the paper's {count:,}"
+            for part, count in self.published.counts.items()
+            if self.counts[part] != count
+        ]
+        if "val" not in self.published.counts and self.counts["val"]:
+            found.append(f"val has {self.counts['val']:,} samples, the paper has no such part")
+        columns = [column for part in self.labels.values() for column in part.values()]
+        for name, paper, least in (("low", self.published.low, min), ("high", self.published.high, max)):
+            here = least((column[name] for column in columns), default=None)
+            if paper is not None and here is not None and abs(here - paper) > 0.5:  # labels are rounded in the paper
+                found.append(f"the {name}est label is {here:g}, the paper's {paper:g}")
+        return found
+
+
+def inspect(datamodule: RegressionDataModule, target: TargetSpec | None = None) -> Inspection:
+    """Read a data set, open every file, and look for copies.
+
+    Args:
+        datamodule: The data set; it keeps the splits without the samples that cannot be used.
+        target: Names and ranges of the labels; None names them by number.
+    """
+    splits, problems = datamodule.inspect()
+    datamodule.splits = splits
+    names = target.names if target is not None else None
+    outside: dict[str, int] = {}
+    for split in splits.values():
+        for name, count in (target.outside(split.labels) if target is not None and len(split) else {}).items():
+            outside[name] = outside.get(name, 0) + count
+    counts = datamodule.counts
+    return Inspection(
+        synthetic=datamodule.synthetic,
+        counts=counts,
+        windows={part: len(split) for part, split in splits.items() if len(split) != counts[part]},
+        labels={part: _summary(split.labels, names) for part, split in splits.items() if len(split)},
+        outside=outside,
+        problems=problems,
+        refusal=datamodule.refusal_of(splits),
+        copies=_copies({part: getattr(split.inputs, "paths", ()) for part, split in splits.items()}),
+        fingerprint=datamodule.fingerprint,
+        published=datamodule.published,
+    )
+
+
+def as_json(found: Inspection) -> dict[str, Any]:
+    """The same as plain values."""
+    return {
+        "synthetic_data": found.synthetic,
+        "counts": dict(found.counts),
+        "windows": dict(found.windows),
+        "labels": found.labels,
+        "outside": dict(found.outside),
+        "problems": found.problems.lines,
+        "refusal": found.refusal,
+        "copies": [{"paths": list(copy.paths), "parts": list(copy.parts)} for copy in found.copies],
+        "fingerprint": found.fingerprint,
+        "disagreements_with_the_paper": found.disagreements(),
+    }
+
+
+def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
+    """Show it as a table and lines, every problem by name."""
+    table = Table(title=f"{dataset} (synthetic data)" if found.synthetic else dataset)
+    for heading in ("split", "samples", "paper", "label", "lowest", "mean", "highest", "distinct"):
+        table.add_column(heading, justify="left" if heading in ("split", "label") else "right")
+    paper: Mapping[SplitName, int] = found.published.counts if found.published is not None else {}
+    for part in PARTS:
+        first = [part, f"{found.counts[part]:,}", f"{paper[part]:,}" if part in paper else "-"]
+        if part in found.windows:
+            first[1] += f" ({found.windows[part]:,} windows)"
+        for name, column in found.labels.get(part, {}).items():
+            numbers = [f"{column[key]:.4g}" for key in ("low", "mean", "high")]
+            table.add_row(*first, name, *numbers, f"{column['distinct']:,.0f}")
+            first = ["", "", ""]
+        if not found.counts[part]:
+            table.add_row(*first)
+    console.print(table)
+    for name, count in found.outside.items():
+        console.print(f"{count} labels of {name} lie outside the configured range: a head with bins takes its ends")
+    _print_copies(found.copies, console)
+    if len(found.problems):
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in found.problems.counts.items())
+        console.print(f"[red]{found.problems.samples} cannot be used[/]: {kinds}", highlight=False, soft_wrap=True)
+        for problem in found.problems:
+            console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+        console.print("Mend them, or train without them: data.on_bad=skip")
+    elif found.refusal is None:
+        console.print("[green]every sample can be used[/]")
+    if found.refusal is not None:
+        console.print(f"[red]{escape(found.refusal)}[/]", highlight=False, soft_wrap=True)
+    console.print(f"fingerprint: {found.fingerprint}", highlight=False, soft_wrap=True)
+    _print_agreement(found, console)
+
+
+def _print_agreement(found: Inspection, console: Console) -> None:
+    if found.published is None:
+        return
+    if found.synthetic:
+        console.print("synthetic data, by the marker beside them: nothing here can be compared with the paper")
+        return
+    differences = found.disagreements()
+    if differences:
+        console.print(
+            f"[yellow]differs from what the paper used[/]: {'; '.join(differences)}", highlight=False, soft_wrap=True
+        )
+    elif found.published.same_split:
+        console.print("[green]agrees with what the paper used[/] in counts and label range")
+    else:
+        console.print("[green]as many samples as in the paper[/]; its split is not public, so this one is another")
+    if found.published.note:
+        console.print(found.published.note, highlight=False, soft_wrap=True)
+
+
+def _print_copies(copies: Iterable[Copies], console: Console) -> None:
+    across = [copy for copy in copies if len(copy.parts) > 1]
+    within = [copy for copy in copies if len(copy.parts) == 1]
+    for what, found in (("in more than one part of the split", across), ("within one part", within)):
+        if found:
+            console.print(
+                f"[yellow]{len(found)} times files of the same content[/] {what}:", highlight=False, soft_wrap=True
+            )
+            for copy in found[:20]:
+                line = f"  {', '.join(copy.paths)} ({', '.join(copy.parts)})"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if len(found) > 20:
+                console.print(f"  and {len(found) - 20} more (--json lists all)")
+
+
+def _summary(labels: Tensor, names: list[str] | None) -> dict[str, dict[str, float]]:
+    columns = labels.double().unbind(dim=1)
+    return {
+        name: {
+            "low": float(column.min()),
+            "mean": float(column.mean()),
+            "high": float(column.max()),
+            "distinct": float(len(torch.unique(column))),
+        }
+        for name, column in zip(names or [f"y{d}" for d in range(len(columns))], columns, strict=True)
+    }
+
+
+def _copies(files: Mapping[SplitName, Iterable[Path]]) -> tuple[Copies, ...]:
+    """Files of the same content; only those of equal size are read."""
+    by_size: dict[int, list[tuple[Path, str]]] = {}
+    part: str
+    for part, paths in files.items():
+        for path in dict.fromkeys(paths):
+            by_size.setdefault(path.stat().st_size, []).append((path, part))
+    by_content: dict[tuple[int, str], list[tuple[Path, str]]] = {}
+    for size, group in by_size.items():
+        for path, part in group if len({path for path, _ in group}) > 1 else ():
+            by_content.setdefault((size, sha256(path)), []).append((path, part))
+    return tuple(
+        Copies(tuple(str(path) for path, _ in group), tuple(dict.fromkeys(part for _, part in group)))
+        for group in by_content.values()
+        if len({path for path, _ in group}) > 1
+    )

@@ -1,0 +1,1 @@
+"""From splits to batches: the LightningDataModule, sampling, views."""

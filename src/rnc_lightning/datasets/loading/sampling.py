@@ -1,0 +1,87 @@
+"""Which samples an epoch takes, in which order, and the seed that each one's augmentation draws from."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from rnc_lightning.numerics.seeding import derive_seed
+
+
+class Draw(NamedTuple):
+    """One sample of an epoch: its place in the split and the seed of its random transforms, None where nothing is."""
+
+    sample: int
+    seed: int | None = None
+
+
+class SeededBatches(Sampler[list[Draw]]):
+    """The batches of a `SeededSampler`, or one process' share of each.
+
+    Over several processes the batches are those of one process: each takes every W-th sample of each batch. The last
+    batch may then be uneven; in training, where it has fewer samples than there are processes, it is left out, since a
+    process without a sample could not take part.
+
+    Args:
+        sampler: Gives the order of each epoch, the same in all processes; or how many samples there are, in order.
+        batch_size: Samples a batch, over all processes.
+        drop_last: Whether an incomplete last batch is left out.
+        share: (rank, processes).
+    """
+
+    def __init__(
+        self, sampler: "SeededSampler | int", batch_size: int, drop_last: bool = False, share: tuple[int, int] = (0, 1)
+    ) -> None:
+        self.sampler = sampler if isinstance(sampler, SeededSampler) else range(sampler)
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.rank, self.processes = share
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell which epoch comes next; Lightning calls it."""
+        if isinstance(self.sampler, SeededSampler):
+            self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.sampler), self.batch_size)
+        needed = self.processes if isinstance(self.sampler, SeededSampler) else self.rank + 1
+        return whole + (1 if rest >= needed and not self.drop_last else 0)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        order = [draw if isinstance(draw, Draw) else Draw(draw) for draw in self.sampler]
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            yield order[start : start + self.batch_size][self.rank :: self.processes]
+
+
+class SeededSampler(Sampler[Draw]):
+    """A fresh permutation each epoch, and a seed a sample, both from (seed, epoch) alone.
+
+    An augmentation therefore depends neither on the worker that computes it nor on what was drawn before:
+    a resumed run repeats the epoch exactly, with any number of workers.
+
+    Args:
+        size: Samples in the split.
+        seed: Seed of this stage.
+        epoch: The epoch that comes first.
+    """
+
+    def __init__(self, size: int, seed: int, epoch: int = 0) -> None:
+        self.size = size
+        self.seed = seed
+        self.epoch = epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell which epoch comes next; Lightning calls it."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[Draw]:
+        generator = np.random.default_rng(derive_seed(self.seed, "order", self.epoch))
+        order = generator.permutation(self.size)
+        # One seed per sample of the split, so that it does not depend on the place in the order.
+        seeds = generator.integers(0, 2**63 - 1, size=self.size, dtype=np.int64)
+        for index in order.tolist():
+            yield Draw(index, int(seeds[index]))

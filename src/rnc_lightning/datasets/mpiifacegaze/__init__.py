@@ -1,0 +1,1 @@
+"""MPIIFaceGaze in its three layouts."""

@@ -1,0 +1,249 @@
+"""A table of your own: what images, signals and plain features that it lists have in common.
+
+A table (CSV or Parquet) has one row a sample. Some columns are targets; one may say which part a row belongs to, one
+which rows belong together (a person, a camera), so that a drawn split keeps them in one part.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnc_lightning.datasets.reading.drawn_split import Division
+from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.tables import Table, duplicates, labels, read_table
+from rnc_lightning.datasets.splits import PARTS, Inputs, Split, SplitName
+from rnc_lightning.system.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+_WORDS: dict[str, SplitName] = {
+    "train": "train",
+    "val": "val",
+    "validation": "val",
+    "valid": "val",
+    "dev": "val",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class OwnColumns:
+    """What the columns of a table mean.
+
+    Attributes:
+        target: D columns of labels.
+        split: Column with the words train, val and test; None where a split is drawn.
+        group: Column of what belongs together; None where each row stands alone.
+        plausible: By target column, the lowest and the highest label that is no mistake.
+    """
+
+    target: Sequence[str]
+    split: str | None = None
+    group: str | None = None
+    plausible: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.target:
+            raise ValueError("target: name at least one column of the table, such as [age]")
+        if twice := sorted({column for column in self.target if list(self.target).count(column) > 1}):
+            raise ValueError(f"target: {', '.join(twice)} is named twice")
+        if strange := [name for name in self.plausible if name not in self.target]:
+            raise ValueError(f"plausible: {', '.join(strange)} is not among the targets {', '.join(self.target)}")
+        for name, bounds in self.plausible.items():
+            if not _is_range(bounds):
+                raise ValueError(f"plausible.{name}: two numbers are needed, such as [0, 120], got {bounds}")
+
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        """Lowest and highest plausible label of each target column."""
+        ends = [self.plausible.get(name, (-math.inf, math.inf)) for name in self.target]
+        return [(float(low), float(high)) for low, high in ends]
+
+    @property
+    def present(self) -> list[str]:
+        """All columns that the table must have."""
+        return [*self.target, *(column for column in (self.split, self.group) if column is not None)]
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """Usable rows of a table.
+
+    Attributes:
+        table: The rows; `table.where(i)` names file and row in a complaint.
+        positions: N positions in the table that was read.
+        names: N names, each of them once: what a split file knows a row by.
+        targets: (N, D) float64 in label units.
+        parts: N times train, val or test.
+    """
+
+    table: Table
+    positions: list[int]
+    names: list[str]
+    targets: np.ndarray
+    parts: list[SplitName]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def of(self, part: SplitName) -> list[int]:
+        """The indices, from 0 to N - 1, of one part's rows."""
+        return [i for i, found in enumerate(self.parts) if found == part]
+
+    def splits(self, inputs: Callable[[list[int]], Inputs]) -> dict[SplitName, Split]:
+        """The three splits, one sample a row.
+
+        Args:
+            inputs: The inputs of the rows with the indices given.
+        """
+        splits: dict[SplitName, Split] = {}
+        for part in PARTS:
+            chosen = self.of(part)
+            targets = torch.tensor(self.targets[chosen], dtype=torch.float32)
+            splits[part] = Split(inputs(chosen), targets, [self.names[i] for i in chosen])
+        return splits
+
+
+def user_division(split: Mapping[str, Any], columns: OwnColumns) -> Division | None:
+    """How a split is drawn; None where the table has a column for it.
+
+    Raises:
+        ValueError: Where the arguments contradict each other.
+
+    >>> user_division({"by": None, "seed": 3}, OwnColumns(["age"], group="person"))
+    Division(by='group', val=0.1, test=0.1, seed=3, file=None)
+    """
+    by, file = split.get("by"), split.get("file")
+    if columns.split is not None:
+        if by is not None or file is not None:
+            raise ValueError(
+                f"split_column={columns.split} says where each row belongs: leave split.by and split.file null"
+            )
+        return None
+    if by not in (None, "sample", "group"):
+        raise ValueError(f"split.by must be sample or group, got {by!r}")
+    if by == "group" and columns.group is None:
+        raise ValueError("split.by=group needs the column of the groups, such as data.group=person")
+    default = "sample" if columns.group is None else "group"
+    return Division(**{**split, "by": by or default})
+
+
+def read_user_table(path: Path, columns: Sequence[str]) -> Table:
+    """Read the columns of a CSV or Parquet table.
+
+    Raises:
+        UserError: Where there is no such file, it lacks a column or has no rows.
+    """
+    table = read_table(path, columns, missing="data.csv is the path of the table, seen from where you are")
+    if not len(table):
+        raise UserError(f"{path} has no rows below its header")
+    return table
+
+
+def user_rows(
+    table: Table,
+    names: Sequence[str],
+    good: np.ndarray,
+    columns: OwnColumns,
+    division: Division | None,
+    problems: Problems,
+    what: str = "row",
+) -> OwnRows:
+    """Check labels, splits and groups, and say which part each usable row belongs to.
+
+    Args:
+        table: N rows.
+        names: What a row is known by; a name that comes again becomes a problem.
+        good: Which rows (N,) are usable so far; the others are not looked at for their name.
+        columns: What the columns mean.
+        division: How to draw the split; None where `columns.split` is given.
+        problems: Gets the bad rows.
+        what: What a name is, as in `path that occurs more than once`.
+    """
+    targets, usable = labels(table, columns.target, problems, columns.bounds)
+    usable &= good
+    groups = table.texts(columns.group) if columns.group is not None else None
+    words: list[SplitName | None] = [None] * len(table)
+    if columns.split is not None:
+        words, known = _split_words(table, columns.split, problems)
+        usable &= known
+    elif groups is not None and division is not None and division.by == "group":
+        for i in np.flatnonzero([group == "" for group in groups]).tolist():
+            problems.add(f"{columns.group} missing", table.where(i))
+            usable[i] = False
+    usable &= ~_repeated(names, good, words, table, what, problems)
+
+    kept = np.flatnonzero(usable).tolist()
+    kept_names = [names[i] for i in kept]
+    kept_groups = None if groups is None else [groups[i] for i in kept]
+    if division is None:
+        parts = [word for i in kept if (word := words[i]) is not None]
+    else:
+        parts = _divided(division, kept_names, kept_groups, problems)
+    if kept_groups is not None:
+        _warn_of_torn_groups(table.path.name, str(columns.group), kept_groups, parts)
+    return OwnRows(table.kept(usable), kept, kept_names, targets[kept], parts)
+
+
+def _divided(division: Division, names: list[str], groups: list[str] | None, problems: Problems) -> list[SplitName]:
+    units = set(groups if division.by == "group" and groups is not None else names)
+    if len(units) < len(PARTS) and len(problems):
+        return ["train"] * len(names)  # it ends with the list of problems, of which too few rows are the result
+    return division.divide(names, {} if groups is None else {"group": groups})
+
+
+def _split_words(table: Table, column: str, problems: Problems) -> tuple[list[SplitName | None], np.ndarray]:
+    texts = table.texts(column)
+    words = [_WORDS.get(text.lower()) for text in texts]
+    for i, (text, word) in enumerate(zip(texts, words, strict=True)):
+        if word is None:
+            kind = f"{column} other than train, val, test" if text else f"{column} missing"
+            problems.add(kind, table.where(i), repr(text) if text else "")
+    return words, np.array([word is not None for word in words], dtype=bool)
+
+
+def _repeated(
+    names: Sequence[str],
+    good: np.ndarray,
+    words: Sequence[SplitName | None],
+    table: Table,
+    what: str,
+    problems: Problems,
+) -> np.ndarray:
+    """Which rows repeat an earlier one's name: within a part, or across two, which is worse and said so."""
+    first: dict[str, int] = {}
+    across = np.zeros(len(names), dtype=bool)
+    for i in np.flatnonzero(good).tolist():
+        j = first.setdefault(names[i], i)
+        if words[i] is not None and words[j] is not None and words[i] != words[j]:
+            across[i] = True
+            detail = f"{names[i]}, {words[i]}; {words[j]} in {table.where(j)}"
+            problems.add(f"{what} in two splits", table.where(i), detail)
+    keys = [name if good[i] and not across[i] else "" for i, name in enumerate(names)]
+    return across | duplicates(keys, table, what, problems)
+
+
+def _warn_of_torn_groups(table: str, column: str, groups: Sequence[str], parts: Sequence[SplitName]) -> None:
+    found: dict[str, set[SplitName]] = {}
+    for group, part in zip(groups, parts, strict=True):
+        found.setdefault(group, set()).add(part)
+    torn = sorted(group for group, where in found.items() if group and len(where) > 1)
+    if torn:
+        shown = ", ".join(torn[:5]) + (", ..." if len(torn) > 5 else "")
+        log.warning(
+            "%s: %d of %d groups (column %s) occur in more than one split, %s: a model may know them from training",
+            *(table, len(torn), len(found), column, shown),
+        )
+
+
+def _is_range(bounds: object) -> bool:
+    if not isinstance(bounds, list | tuple) or len(bounds) != 2:
+        return False
+    return all(isinstance(end, int | float) for end in bounds) and bounds[0] < bounds[1]

@@ -1,0 +1,1 @@
+"""Signals: EDF files, preprocessing, recordings and their windows."""

@@ -1,0 +1,134 @@
+"""Transforms of signals (C, T). Each factory is one `_target_` in a data set's YAML."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnc_lightning.datasets.transform import Transform
+
+
+def random_crop(
+    window: float,
+    sampling_rate: float,
+    scale: float = 1.0,
+    clip: float | None = None,
+    standardise: bool = False,
+    noise: float = 0.0,
+    channel_dropout: float = 0.0,
+) -> Transform:
+    """A window at a random place in time, each view its own.
+
+    Args:
+        window: Seconds.
+        sampling_rate: Hz.
+        scale: What the values are divided by, the same for all: an amplitude may tell of the target.
+        clip: Values beyond it to either side are set to it, before they are divided; None clips nothing.
+        standardise: Whether each channel of the window then gets mean 0 and standard deviation 1.
+        noise: Standard deviation of additive Gaussian noise, after the scaling; 0 for none.
+        channel_dropout: Probability that a channel is set to 0; 0 for none.
+
+    Returns:
+        A function from an array (C, T) to a float32 tensor (C, window * sampling_rate).
+
+    Raises:
+        ValueError: For an argument out of its range; by the function, for a signal shorter than the window.
+    """
+    values = _Values(scale, clip, standardise)
+    length = _length(window, sampling_rate)
+    if noise < 0 or not 0 <= channel_dropout < 1:
+        raise ValueError(
+            f"noise must be 0 or more and channel_dropout from 0 to below 1, got {noise} and {channel_dropout}"
+        )
+    return _RandomCrop(length, values, noise, channel_dropout)
+
+
+def local_crop(window: float, sampling_rate: float, share: float = 1 / 3, **more: Any) -> Transform:
+    """A shorter window beside those of `random_crop`.
+
+    Args:
+        window: Seconds of the others.
+        sampling_rate: Hz.
+        share: Of their length.
+        **more: The rest of `random_crop`'s arguments.
+
+    Raises:
+        ValueError: For a share that is not above 0 and at most 1, and as `random_crop`.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share must be above 0 and at most 1, got {share}")
+    return random_crop(window * share, sampling_rate, **more)
+
+
+def centred_crop(
+    window: float, sampling_rate: float, scale: float = 1.0, clip: float | None = None, standardise: bool = False
+) -> Transform:
+    """The window in the middle: all of a signal that is one window long. Arguments as in `random_crop`."""
+    return _CentredCrop(_length(window, sampling_rate), _Values(scale, clip, standardise))
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Samples to what the encoder sees."""
+
+    scale: float
+    clip: float | None
+    standardise: bool
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise ValueError(f"scale must be positive, got {self.scale}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip must be positive or null, got {self.clip}")
+
+    def __call__(self, window: np.ndarray) -> Tensor:
+        x = torch.from_numpy(np.array(window, dtype=np.float32))  # a copy: the array may be a file
+        if self.clip is not None:
+            x = x.clamp(-self.clip, self.clip)
+        x = x / self.scale
+        if self.standardise:
+            x = (x - x.mean(dim=1, keepdim=True)) / x.std(dim=1, correction=0, keepdim=True).clamp(min=1e-6)
+        return x
+
+
+@dataclass(frozen=True)
+class _RandomCrop:
+    length: int
+    values: _Values
+    noise: float
+    channel_dropout: float
+
+    def __call__(self, signal: np.ndarray) -> Tensor:
+        first = int(torch.randint(_room(signal, self.length) + 1, ()))
+        x = self.values(signal[:, first : first + self.length])
+        if self.noise:
+            x = x + self.noise * torch.randn_like(x)
+        if self.channel_dropout:
+            x = x * (torch.rand(len(x), 1) >= self.channel_dropout)
+        return x
+
+
+@dataclass(frozen=True)
+class _CentredCrop:
+    length: int
+    values: _Values
+
+    def __call__(self, signal: np.ndarray) -> Tensor:
+        first = _room(signal, self.length) // 2
+        return self.values(signal[:, first : first + self.length])
+
+
+def _length(window: float, sampling_rate: float) -> int:
+    length = round(window * sampling_rate)
+    if length < 1:
+        raise ValueError(f"window must be at least one sample, got {window} s at {sampling_rate} Hz")
+    return length
+
+
+def _room(signal: np.ndarray, length: int) -> int:
+    room: int = signal.shape[1] - length
+    if room < 0:
+        raise ValueError(f"a window of {length} samples does not fit into a signal of {signal.shape[1]}")
+    return room

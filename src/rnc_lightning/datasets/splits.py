@@ -1,0 +1,119 @@
+"""One part of a data set: inputs that are read when asked for, targets held in memory."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from rnc_lightning.targets.groups import Groups, group_means
+
+SplitName = Literal["train", "val", "test"]
+
+
+PARTS: tuple[SplitName, ...] = ("train", "val", "test")
+
+
+class Inputs(Protocol):
+    """Anything with a length that gives an input for an index: a list, a tensor, a lazy reader."""
+
+    def __len__(self) -> int:
+        """Number of inputs."""
+
+    def __getitem__(self, index: int, /) -> Any:
+        """One input."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples of one part (train, val or test).
+
+    Attributes:
+        inputs: N inputs, read by index: an image, an array, a signal.
+        targets: (N, D) float32 in label units.
+        names: N names that a person recognises (a path, a source image), for predictions.csv.
+        groups: Samples whose predictions are averaged in validation and test; None where each stands alone.
+    """
+
+    inputs: Inputs
+    targets: Tensor
+    names: Sequence[str]
+    groups: Groups | None = None
+
+    def __post_init__(self) -> None:
+        if self.targets.ndim != 2:
+            raise ValueError(f"targets must be (N, D), got {tuple(self.targets.shape)}")
+        if self.groups is not None and len(self.groups.index) != len(self.targets):
+            raise ValueError(f"{len(self.targets)} targets and {len(self.groups.index)} group indices do not match")
+        if not len(self.inputs) == len(self.targets) == len(self.names):
+            raise ValueError(
+                f"{len(self.inputs)} inputs, {len(self.targets)} targets and {len(self.names)} names do not match"
+            )
+        if not torch.isfinite(self.targets).all():
+            bad = (~torch.isfinite(self.targets).all(dim=1)).nonzero().flatten().tolist()
+            shown = ", ".join(self.names[i] for i in bad[:5])
+            raise ValueError(f"targets: {len(bad)} are NaN or infinite, the first: {shown}")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def labels(self) -> Tensor:
+        """Targets (N, D), or where samples belong together those of the groups (G, D)."""
+        return self.targets if self.groups is None else group_means(self.targets, self.groups)
+
+
+class ChosenInputs:
+    """Some of a reader's inputs, read by it when asked for.
+
+    Args:
+        inputs: The reader.
+        indices: Which of its inputs, in which order.
+    """
+
+    def __init__(self, inputs: Inputs, indices: Sequence[int]) -> None:
+        self.inputs = inputs
+        self.indices = list(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.inputs[self.indices[index]]
+
+
+def subset_of(split: Split, kept: Tensor) -> Split:
+    """The samples of a split with these indices (M,), in their order; groups of which none is left are gone.
+
+    >>> whole = Split(torch.arange(3), torch.tensor([[1.0], [2.0], [3.0]]), ["a", "b", "c"])
+    >>> subset_of(whole, torch.tensor([0, 2])).names
+    ['a', 'c']
+    """
+    indices = kept.tolist()
+    inputs = split.inputs
+    if isinstance(inputs, Tensor):
+        chosen: Inputs = inputs[kept]
+    elif hasattr(inputs, "take"):
+        chosen = inputs.take(indices)
+    else:
+        chosen = ChosenInputs(inputs, indices)
+    groups = None
+    if split.groups is not None:
+        left, index = torch.unique(split.groups.index[kept], return_inverse=True)
+        groups = Groups(index, [split.groups.names[i] for i in left.tolist()])
+    names = [split.names[i] for i in indices]
+    return replace(split, inputs=chosen, targets=split.targets[kept], names=names, groups=groups)
+
+
+def fingerprint(splits: dict[SplitName, Split], *extra: bytes) -> str:
+    """SHA-256 over names and targets of all parts, and over whatever else identifies the inputs."""
+    digest = hashlib.sha256()
+    for part, split in splits.items():
+        digest.update(part.encode())
+        digest.update("\0".join(split.names).encode())
+        digest.update(split.targets.numpy().tobytes())
+    for piece in extra:
+        digest.update(piece)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,70 @@
+"""The data module of a table of your own; what its inputs are, a subclass says."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.user_files import find_files
+from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, read_user_table, user_division, user_rows
+
+
+class OwnTableDataModule(RegressionDataModule):
+    """Samples that a table of your own lists; a subclass says what their inputs are.
+
+    Args:
+        csv: The table.
+        target: Columns of labels.
+        split_column: Column with the words train, val (or validation, valid, dev) and test; null draws a split.
+        group: Column of what belongs together; a drawn split then keeps a group in one part.
+        plausible: By target column, the lowest and the highest label that is no mistake.
+        split: Arguments of `Division`; `by: null` is `group` where there is a group column, else `sample`.
+        **loading: Arguments of `RegressionDataModule`.
+
+    Raises:
+        ValueError: For arguments that contradict each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        csv: str,
+        target: Sequence[str] | str,
+        split_column: str | None = None,
+        group: str | None = None,
+        plausible: Mapping[str, Sequence[float]] | None = None,
+        split: Mapping[str, Any] | None = None,
+        **loading: Any,
+    ) -> None:
+        super().__init__(**loading)
+        self.csv = Path(csv)
+        self.root = self.csv.parent
+        targets = target if isinstance(target, list | tuple) else [target]
+        split_column, group = (None if name is None else str(name) for name in (split_column, group))
+        bounds = {str(name): ends for name, ends in (plausible or {}).items()}
+        self.columns = OwnColumns([str(name) for name in targets], split_column, group, bounds)
+        self.division = user_division(split or {}, self.columns)
+
+    @property
+    def title(self) -> str:
+        """The table's name, as in messages."""
+        return self.csv.name
+
+    @property
+    def target_names(self) -> Sequence[str]:
+        """The columns of labels."""
+        return self.columns.target
+
+    def file_rows(self, input: str, problems: Problems) -> tuple[OwnRows, list[Path]]:
+        """The usable rows of a table whose inputs lie in files, and the file of each.
+
+        Args:
+            input: Column of the paths, relative to `self.root`.
+            problems: Gets the rows that cannot be used.
+        """
+        assert self.root is not None
+        table = read_user_table(self.csv, [input, *self.columns.present])
+        names, files, good = find_files(table, input, self.root, problems)
+        rows = user_rows(table, names, good, self.columns, self.division, problems, what=input)
+        return rows, [files[i] for i in rows.positions]

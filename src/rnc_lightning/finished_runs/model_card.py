@@ -1,0 +1,133 @@
+"""The README.md of an exported encoder: what it is, how to load it, what it was measured at, whose data it has seen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rnc_lightning.finished_runs.finished_run import FinishedRun
+from rnc_lightning.finished_runs.input_description import PreparedInput
+
+
+def model_card(
+    run: FinishedRun,
+    prepared: PreparedInput,
+    terms: str,
+    features: int,
+    backbone: Mapping[str, Any] | None,
+    differences: Mapping[str, float] | None,
+) -> str:
+    """Markdown.
+
+    Args:
+        run: The run.
+        prepared: What the encoder takes.
+        terms: Of the data.
+        features: Width F of the features.
+        backbone: Arguments of `timm.create_model`; None for an encoder of the suite's own.
+        differences: Of ONNX Runtime from PyTorch, in label units; None without an ONNX file.
+    """
+    result = run.result
+    parts = [
+        f"# {result['experiment']}, seed {result['seed']}",
+        _what(run, features),
+        "## Inputs\n\n" + prepared.words + f" One input has the shape {prepared.shape}.",
+        "## Load\n\n" + (_own_code(run) if backbone is None else _timm_code(backbone)),
+        *([] if differences is None else [_onnx(run, differences)]),
+        "## Measured on the test set\n\n" + _metrics(run),
+        "## Data\n\n" + _data(run, terms),
+        "## Training\n\n" + _training(run),
+        "## Versions\n\n" + _versions(result),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(run: FinishedRun, features: int) -> str:
+    result = run.result
+    encoder = run.config["encoder"]
+    name = encoder.get("name") or str(encoder["_target_"]).rpartition(".")[2]
+    made = " **The data are made: a program painted them, and what was learnt holds for nothing real.**"
+    return (
+        f"An encoder ({name}, {features} features), trained by rnc_lightning: method {result['method']}, scheme "
+        f"{result['scheme']}, head {result['head']}, to predict {_target(run)} on {result['dataset']}."
+        f"{made if result.get('synthetic_data') else ''} config.json has all of this page for programs."
+    )
+
+
+def _target(run: FinishedRun) -> str:
+    named = zip(run.target.names, run.target.units, strict=True)
+    return " and ".join(f"{name} ({unit})" if unit else name for name, unit in named)
+
+
+def _timm_code(backbone: Mapping[str, Any]) -> str:
+    arguments = {key: value for key, value in backbone.items() if key != "name"}
+    more = "".join(f", {key}={value!r}" for key, value in arguments.items())
+    return (
+        "`model.safetensors` has the backbone under timm's own names, `encoder.safetensors` the same with the suite's "
+        "prefix (`model.`):\n\n```python\nimport timm\n\n"
+        f'encoder = timm.create_model("{backbone["name"]}", checkpoint_path="model.safetensors", num_classes=0{more})\n'
+        "encoder.eval()\n```"
+    )
+
+
+def _own_code(run: FinishedRun) -> str:
+    module, _, name = str(run.config["encoder"]["_target_"]).rpartition(".")
+    return (
+        "With rnc_lightning installed:\n\n```python\nimport json\nfrom pathlib import Path\n\n"
+        f"from {module} import {name}\nfrom rnc_lightning.encoders.handoff import load_encoder\n\n"
+        'settings = json.loads(Path("config.json").read_text())["encoder"]\n'
+        'settings.pop("_target_")\n'
+        f'encoder = {name}(**settings)\nload_encoder(encoder, Path("encoder.safetensors"))\nencoder.eval()\n```'
+    )
+
+
+def _onnx(run: FinishedRun, differences: Mapping[str, float]) -> str:
+    told = "; ".join(f"on {name} {value:.2g}" for name, value in differences.items())
+    return (
+        f"## ONNX\n\n`regressor.onnx` is encoder and head: `x`, any number of prepared inputs (float32), to "
+        f"`prediction`, {_target(run)}. Largest difference of ONNX Runtime from PyTorch, in these units: {told}."
+    )
+
+
+def _metrics(run: FinishedRun) -> str:
+    result = run.result
+    units = ", ".join(dict.fromkeys(unit for unit in result["units"] if unit))
+    rows = ["| | this run | constant predictor |", "|---|---|---|"]
+    for name, value in result["test"].items():
+        label = f"{name} ({units})" if units and name in ("mae", "rmse", "gmean") else name
+        rows.append(f"| {label} | {_number(value)} | {_number(result['constant'].get(name))} |")
+    return "\n".join([*rows, "", f"One run, seed {result['seed']}; how much seeds differ, one run does not tell."])
+
+
+def _data(run: FinishedRun, terms: str) -> str:
+    result = run.result
+    counts = ", ".join(f"{count} {part}" for part, count in result["counts"].items())
+    whose = (
+        "Synthetic data; the terms of the real data set do not apply to them."
+        if result.get("synthetic_data")
+        else terms
+    )
+    return f"{result['dataset']}: {counts}; fingerprint `{result['data_fingerprint']}`.\n\n{whose}"
+
+
+def _training(run: FinishedRun) -> str:
+    rows = ["| stage | epochs | batch | optimiser | augmented | weights of epoch |", "|---|---|---|---|---|---|"]
+    for name, stage in run.config["stages"].items():
+        optimizer = {key: value for key, value in stage["optimizer"].items() if not key.startswith("_")}
+        kind = str(stage["optimizer"]["_target_"]).rpartition(".")[2]
+        settings = ", ".join(f"{key} {value}" for key, value in optimizer.items())
+        chosen = run.result["stages"][name]["chosen_epoch"]
+        rows.append(
+            f"| {name} | {stage['epochs']} | {stage['batch_size']} | {kind} ({settings}) | "
+            f"{'yes' if stage.get('augment', True) else 'no'} | {chosen} |"
+        )
+    words = " ".join(f"{key}={value}" for key, value in run.result["overrides"].items())
+    told = f"Experiment `{run.result['experiment']}` with `{words}`; every value is in config.json, `training`."
+    return "\n".join([*rows, "", told])
+
+
+def _versions(result: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return f"{versions}; revision {result.get('git_revision') or 'unknown'}, code {result.get('code')}."
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

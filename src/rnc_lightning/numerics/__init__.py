@@ -1,0 +1,1 @@
+"""Precision, seeds, and collectives over processes."""

@@ -1,0 +1,104 @@
+"""Predictions against targets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from rnc_lightning.plots.style import (
+    BLUE,
+    GREY,
+    as_columns,
+    check_labels,
+    house_style,
+    new_figure,
+    save_figure,
+    with_unit,
+)
+
+
+def save_prediction_scatter(
+    predictions: np.ndarray,
+    targets: np.ndarray,
+    path: str | Path,
+    names: Sequence[str],
+    units: Sequence[str],
+    mae: float | Sequence[float] | None = None,
+    note: str = "",
+) -> Path:
+    """Write a scatter of predictions over targets, one panel a target dimension, with the line of equality.
+
+    Args:
+        predictions: (n,) or (n, D), in the targets' units.
+        targets: same shape as `predictions`.
+        path: file to write.
+        names: D names of the target dimensions.
+        units: D units, empty strings for none.
+        mae: written above the panels: one number, or one per dimension.
+        note: written behind it.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: if the shapes do not fit, or the targets hold NaN or infinity.
+    """
+    predicted, true = as_columns(predictions, "predictions"), as_columns(targets, "targets")
+    if predicted.shape != true.shape:
+        raise ValueError(f"predictions and targets must have one shape, got {predicted.shape} and {true.shape}")
+    if not np.isfinite(true).all():
+        raise ValueError("targets hold NaN or infinity: look at the reader of the data set")
+    dimensions = true.shape[1]
+    check_labels(dimensions, names, units)
+    titles = _titles(mae, units)
+    with house_style():
+        figure = new_figure(4.3 * dimensions, 4.4)
+        panels = figure.subplots(1, dimensions, squeeze=False)[0]
+        for d, axes in enumerate(panels):
+            _draw(axes, predicted[:, d], true[:, d])
+            axes.set_xlabel(f"target {with_unit(names[d], units[d])}")
+            axes.set_ylabel(f"predicted {with_unit(names[d], units[d])}")
+            axes.set_title(", ".join(text for text in (titles[d], note) if text))
+        return save_figure(figure, path)
+
+
+def _draw(axes: Axes, predicted: np.ndarray, true: np.ndarray) -> None:
+    n = len(true)
+    finite = np.isfinite(predicted)
+    everything = np.concatenate([true, predicted[finite]])
+    low, high = float(everything.min()), float(everything.max())
+    margin = 0.04 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color=GREY, linewidth=1, zorder=1)
+    axes.scatter(
+        true[finite],
+        predicted[finite],
+        s=float(np.clip(12000 / n, 6, 30)),
+        alpha=float(np.clip(600 / n, 0.08, 0.8)),
+        color=BLUE,
+        linewidths=0,
+        zorder=2,
+    )
+    axes.set_xlim(limits)
+    axes.set_ylim(limits)
+    axes.set_aspect("equal", adjustable="box")
+    axes.locator_params(nbins=6)
+    axes.set_yticks(axes.get_xticks())  # the same numbers on both axes; setting ticks may widen the limits
+    axes.set_xlim(limits)
+    axes.set_ylim(limits)
+
+
+def _titles(mae: float | Sequence[float] | None, units: Sequence[str]) -> list[str]:
+    """One title a panel; a single MAE over several dimensions stands over the first and says what it is."""
+    dimensions = len(units)
+    if mae is None:
+        return [""] * dimensions
+    if isinstance(mae, (int, float)):
+        if dimensions == 1:
+            return [f"MAE {mae:.4g} {units[0]}".rstrip()]
+        common = units[0] if len(set(units)) == 1 else ""  # a mean over different units has none
+        return [f"mean MAE {mae:.4g} {common}".rstrip()] + [""] * (dimensions - 1)
+    if len(mae) != dimensions:
+        raise ValueError(f"mae must be one number or one per target dimension ({dimensions}), got {len(mae)}")
+    return [f"MAE {value:.4g} {unit}".rstrip() for value, unit in zip(mae, units, strict=True)]

@@ -1,0 +1,68 @@
+"""The report as Markdown, with GitHub's tables."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rnc_lightning.reports.table import MetricTable, Report
+from rnc_lightning.reports.text import LEGEND, columns, figure_text, groups, lines, matrices, report_title, table_title
+
+
+def markdown(report: Report, picture: Path | None = None) -> str:
+    """The whole report.
+
+    Args:
+        report: What is shown.
+        picture: The figure, which lies beside the file.
+    """
+    parts = [f"# {report_title(report)}"]
+    parts += [f"> **Warning:** {escape(warning)}" for warning in report.warnings]
+    if picture is not None:
+        parts.append(f"![{figure_text(report)}]({picture.name})")
+    for matrix in matrices(report):
+        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
+        parts += [f"## {matrix.title}", _table(["method", *map(escape, matrix.headings)], rows)]
+    for table in report.tables:
+        parts += [f"## {escape(table_title(table))}", _metric_table(table)]
+    parts.append(LEGEND)
+    parts += ["## Notes", _list(report.notes)] if report.notes else []
+    if report.problems:
+        parts += ["## Files with problems", _list(f"{problem.path}: {problem.reason}" for problem in report.problems)]
+    parts += ["## What this rests on", _list(f"{title}: {text}" for title, text in report.facts.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Text that Markdown shows as it is.
+
+    >>> print(escape("a|b <i> *x*"))
+    a\|b &lt;i&gt; \*x\*
+    """
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", text)
+
+
+def _metric_table(table: MetricTable) -> str:
+    shown = columns(table)
+    constants, methods = lines(table)
+    rows = []
+    for title, found in (("", constants), *groups(methods)):
+        rows += [[f"*{escape(title)}*", *[""] * len(shown)]] if title else []
+        rows += [
+            [_label(line.label, line.details), *(escape(line.texts.get(column.key, "")) for column in shown)]
+            for line in found
+        ]
+    return _table(["method", *(escape(column.title) for column in shown)], rows)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *rows))
+
+
+def _label(label: str, details: str) -> str:
+    return f"{escape(label)}<br>{escape(details)}" if details else escape(label)
+
+
+def _list(entries: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(entry)}" for entry in entries)

@@ -1,0 +1,114 @@
+"""What rows are called, and the order they stand in."""
+
+from collections.abc import Sequence
+
+END_TO_END = "end_to_end"
+
+
+LINEAR_PROBE = "linear_probe"
+
+
+FINE_TUNE = "fine_tune"
+
+
+_HEADS = {
+    "l1": "L1", "mse": "MSE", "huber": "Huber", "dex": "DEX", "dldl_v2": "DLDL-v2", "or": "OR", "corn": "CORN",
+    "l2cs_net": "L2CS-Net", "lde": "LDE", "balanced_mse": "Balanced MSE",
+}  # fmt: skip
+
+
+_METHODS = {"rnc": "RnC", "simclr": "SimCLR", "supcon": "SupCon", "dino": "DINO", "supremix": "SupReMix"}
+
+
+_EXTRAS = {
+    "ranksim": "RankSim", "ordinal_entropy": "Ordinal Entropy", "lds": "LDS", "fds": "FDS", "conr": "ConR",
+    "rnc": "RnC as regularizer",
+}  # fmt: skip
+
+
+_SCHEMES = {END_TO_END: "", LINEAR_PROBE: "", FINE_TUNE: "fine-tuned", "regularization": "as regularizer"}
+
+
+_METRICS = {"mae": "MAE", "angular": "angular error", "r2": "R²"}
+
+
+def row_name(method: str, head: str, scheme: str, extras: Sequence[str] = ()) -> str:
+    """A row's name in the files: the head alone where there was no stage one, else the method and the head.
+
+    What was added to the regressor takes the place of the head L1, as in the published tables.
+
+    >>> row_name("rnc", "mse", "linear_probe"), row_name("rnc", "mse", "end_to_end")
+    ('rnc_mse', 'mse')
+    >>> row_name("lds_fds", "l1", "end_to_end", ["lds", "fds"]), row_name("l1", "mse", "end_to_end", ["ranksim"])
+    ('lds_fds', 'ranksim_mse')
+    >>> row_name("rnc", "l1", "fine_tune", ["ranksim", "lds"])
+    'rnc_l1_with_ranksim_lds'
+    """
+    added = "_".join(extras)
+    if scheme != END_TO_END:
+        return f"{method}_{head}_with_{added}" if added else f"{method}_{head}"
+    if not added:
+        return head
+    return added if head == "l1" else f"{added}_{head}"
+
+
+def row_label(method: str, head: str, scheme: str, extras: Sequence[str] = ()) -> str:
+    """A row's name for people.
+
+    >>> row_label("rnc", "l1", "linear_probe"), row_label("rnc", "dldl_v2", "fine_tune")
+    ('RnC(L1)', 'RnC(DLDL-v2), fine-tuned')
+    >>> row_label("lds_fds", "l1", "end_to_end", ["lds", "fds"]), row_label("l1", "mse", "end_to_end", ["ranksim"])
+    ('LDS + FDS', 'RankSim (MSE)')
+    >>> row_label("rnc", "l1", "fine_tune", ["ranksim", "lds"])
+    'RnC(L1), fine-tuned, + RankSim + LDS'
+    """
+    shown = _HEADS.get(head, head)
+    added = " + ".join(_EXTRAS.get(name, name) for name in extras)
+    if scheme == END_TO_END:
+        return shown if not added else added if head == "l1" else f"{added} ({shown})"
+    words = _SCHEMES.get(scheme, scheme)
+    parts = (f"{_METHODS.get(method, method)}({shown})", words, f"+ {added}" if added else "")
+    return ", ".join(part for part in parts if part)
+
+
+def metric_label(metric: str, unit: str) -> str:
+    """A metric's name with its unit.
+
+    >>> metric_label("mae", "years"), metric_label("r2", "")
+    ('MAE (years)', 'R²')
+    """
+    name = _METRICS.get(metric, metric)
+    return f"{name} ({unit})" if unit else name
+
+
+def row_order(method: str, head: str, scheme: str) -> tuple[int, str, int, str, int, str]:
+    """Sorts rows as in the paper: by head, the head alone before RnC on it before other methods."""
+    schemes = list(_SCHEMES)
+    return (
+        *place(list(_HEADS), head),
+        0 if scheme == END_TO_END else 1 if method == "rnc" else 2,
+        "" if scheme == END_TO_END else method,
+        *place(schemes, scheme),
+    )
+
+
+def place(known: Sequence[str], name: str) -> tuple[int, str]:
+    """Sorts names as they are listed, those that are not listed behind them.
+
+    >>> sorted(["zeta", "or", "alpha", "l1"], key=lambda name: place(["l1", "or"], name))
+    ['l1', 'or', 'alpha', 'zeta']
+    """
+    return (known.index(name) if name in known else len(known), name)
+
+
+def is_made(dataset: str) -> str | None:
+    """What is made about a data set, or None where it is real.
+
+    >>> is_made("agedb") is None
+    True
+    """
+    if dataset == "digits":
+        return "digits is synthetic data: real images of digits, whose target is the angle that they were turned by."
+    if dataset.endswith("_synthetic"):
+        return f"{dataset} is synthetic data in the layout of the real files; its numbers say nothing of them."
+    return None

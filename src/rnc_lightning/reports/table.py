@@ -1,0 +1,253 @@
+"""The report as values: per data set and metric the rows with their cells; the writers only show it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnc_lightning.reports.contents import COMPETING, contents, listed_heads
+from rnc_lightning.reports.names import is_made
+from rnc_lightning.reports.pairing import row_alone
+from rnc_lightning.reports.provenance import facts
+from rnc_lightning.reports.published import published_rows, published_value, regression_losses
+from rnc_lightning.reports.read_runs import Problem, Run
+from rnc_lightning.reports.rows import Row, collect_rows, named_code
+from rnc_lightning.reports.statistics import Gain, paired_gain, spread
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one row says on one metric.
+
+    Attributes:
+        row: The row.
+        metric: mae, angular or r2.
+        values: Seed -> value, of the finished runs that have one.
+        expected: How many seeds the data set's rows have together.
+        gain: Over the head alone; None where there is no pair.
+        published: The authors' value.
+        orientation: The authors' value on AgeDB, for competing methods on data that the authors did not use.
+        status: finished, failed, unfinished or `no run`.
+        reason: Why there is no value, or why seeds are missing.
+    """
+
+    row: Row
+    metric: str
+    values: dict[int, float]
+    expected: int
+    gain: Gain | None
+    published: float | None
+    orientation: float | None
+    status: str
+    reason: str
+
+    @property
+    def mean(self) -> float | None:
+        """Over the seeds."""
+        return spread(list(self.values.values()))[0] if self.values else None
+
+    @property
+    def sd(self) -> float | None:
+        """Over the seeds, ddof 1; None for less than two."""
+        return spread(list(self.values.values()))[1] if self.values else None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the published value."""
+        mean = self.mean
+        return None if mean is None or self.published is None else mean - self.published
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """One table: a data set, a metric and the kind of methods.
+
+    Attributes:
+        kind: Regression methods or competing methods.
+        is_named: Whether its title says so: where there are competing methods.
+        dataset: Its name.
+        metric: mae, angular or r2.
+        unit: Of the metric, or empty.
+        constants: Label -> the constant predictor's value, one for each fingerprint of the data.
+        cells: One for each row.
+    """
+
+    kind: str
+    is_named: bool
+    dataset: str
+    metric: str
+    unit: str
+    constants: dict[str, float | None]
+    cells: list[Cell]
+
+    @property
+    def shared(self) -> list[str]:
+        """Overrides of every row that has runs: they are said once, above the table."""
+        ran = [cell.row.variant for cell in self.cells if cell.row.seeds]
+        return [word for word in ran[0] if all(word in variant for variant in ran)] if len(ran) > 1 else []
+
+    @property
+    def has_published(self) -> bool:
+        """Whether the authors report anything for these rows."""
+        return any(cell.published is not None for cell in self.cells)
+
+    @property
+    def is_oriented(self) -> bool:
+        """Whether the authors' values on AgeDB stand beside these rows."""
+        return any(cell.orientation is not None for cell in self.cells)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is shown.
+
+    Attributes:
+        tables: Two for each data set and kind: its main error, then R2.
+        warnings: What could mislead, shown at the top.
+        notes: What else one should know, shown below the tables.
+        problems: Files that could not be used.
+        facts: Title -> text: counts, fingerprints, revisions, machines, encoders.
+    """
+
+    tables: list[MetricTable]
+    warnings: list[str]
+    notes: list[str]
+    problems: list[Problem]
+    facts: dict[str, str]
+
+    @property
+    def main_tables(self) -> list[MetricTable]:
+        """The tables of the main error of each data set."""
+        return [table for table in self.tables if table.metric != "r2"]
+
+    @property
+    def has_competing(self) -> bool:
+        """Whether any data set has a table of competing methods."""
+        return any(table.kind == COMPETING for table in self.tables)
+
+
+def build_report(runs: Sequence[Run], problems: Sequence[Problem]) -> Report:
+    """Every table, with what is missing in it."""
+    rows, warnings, notes = collect_rows(runs)
+    heads = listed_heads(rows)
+    tables: list[MetricTable] = []
+    for dataset in sorted({row.dataset for row in rows}):
+        own = [row for row in rows if row.dataset == dataset]
+        kinds = contents(dataset, own, heads)
+        made = [
+            _metric_table(kind, COMPETING in kinds, metric, listed, own, warnings, notes)
+            for kind, listed in kinds.items()
+            for metric in (_main_metric(dataset, own), "r2")
+        ]
+        tables += made
+        notes += [f"{cell.row.title}: {cell.reason}." for table in made for cell in table.cells if cell.reason]
+        if synthetic_data := is_made(dataset):
+            notes.append(synthetic_data)
+        if not any(table.has_published for table in made):
+            notes.append(f"{dataset}: there are no published values for it.")
+        if any(table.is_oriented for table in made):
+            notes.append(
+                f"{dataset}: the values published for AgeDB, which is other data, only show how methods rank there."
+            )
+    return Report(tables, _once(warnings), _once(notes), list(problems), facts(runs, problems))
+
+
+def _main_metric(dataset: str, rows: Sequence[Row]) -> str:
+    measured = {metric for row in rows for run in row.finished.values() for metric in run.test}
+    reported = {metric for data, _, _, metric in regression_losses() if data == dataset}
+    return "angular" if "angular" in (measured or reported) else "mae"
+
+
+def _metric_table(
+    kind: str,
+    is_named: bool,
+    metric: str,
+    listed: Sequence[Row],
+    rows: Sequence[Row],
+    warnings: list[str],
+    notes: list[str],
+) -> MetricTable:
+    """The table of the rows listed; `rows` are all of the data set."""
+    dataset = rows[0].dataset
+    finished = [run for row in rows for run in row.finished.values()]
+    units = next((run.units for run in finished if run.units), ())
+    named = ", ".join(dict.fromkeys(unit for unit in units if unit))
+    unit = {"r2": "", "angular": "degrees"}.get(metric, named)
+    seeds = set().union(*(row.seeds for row in rows))
+    cells = [_cell(row, rows, metric, seeds, warnings, notes) for row in listed]
+    if kind == COMPETING and metric != "r2" and not published_rows(dataset):
+        cells = [
+            replace(cell, orientation=published_value("agedb", cell.row.name, cell.row.scheme, "mae")) for cell in cells
+        ]
+    constants = _constants(dataset, metric, finished, warnings)
+    return MetricTable(kind, is_named, dataset, metric, unit, constants, cells)
+
+
+def _cell(row: Row, rows: Sequence[Row], metric: str, seeds: set[int], warnings: list[str], notes: list[str]) -> Cell:
+    gain = None
+    if not row.is_head_alone and row.finished:
+        alone, why = row_alone(row, rows)
+        if why:
+            notes.append(f"{row.title}: no gain, {why}.")
+        if alone is not None:
+            gain = paired_gain(_values(alone, metric), _values(row, metric), higher_is_better=metric == "r2")
+            codes = {**alone.revisions, **row.revisions}
+            if gain is not None and len(codes) > max(len(alone.revisions), len(row.revisions)):
+                warnings.append(f"{row.title}: its gain compares DIFFERENT CODE ({named_code(codes)}).")
+    value = published_value(row.dataset, row.name, row.scheme, metric)
+    status, reason = _status(row, metric, seeds)
+    return Cell(row, metric, _values(row, metric), len(seeds), gain, value, None, status, reason)
+
+
+def _values(row: Row, metric: str) -> dict[int, float]:
+    found = {seed: run.test.get(metric) for seed, run in row.finished.items()}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def _status(row: Row, metric: str, seeds: set[int]) -> tuple[str, str]:
+    """The row's status, and what happened to each seed that has no value."""
+    if not row.seeds:
+        return "no run", ""
+    missing: dict[str, list[int]] = {}  # what happened -> the seeds that it happened to
+    for seed in sorted(seeds - set(_values(row, metric))):
+        if seed in row.finished:
+            missing.setdefault(f"finished without a finite {metric}", []).append(seed)
+        elif seed in row.others:
+            for run in row.others[seed]:
+                missing.setdefault(_outcome(run), []).append(seed)
+        elif row.finished:
+            missing.setdefault("not run", []).append(seed)
+    statuses = {run.status for found in row.others.values() for run in found}
+    status = "finished" if row.finished else "failed" if "failed" in statuses else "unfinished"
+    return status, "; ".join(f"{_seeds(found)} {outcome}" for outcome, found in missing.items())
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+
+
+def _outcome(run: Run) -> str:
+    reason = " ".join(run.reason.split()).rstrip(".")
+    return f"{run.status}: {reason}" if reason else run.status
+
+
+def _constants(dataset: str, metric: str, finished: Sequence[Run], warnings: list[str]) -> dict[str, float | None]:
+    """The constant predictor's value for each fingerprint of the data."""
+    found: dict[str, list[float]] = {}
+    for run in finished:
+        value = run.constant.get(metric)
+        found.setdefault(run.fingerprint or "unknown", []).extend([] if value is None else [value])
+    constants = {}
+    for fingerprint, values in sorted(found.items()):
+        label = f"data {fingerprint[:8]}" if len(found) > 1 else ""
+        constants[label] = values[0] if values else None
+        if values and not np.allclose(values, values[0], rtol=1e-5, atol=1e-9):
+            warnings.append(
+                f"{dataset}: runs on data {fingerprint} disagree on the constant predictor's {metric} "
+                f"({min(values):.6g} to {max(values):.6g}); the first is shown."
+            )
+    return constants or {"": None}
+
+
+def _once(lines: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(lines))

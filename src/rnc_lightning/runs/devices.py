@@ -1,0 +1,85 @@
+"""How many processes a trainer asks for, and that Lightning would start none by itself."""
+
+from typing import TYPE_CHECKING, Any
+
+from rnc_lightning.system.errors import UserError
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+_STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
+
+
+_STARTS_PROCESSES = ("spawn", "fork", "notebook")
+
+
+def counted(devices: Any, accelerator: str) -> int:
+    """Devices, and so processes, that `trainer.devices` asks for: a number, a list of them, -1 or auto.
+
+    >>> counted(2, "cpu"), counted("2", "gpu"), counted("0,1,3", "gpu"), counted([1], "gpu"), counted("auto", "cpu")
+    (2, 2, 3, 1, 1)
+
+    Raises:
+        UserError: For anything else.
+    """
+    words = str(devices).strip()
+    if isinstance(devices, list | tuple):
+        found = len(devices)
+    elif words in ("auto", "-1"):
+        found = _all(accelerator)
+    elif "," in words and all(word.strip().isdecimal() for word in words.rstrip(",").split(",")):
+        found = len(words.rstrip(",").split(","))
+    else:
+        found = int(words) if words.isdecimal() else 0
+    if found < 1:
+        raise UserError(f"trainer.devices: must be a number of devices, a list of GPUs, or auto, got {devices}")
+    return found
+
+
+def check_strategy(strategy: Any) -> None:
+    """Refuse by name what would start processes of its own, and what the suite was not written for.
+
+    Raises:
+        UserError: With the remedy.
+    """
+    if not isinstance(strategy, str) or strategy in _STRATEGIES:
+        return
+    if any(word in strategy for word in _STARTS_PROCESSES):
+        raise UserError(
+            f"trainer.strategy={strategy} would start processes by itself, which a sweep does not survive; "
+            "use trainer.strategy=ddp: the suite starts them"
+        )
+    raise UserError(f"trainer.strategy={strategy} is not supported; use trainer.strategy=ddp")
+
+
+def check_trainer(trainer: "Trainer", processes: int) -> None:
+    """Refuse a trainer that does not run in the processes that there are, before it starts others.
+
+    Args:
+        trainer: A trainer as it will be made for each stage.
+        processes: Those that share the run.
+
+    Raises:
+        UserError: With the remedy.
+    """
+    from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+
+    strategy = trainer.strategy
+    if not isinstance(strategy, SingleDeviceStrategy) and type(strategy) is not DDPStrategy:
+        raise UserError(f"trainer.strategy: {type(strategy).__name__} is not supported; use trainer.strategy=ddp")
+    if isinstance(strategy, DDPStrategy):
+        check_strategy("ddp" if strategy._start_method == "popen" else f"ddp_{strategy._start_method}")
+    wanted = trainer.num_devices * trainer.num_nodes
+    if wanted != processes:
+        raise UserError(
+            f"trainer: it would run in {wanted} processes, but this run has {processes}, and Lightning must start none "
+            f"by itself; say trainer.devices={wanted} with trainer=ddp (ddp_cpu on CPUs), and the suite starts them"
+        )
+
+
+def _all(accelerator: str) -> int:
+    if accelerator == "cpu":
+        return 1
+    import torch
+
+    return max(1, torch.cuda.device_count())

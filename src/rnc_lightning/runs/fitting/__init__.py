@@ -1,0 +1,1 @@
+"""Fit one stage: trainer, callbacks, checkpoints, diagnostics."""

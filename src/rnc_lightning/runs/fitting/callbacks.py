@@ -1,0 +1,124 @@
+"""Callbacks that make a stage repeatable, observable and safe."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from rnc_lightning.numerics.seeding import derive_seed, seed_all
+from rnc_lightning.system.errors import NonFiniteLossError
+from rnc_lightning.system.files import write_text
+from rnc_lightning.system.signals import raise_terminated
+
+
+class StopsAtOnce(Callback):
+    """Let SIGTERM stop training wherever it is, where the program asked for that (`stopping.sigterm_raises`).
+
+    Lightning puts a handler of its own before it that talks to the other processes, which may be stopped already.
+    """
+
+    def __init__(self) -> None:
+        self._ours = signal.getsignal(signal.SIGTERM) is raise_terminated
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the handler back."""
+        if self._ours:
+            signal.signal(signal.SIGTERM, raise_terminated)
+
+
+class EpochSeed(Callback):
+    """Set all generators at each epoch from (seed, epoch, rank): a resumed epoch repeats the undisturbed one."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the generators."""
+        seed_all(derive_seed(self.seed, "epoch", trainer.current_epoch, trainer.global_rank))
+
+
+class EpochHistory(Callback):
+    """One row an epoch (metrics, learning rate, seconds), kept in the checkpoint and written to a CSV file.
+
+    Unlike a log that is appended to, it is whole after a resume: the rows come from the checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._lr = float("nan")
+        self._started = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all epochs, also of those before a resume."""
+        return sum(row["seconds"] for row in self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the rows of the checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the time and the learning rate that this epoch runs at."""
+        self._started = time.perf_counter()
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the epoch's row and write the file anew."""
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "val/"))}
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "lr": self._lr, **metrics}
+        self.rows.append({**row, "seconds": time.perf_counter() - self._started})
+        if trainer.is_global_zero:
+            write_text(self.path, pd.DataFrame(self.rows).to_csv(index=False))
+
+
+class NonFiniteLossGuard(Callback):
+    """Stop at the first loss that is NaN or infinite, before it reaches the weights.
+
+    The epoch, the step and the batch's sample indices are written to `path`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._index: Tensor | None = None
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: dict[str, Tensor], batch_idx: int
+    ) -> None:
+        """Remember which samples are in the batch."""
+        self._index = batch["index"]
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        """Look at the loss.
+
+        With `precision: 16-mixed` it comes multiplied by the loss scale, in float32, which a finite loss survives.
+        Gradients that the scale makes infinite are no failure: the scaler then leaves out the step and lowers it.
+
+        Raises:
+            NonFiniteLossError: Where it is NaN or infinite.
+        """
+        if torch.isfinite(loss):
+            return
+        epoch, step = trainer.current_epoch + 1, trainer.global_step
+        indices = [] if self._index is None else self._index.tolist()
+        report = {"loss": str(loss.item()), "epoch": epoch, "step": step, "indices": indices}
+        write_text(self.path, json.dumps(report, indent=1))
+        half = " In fp16 the encoder may also have left its range: bf16-mixed is wider." if _is_fp16(trainer) else ""
+        raise NonFiniteLossError(
+            f"the training loss became {loss.item()} in epoch {epoch}, step {step}; the batch's sample indices are in "
+            f"{self.path}. A lower learning rate (recipe.*.lr) is the usual remedy.{half}"
+        )
+
+
+def _is_fp16(trainer: Trainer) -> bool:
+    return str(trainer.precision).startswith("16")

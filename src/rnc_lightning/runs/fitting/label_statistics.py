@@ -1,0 +1,48 @@
+"""Statistics that a regressor's calibration takes at the end of each epoch, before validation."""
+
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.numerics.seeding import derive_seed
+from rnc_lightning.stages.regress import Regress
+
+
+class LabelStatistics(Callback):
+    """Collect features for `Regress.calibration`: those of the epoch as it goes, or those of a pass of its own.
+
+    A second pass is one over the augmented training set with new draws, in training mode but without gradients, so
+    running statistics of batch normalisation go on, as in the released code of FDS.
+
+    Args:
+        seed: Seed of the run and the stage, from which the second pass draws.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Tensor], batch_idx: int
+    ) -> None:
+        """After the epoch's last batch, take the second pass where there is one, and let the statistics go on."""
+        assert isinstance(pl_module, Regress)
+        if not trainer.is_last_batch:
+            return
+        if pl_module.calibration.second_pass:
+            self._second_pass(trainer, pl_module)
+        pl_module.calibration.end_epoch()
+
+    def _second_pass(self, trainer: Trainer, module: Regress) -> None:
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(datamodule, RegressionDataModule)
+        loader = datamodule.training_loader(derive_seed(self.seed, "label statistics"))
+        count = int(min(len(loader), trainer.num_training_batches))  # fewer where training itself is cut short
+        for batch in islice(loader, count):
+            here = datamodule.on_after_batch_transfer(trainer.strategy.batch_to_device(batch))
+            with torch.no_grad(), trainer.precision_plugin.forward_context():
+                features = module.training_features(here)
+            module.calibration.collect(features.flatten(0, 1), here["y"].repeat_interleave(features.shape[1], dim=0))

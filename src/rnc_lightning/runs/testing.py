@@ -1,0 +1,176 @@
+"""The test of a finished regressor, and the files that show it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lightning import Trainer
+from torch import Tensor, nn
+
+from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.metrics import regression_metrics
+from rnc_lightning.metrics.feature_ordinality import feature_ordinality
+from rnc_lightning.stages import Predictions, Regress
+from rnc_lightning.system.files import write_text, write_whole
+from rnc_lightning.targets import TargetSpec
+
+_ORDER = ("mae", "angular", "rmse", "r2", "gmean", "spearman", "kendall")  # in tables
+
+
+def evaluate_regressor(
+    module: Regress, datamodule: RegressionDataModule, trainer: Trainer, ordinality: bool = True
+) -> tuple[dict[str, float | None], Predictions]:
+    """Test metrics (without their `test/`), and the predictions they were computed from.
+
+    Args:
+        module: The regressor.
+        datamodule: Its test set counts.
+        trainer: Tests.
+        ordinality: Whether to measure the order of the features, which takes longer than all the rest on small data.
+    """
+    measure = module.test_ordinality
+    if not ordinality:
+        setattr(module, "test_ordinality", _Unmeasured())  # noqa: B010 - of another type
+    try:
+        logged = trainer.test(module, datamodule=datamodule, verbose=False)[0]
+    finally:
+        module.test_ordinality = measure
+    metrics = {name.removeprefix("test/"): value for name, value in logged.items()}
+    order = [name for name in _ORDER if name in metrics] + sorted(set(metrics) - set(_ORDER))
+    return finite({name: metrics[name] for name in order}), module.predictions()
+
+
+class _Unmeasured(nn.Module):
+    """In a metric's place."""
+
+    def update(self, *_: Tensor) -> None:
+        """Take no notice."""
+
+    def compute(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
+def measured(
+    predictions: Predictions, target: TargetSpec, chosen: Tensor, ordinality: bool = True
+) -> dict[str, float | None]:
+    """The same metrics over some of the samples, chosen by a mask (N,); none where there are none."""
+    if not chosen.any():
+        return {}
+    truth, prediction, features = (
+        value[chosen] for value in (predictions.target, predictions.prediction, predictions.features)
+    )
+    metrics = regression_metrics(len(target), target.angular_unit)
+    metrics.update(prediction, truth)
+    order = feature_ordinality(features, truth, target.distance) if ordinality else {}
+    found = {**metrics.compute(), **order}
+    return finite({name: found[name] for name in _ORDER if name in found})
+
+
+def seen_and_unseen(
+    predictions: Predictions, datamodule: RegressionDataModule, target: TargetSpec
+) -> dict[str, dict[str, float | None]]:
+    """Test metrics where the label lies in a range that training saw, and where it does not; empty without such."""
+    if not datamodule.subset.unseen:
+        return {}
+    unseen = datamodule.subset.is_unseen(predictions.target)
+    return {
+        name: {"count": int(chosen.sum()), **measured(predictions, target, chosen)}
+        for name, chosen in (("seen", ~unseen), ("unseen", unseen))
+    }
+
+
+def write_predictions(
+    predictions: Predictions,
+    datamodule: RegressionDataModule,
+    target: TargetSpec,
+    directory: Path,
+    features: bool = True,
+) -> None:
+    """Write `predictions.csv` (a row a test sample) and, where asked for, `features.npz` (features, targets)."""
+    split = datamodule.splits["test"]
+    names = split.names if split.groups is None else split.groups.names
+    table = pd.DataFrame({"index": predictions.index.numpy(), "name": [names[i] for i in predictions.index.tolist()]})
+    for d, name in enumerate(target.names):
+        table[f"{name}_target"] = predictions.target[:, d].numpy()
+        table[f"{name}_prediction"] = predictions.prediction[:, d].numpy()
+    write_text(directory / "predictions.csv", table.to_csv(index=False))
+    if not features:
+        return
+
+    def write(path: Path) -> None:
+        np.savez_compressed(path, features=predictions.features.numpy(), targets=predictions.target.numpy())
+
+    write_whole(directory / "features.npz", write)
+
+
+def write_plots(
+    predictions: Predictions,
+    target: TargetSpec,
+    stages: dict[str, Path],
+    directory: Path,
+    mae: float | None,
+    note: str = "",
+) -> list[Path]:
+    """Draw projections, predictions and each stage's curves and, where there are, its diagnostics into `directory`.
+
+    Args:
+        predictions: Of the test set.
+        target: Names and units for the axes.
+        stages: Directory of each stage, with its `metrics.csv` and perhaps `diagnostics.csv`.
+        directory: Where the plots go.
+        mae: Test error for the title.
+        note: What titles say beside it, such as that these are synthetic data.
+    """
+    from rnc_lightning.plots.curves import save_curves
+    from rnc_lightning.plots.projection import save_projections
+    from rnc_lightning.plots.scatter import save_prediction_scatter
+
+    truth = predictions.target.numpy()
+    features = predictions.features.numpy()
+    paths = list(save_projections(features, truth, directory, target.names, target.units, note=note))
+    scatter = directory / "predictions.png"
+    save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae, note)
+    paths.append(scatter)
+    for name, stage in stages.items():
+        title = f"{name}, {note}" if note else name
+        curves = directory / f"curves_{name}.png"
+        history = pd.read_csv(stage / "metrics.csv").drop(columns=["step", "seconds"])
+        save_curves(history, curves, title)
+        paths.append(curves)
+        if (table := stage / "diagnostics.csv").is_file():
+            diagnostics = directory / f"diagnostics_{name}.png"
+            save_curves(_beside_excess(pd.read_csv(table), history), diagnostics, f"diagnostics of {title}")
+            paths.append(diagnostics)
+    return paths
+
+
+def _beside_excess(diagnostics: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """Diagnostics by their bare names, and where the loss has a floor its distance to it, which every epoch has."""
+    bare = diagnostics.drop(columns=["step", "seconds"]).rename(columns=lambda name: name.removeprefix("diagnostics/"))
+    excess = [name for name in ("train/excess",) if name in history]
+    return history[["epoch", *excess]].merge(bare, on="epoch", how="outer") if excess else bare
+
+
+def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[str, float]:
+    """Test metrics of always predicting the median training label.
+
+    Args:
+        train: (N, D) training labels.
+        test: (M, D) test labels.
+        target: What the columns are.
+    """
+    metrics = regression_metrics(len(target), target.angular_unit)
+    metrics.update(train.median(dim=0).values.expand_as(test).contiguous(), test)
+    return {name: float(value) for name, value in metrics.compute().items()}
+
+
+def finite(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """Metrics as plain numbers; what is undefined becomes None, since JSON has no NaN."""
+    values = {name: float(value) for name, value in metrics.items()}
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}

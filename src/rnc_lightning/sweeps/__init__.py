@@ -1,0 +1,1 @@
+"""Many runs: what a sweep remembers and shows, and runs side by side."""

@@ -1,0 +1,160 @@
+"""From Hydra's jobs to processes and back: what `hydra/launcher=per_gpu` does."""
+
+import copy
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rnc_lightning.sweeps.record import swept
+from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.scheduler import ON_CPU, Job, Places, gpus_needed, how, run_jobs, visible_gpus
+
+
+class Batch:
+    """The jobs that a sweeper launches together.
+
+    Args:
+        hydra_context: Hydra's loader and callbacks.
+        task_function: What callbacks are shown; the job's process finds it by itself.
+        config: The sweep's own configuration.
+        slots: Jobs at once, or None.
+    """
+
+    def __init__(
+        self, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig, slots: int | None
+    ) -> None:
+        if slots is not None and slots < 1:
+            raise UserError(f"hydra.launcher.slots: must be null or a number from 1 up, got {slots}")
+        self.context = hydra_context
+        self.task_function = task_function
+        self.config = config
+        self.slots = slots
+        self.folder = Path(config.hydra.sweep.dir)
+        self.gpus = visible_gpus()
+        if slots is None and not self.gpus:
+            raise UserError(f"hydra/launcher=per_gpu: no GPU is visible; {ON_CPU}")
+        self.configs: dict[int, DictConfig] = {}
+        self.returns: dict[int, JobReturn] = {}
+        self.failed = self.running = 0
+
+    def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+        """Run them and return what each came to."""
+        setup_globals()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        places = Places(self.gpus, self.slots)
+        common = self.config.hydra.overrides.task
+        before = HydraConfig.instance().cfg
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        try:
+            with tempfile.TemporaryDirectory() as tasks, Progress(*columns, console=Console()) as progress:
+                shown = progress.add_task("runs", total=len(job_overrides))
+
+                def show() -> None:
+                    text = f"{self.running} running, {self.failed} failed, logs in {self.folder}"
+                    progress.update(shown, description=text, completed=len(self.returns))
+
+                def prepared() -> Iterator[Job]:
+                    for number, overrides in enumerate(job_overrides, first):
+                        with suppress(_RefusedError):
+                            yield self._prepared(number, overrides, Path(tasks) / str(number))
+
+                def started(job: Job) -> None:
+                    self._begun(job)
+                    show()
+
+                def ended(job: Job, code: int) -> None:
+                    self.running -= 1
+                    self._ended(job.number, *_outcome(job, code))
+                    show()
+                    words = " ".join(swept(self.returns[job.number].overrides or (), common))
+                    progress.console.print(f"run {job.number} has ended: {words}", markup=False, highlight=False)
+
+                run_jobs(prepared(), places, started, ended)
+        finally:
+            HydraConfig.instance().cfg = before
+        return [self.returns[number] for number in sorted(self.returns)]
+
+    def _prepared(self, number: int, overrides: Sequence[str], task: Path) -> Job:
+        """Compose a job's configuration and hand it over in a folder, so that nothing has to be quoted."""
+        from rnc_lightning.runs.run import processes
+
+        config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+            config.hydra.sweep.dir = str(self.folder)
+        HydraConfig.instance().set_config(config)
+        self.configs[number] = config
+        cfg = _without_hydra(config)
+        try:
+            count = processes(cfg.trainer)
+            needed = gpus_needed(cfg.trainer, count, self.gpus, self.slots)
+        except UserError as error:
+            self._ended(number, None, error)
+            raise _RefusedError from error
+        task.mkdir()
+        (task / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
+        (task / "words.json").write_text(json.dumps(list(config.hydra.overrides.task)), encoding="utf-8")
+        environment = {key: str(value) for key, value in config.hydra.job.env_set.items()}
+        return Job(number, task, self.folder / f"job_{number}.log", needed, count, environment)
+
+    def _begun(self, job: Job) -> None:
+        """Tell the callbacks."""
+        config = self.configs[job.number]
+        HydraConfig.instance().set_config(config)
+        self.running += 1
+        self.context.callbacks.on_job_start(config=config, task_function=self.task_function)
+
+    def _ended(self, number: int, value: Any, error: UserError | None) -> None:
+        """Make what Hydra's own launcher would return, and tell the callbacks."""
+        config = self.configs[number]
+        HydraConfig.instance().set_config(config)
+        returned = JobReturn(
+            overrides=list(config.hydra.overrides.task),
+            cfg=_without_hydra(config),
+            hydra_cfg=OmegaConf.masked_copy(config, "hydra"),
+            working_dir=str(Path.cwd()),
+            task_name=config.hydra.job.name,
+            status=JobStatus.COMPLETED if error is None else JobStatus.FAILED,
+        )
+        returned.return_value = value if error is None else error
+        self.failed += error is not None
+        self.context.callbacks.on_job_end(config=config, job_return=returned)
+        self.returns[number] = returned
+
+
+class _RefusedError(Exception):
+    """A job that cannot run; it is among those that failed."""
+
+
+def _outcome(job: Job, code: int) -> tuple[Any, UserError | None]:
+    """What a job returned, or why it failed."""
+    path = job.task / "outcome.json"
+    if not path.is_file():
+        return None, UserError(f"its process ended with {how(code)}")
+    outcome = json.loads(path.read_text(encoding="utf-8"))
+    if "message" not in outcome:
+        return outcome["value"], None
+    error = UserError(outcome["message"], outcome["details"])
+    error.add_note(outcome["traceback"])
+    return None, error
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    """A job's own configuration, resolved as far as it can be: `hydra:` means nothing in another process."""
+    cfg = copy.deepcopy(config)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    with suppress(OmegaConfBaseException):  # the job says what is wrong
+        OmegaConf.resolve(cfg)
+    return cfg

@@ -1,0 +1,1 @@
+"""The machine: errors, files, locks, signals, processes. No PyTorch where it is not needed."""

@@ -1,0 +1,116 @@
+"""A hash of what code does: of its syntax tree, so that comments, docstrings and formatting do not count."""
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+_SHOWS_ONLY = (
+    "analysis",
+    "report",
+    "cli",
+    "config_tree",
+    "demo",
+    "loggers",
+    "studies",
+    "study",
+    "wandb_logger",
+)  # shape no result
+
+
+_AFTERWARDS = (  # neither do these, which take up finished runs
+    "commands", "conditions", "evaluate", "evaluation_store", "evaluation_table", "export", "finished_run",
+    "model_card", "onnx_file", "predict", "predicting", "prepared_inputs", "target_ranges",
+)  # fmt: skip
+
+
+def code_version(targets: Iterable[str]) -> str:
+    """Hash of the modules that define `targets`, and of those of the same package that they import.
+
+    For what lies in an installed package other than this one, its version stands in.
+
+    Args:
+        targets: Dotted names of classes or functions, as in `_target_`.
+
+    Returns:
+        16 hexadecimal digits.
+
+    >>> names = ["rnc_lightning.objectives.rnc.RnCLoss", "rnc_lightning.objectives.rnc.rnc_loss"]  # one module
+    >>> code_version(names[:1]) == code_version(names)
+    True
+    """
+    parts: dict[str, str] = {}
+    waiting = [_module_of(target) for target in targets]
+    while waiting:
+        module = waiting.pop()
+        if module is None or module in parts:
+            continue
+        path, package = _file(module), module.partition(".")[0]
+        if path is None:
+            continue
+        if "site-packages" in path.parts and package != "rnc_lightning":
+            parts[module] = _installed(package)
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts[module] = _meaning(tree)
+        waiting += [_module_of(name) for name in _imports(tree) if name.partition(".")[0] == package]
+    return _digest(f"{module}\n{text}" for module, text in sorted(parts.items()))
+
+
+@cache  # a second or so, and the code of a process does not change
+def training_code_version() -> str:
+    """Hash of all code of this package that can shape a result."""
+    root = Path(__file__).parents[1]
+    files = sorted(path.relative_to(root) for path in root.rglob("*.py"))
+    shaping = [path for path in files if path.parts[0].removesuffix(".py") not in (*_SHOWS_ONLY, *_AFTERWARDS)]
+    return _digest(
+        f"{path.as_posix()}\n{_meaning(ast.parse((root / path).read_text(encoding='utf-8')))}" for path in shaping
+    )
+
+
+def _module_of(name: str) -> str | None:
+    """The longest leading part of a dotted name that is a module."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        module = ".".join(parts[:end])
+        try:
+            if importlib.util.find_spec(module) is not None:
+                return module
+        except (ModuleNotFoundError, ValueError):  # its parent is no package
+            continue
+    return None
+
+
+def _file(module: str) -> Path | None:
+    found = importlib.util.find_spec(module)
+    return Path(found.origin) if found and found.origin and found.origin.endswith(".py") else None
+
+
+def _installed(package: str) -> str:
+    names = packages_distributions().get(package, [])
+    return " ".join(f"{name}=={version(name)}" for name in sorted(set(names)))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _meaning(tree: ast.AST) -> str:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = body[1:]
+    return ast.dump(tree)
+
+
+def _digest(pieces: Iterable[str]) -> str:
+    return hashlib.sha256("\n\n".join(pieces).encode()).hexdigest()[:16]

@@ -1,0 +1,32 @@
+"""The file that tells synthetic data from real ones."""
+
+from pathlib import Path
+
+from rnc_lightning import __version__
+from rnc_lightning.system.files import write_text
+
+MARKER = "SYNTHETIC_DATA.txt"
+
+
+_HEAD = """\
+SYNTHETIC DATA
+Everything under this folder was made by a program. It shows nobody and no place, and nothing was measured.
+Say so wherever a number from it appears. Keep real data elsewhere.
+
+"""
+
+
+def synthetic_data_sets(out: Path) -> dict[str, str]:
+    """The data sets that a folder's marker lists, each with how it was made; empty where there is no marker."""
+    path = out / MARKER
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line[2:].split(": ", 1) for line in lines if line.startswith("- ") and ": " in line)
+
+
+def mark(out: Path, name: str, arguments: dict[str, object]) -> None:
+    """Add a data set to a folder's marker, or put its line in place of an older one."""
+    call = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in arguments.items())])
+    made = {**synthetic_data_sets(out), name: f"rnc_lightning {__version__}, write_synthetic({call})"}
+    write_text(out / MARKER, _HEAD + "".join(f"- {key}: {how}\n" for key, how in made.items()))

@@ -1,0 +1,134 @@
+"""The dashboard of a W&B project, from code.
+
+`python -m rnc_lightning.tracking.dashboard --project NAME [--out spec.json]`.
+
+It becomes a saved view of the project's workspace. Nothing of the project's runs or of its other views is changed.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnc_lightning.command_line.messages import run_plain
+from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.files import write_text
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces import Workspace
+
+TABLE = ("test/mae", "test/r2", "test/gmean", "test/spearman", "test/kendall", "regress/val/mae", "constant/mae")
+
+
+METHOD = ("method", "head_name", "scheme")  # the table is grouped by these, and the panels with it: means over seeds
+
+
+ORDINALITY = ("test/spearman", "test/kendall")
+
+
+PROJECTIONS = ("plots/projection_pca", "plots/predictions")
+
+
+def dashboard(project: str, entity: str) -> "Workspace":
+    """The view: table of methods, error over epochs, loss minus its floor, ordinality, projections.
+
+    Args:
+        project: W&B project.
+        entity: W&B user or team.
+
+    Raises:
+        UserError: Where wandb-workspaces is not installed.
+    """
+    try:
+        import wandb_workspaces.reports.v2 as reports
+        import wandb_workspaces.workspaces as workspaces
+    except ModuleNotFoundError:
+        raise UserError("the dashboard needs wandb-workspaces: pip install 'rnc-lightning[dashboard]'") from None
+
+    panels: Any = reports  # which names its content in no way that type checkers understand
+
+    def curve(title: str, stage: str, metric: str, **options: Any) -> Any:
+        return panels.LinePlot(title=title, x=f"{stage}/epoch", y=[f"{stage}/{metric}"], title_x="epoch", **options)
+
+    def bars(title: str, metric: str) -> Any:
+        return panels.BarPlot(title=title, metrics=[metric])
+
+    methods = [bars("Test error", "test/mae"), panels.RunComparer(diff_only="split")]
+    regressor = [
+        curve("Validation error of the regressor", "regress", "val/mae"),
+        curve("Training loss of the regressor", "regress", "train/loss"),
+    ]
+    pretraining = [
+        curve("Loss minus its floor", "pretrain", "train/excess", log_y=True),
+        curve("Loss", "pretrain", "train/loss"),
+    ]
+    against_error = panels.ScatterPlot(
+        title="Ordinality and test error", x=panels.SummaryMetric(ORDINALITY[0]), y=panels.SummaryMetric("test/mae")
+    )
+    ordinality = [bars(f"Ordinality of the test features: {key}", key) for key in ORDINALITY]
+    projections = [panels.MediaBrowser(title=key, media_keys=[key], num_columns=3) for key in PROJECTIONS]
+    contents = {
+        "Methods": methods,
+        "Regressor": regressor,
+        "Stage one": pretraining,
+        "Ordinality": [*ordinality, against_error],
+        "Projections and predictions": projections,
+    }
+    return workspaces.Workspace(
+        entity=entity,
+        project=project,
+        name="Methods (rnc_lightning)",
+        sections=[workspaces.Section(name=name, panels=found, is_open=True) for name, found in contents.items()],
+        runset_settings=workspaces.RunsetSettings(
+            groupby=[workspaces.Config(key) for key in METHOD],
+            order=[workspaces.Ordering(workspaces.Summary(TABLE[0]), ascending=True)],
+            pinned_columns=[f"summary:{key}" for key in TABLE],
+        ),
+    )
+
+
+def specification(view: "Workspace") -> dict[str, Any]:
+    """What is sent to W&B, as plain values."""
+    found: dict[str, Any] = json.loads(view._to_model().spec.model_dump_json(by_alias=True, exclude_none=True))
+    return found
+
+
+def save(project: str, entity: str | None) -> str:
+    """Save the view in the project, and return its address.
+
+    Raises:
+        UserError: Where there is no key, no such project, or no network.
+    """
+    import wandb
+
+    try:
+        view: Any = dashboard(project, entity or str(wandb.Api().default_entity))
+        return str(view.save().url)
+    except (wandb.Error, ValueError, OSError) as error:
+        raise UserError(
+            f"W&B did not take the dashboard of {project}: {str(error).rstrip('.')}. "
+            "Is there a key (wandb login), and has the project a run? --out writes it to a file, without W&B."
+        ) from error
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m rnc_lightning.tracking.dashboard", description=__doc__)
+    parser.add_argument("--project", default="rnc_lightning", help="W&B project")
+    parser.add_argument("--entity", help="W&B user or team; that of the key if not given")
+    parser.add_argument("--out", type=Path, help="write the specification into this file and ask no server")
+    arguments = parser.parse_args()
+
+    def build() -> None:
+        if arguments.out is None:
+            print(save(arguments.project, arguments.entity))
+            return
+        found = specification(dashboard(arguments.project, arguments.entity or "entity"))
+        write_text(arguments.out, json.dumps(found, indent=1))
+        print(arguments.out)
+
+    run_plain(build, resumes=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnc_lightning.datasets.reading.drawn_split import Division, read_division, write_division
+from rnc_lightning.system.errors import UserError
+
+NAMES = [f"image-{i:03d}" for i in range(200)]
+CAMERAS = [i * i % 17 for i in range(200)]
+
+
+def test_shares_and_determinism() -> None:
+    parts = Division(val=0.1, test=0.2).divide(NAMES)
+    assert Counter(parts) == {"train": 140, "val": 20, "test": 40}
+    assert Division(val=0.1, test=0.2).divide(NAMES) == parts
+    assert Division(val=0.1, test=0.2, seed=1).divide(NAMES) != parts
+
+
+def test_the_order_of_the_samples_does_not_matter() -> None:
+    """Folders are listed in another order on every machine."""
+    parts = dict(zip(NAMES, Division().divide(NAMES), strict=True))
+    order = np.random.default_rng(0).permutation(len(NAMES))
+    shuffled = [NAMES[i] for i in order]
+    assert dict(zip(shuffled, Division().divide(shuffled), strict=True)) == parts
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_group_is_never_torn_apart(seed: int) -> None:
+    parts = Division(by="camera", val=0.15, test=0.2, seed=seed).divide(NAMES, {"camera": CAMERAS})
+    homes: dict[int, set[str]] = {}
+    for camera, part in zip(CAMERAS, parts, strict=True):
+        homes.setdefault(camera, set()).add(part)
+    assert all(len(home) == 1 for home in homes.values())
+    counts, largest = Counter(parts), max(Counter(CAMERAS).values())
+    assert abs(counts["test"] - 40) <= largest
+    assert abs(counts["val"] - 30) <= largest
+    assert min(counts.values()) > 0
+
+
+def test_huge_groups_still_fill_each_part() -> None:
+    groups = ["a"] * 90 + ["b"] * 5 + ["c"] * 5
+    parts = Division(by="group").divide([str(i) for i in range(100)], {"group": groups})
+    assert set(parts) == {"train", "val", "test"}
+
+
+def test_a_file_of_an_earlier_run_is_used_again(tmp_path: Path) -> None:
+    parts = Division(seed=3).divide(NAMES)
+    named = {part: [n for n, p in zip(NAMES, parts, strict=True) if p == part] for part in ("train", "val", "test")}
+    write_division(tmp_path / "split.csv", named)  # type: ignore[arg-type]
+    again = Division(seed=9, file=str(tmp_path / "split.csv"))
+    assert again.divide(NAMES) == parts
+    assert again.divide(NAMES[:50]) == parts[:50]
+    with pytest.raises(UserError, match="does not say where 1 of 201 samples belong, other for one"):
+        again.divide([*NAMES, "other"])
+    (tmp_path / "split.csv").write_text("name,split\nimage-000,trane\n")
+    with pytest.raises(UserError, match=r"split other than train, val, test: 'trane', split\.csv, row 2"):
+        read_division(tmp_path / "split.csv", NAMES)
+
+
+@pytest.mark.parametrize(("val", "test"), [(0.0, 0.1), (0.1, 0.0), (0.5, 0.5), (-0.1, 0.5)])
+def test_shares_that_leave_nothing_are_refused(val: float, test: float) -> None:
+    with pytest.raises(ValueError, match="must be positive and leave a share"):
+        Division(val=val, test=test)
+
+
+def test_unknown_groupings_and_too_few_groups() -> None:
+    with pytest.raises(ValueError, match=r"split\.by must be sample or camera, got 'cam'"):
+        Division(by="cam").divide(NAMES, {"camera": CAMERAS})
+    with pytest.raises(UserError, match="2 of them cannot be divided"):
+        Division(by="camera").divide(NAMES, {"camera": [0, 1] * 100})
+
+
+def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("name,split\na,train\nb,val\na,test\n")
+    with pytest.raises(UserError, match=r"split\.csv says train and, in split\.csv, row 4, test of a"):
+        read_division(tmp_path / "split.csv", ["a"])

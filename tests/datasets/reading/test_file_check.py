@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnc_lightning.datasets.images import files as images
+from rnc_lightning.datasets.images.files import ImageFiles, open_rgb
+from rnc_lightning.datasets.reading.file_check import unreadable
+
+
+def _image(path: Path, size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Path:
+    pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+def _cut(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def test_broken_files_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("not an image")
+    (tmp_path / "empty.jpg").touch()
+    paths = [
+        _image(tmp_path / "good.jpg"),
+        _cut(_image(tmp_path / "cut.jpg")),
+        _cut(_image(tmp_path / "cut.png")),
+        tmp_path / "text.jpg",
+        tmp_path / "empty.jpg",
+        tmp_path / "absent.jpg",
+    ]
+    bad = unreadable(ImageFiles(paths))
+    assert set(bad) == {1, 2, 3, 4, 5}
+    assert "truncated" in bad[1]
+    assert "No such file" in bad[5]
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA"])
+def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    path = _image(tmp_path / ("image.jpg" if mode == "CMYK" else "image.png"), mode=mode)
+    assert open_rgb(path).mode == "RGB"
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bomb.png"
+    Image.new("1", (12000, 12000)).save(path)  # 2.6 kB that decode to 432 MB
+    with pytest.raises(ValueError, match="12000 x 12000 pixels, a decompression bomb"):
+        open_rgb(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own bound, reached first
+    with pytest.raises(ValueError, match="decompression bomb"):
+        open_rgb(path)
+
+
+def test_good_files_are_remembered_until_they_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [_image(tmp_path / f"{i}.jpg") for i in range(4)]
+    _cut(paths[3])
+    memory = tmp_path / "memory.json"
+    assert set(unreadable(ImageFiles(paths), memory)) == {3}
+    opened: list[Path] = []
+    monkeypatch.setattr(images, "open_rgb", lambda path: opened.append(path) or open_rgb(path))
+    assert set(unreadable(ImageFiles(paths), memory)) == {3}
+    assert opened == [paths[3]]  # a bad file may have been mended
+    _cut(paths[0])
+    assert set(unreadable(ImageFiles(paths), memory)) == {0, 3}
+    memory.write_text("[broken")
+    assert set(unreadable(ImageFiles(paths), memory)) == {0, 3}
+    assert set(json.loads(memory.read_text())) == {str(paths[1]), str(paths[2])}
+
+
+def test_a_memory_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert unreadable(ImageFiles([_image(tmp_path / "a.jpg")]), tmp_path / "file" / "memory.json") == {}
+
+
+def test_sixteen_bits_become_eight_and_numbers_without_a_range_are_refused(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(np.asarray(open_rgb(tmp_path / "deep.png"))[..., 1], ramp // 256)
+    Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "float.tif")
+    with pytest.raises(ValueError, match=r"pixels are numbers \(mode F\) of no known range"):
+        open_rgb(tmp_path / "float.tif")
+
+
+def test_a_file_with_one_bad_sample_of_many_is_not_remembered_as_good(tmp_path: Path) -> None:
+    class Samples(ImageFiles):
+        def problem(self, index: int) -> str | None:
+            return "broken" if index == 1 else None
+
+    path = _image(tmp_path / "all.png")
+    for _ in range(2):
+        assert unreadable(Samples([path] * 3), tmp_path / "memory.json") == {1: "broken"}

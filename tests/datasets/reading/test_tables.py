@@ -1,0 +1,173 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.tables import climbs_out, duplicates, labels, read_table
+from rnc_lightning.system.errors import UserError
+
+ROWS = [("a.jpg", "1.5"), ("b c.jpg", "2"), ("d.jpg", "-3")]
+
+
+def _write(path: Path, separator: str = ",", newline: str = "\n", mark: bytes = b"") -> Path:
+    lines = [separator.join(row) for row in (("path", "age"), *ROWS)]
+    path.write_bytes(mark + (newline.join(lines) + newline).encode())
+    return path
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_every_kind_of_csv_is_the_same_table(tmp_path: Path, separator: str, newline: str, mark: bytes) -> None:
+    table = read_table(_write(tmp_path / "t.csv", separator, newline, mark), ["path", "age"])
+    assert table.texts("path") == [path for path, _ in ROWS]
+    assert table.numbers("age").tolist() == [1.5, 2.0, -3.0]
+    assert [table.where(i) for i in range(3)] == ["t.csv, row 2", "t.csv, row 3", "t.csv, row 4"]
+
+
+def test_parquet_is_the_same_table(tmp_path: Path) -> None:
+    pd.DataFrame(ROWS, columns=["path", "age"]).astype({"age": float}).to_parquet(tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet", ["path", "age"])
+    assert table.texts("path") == [path for path, _ in ROWS]
+    assert table.numbers("age").tolist() == [1.5, 2.0, -3.0]
+
+
+def test_decimal_commas_blank_lines_and_quotes(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('path;age\n"a;b.jpg"; 1,5\n\nc.jpg;2,25\n')
+    table = read_table(tmp_path / "t.csv", ["path", "age"])
+    assert table.texts("path") == ["a;b.jpg", "c.jpg"]
+    assert table.numbers("age").tolist() == [1.5, 2.25]
+    assert table.where(1) == "t.csv, row 4"  # as an editor numbers it
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"path,years\na,1\n", "has no column age; its columns are path, years"),
+        (b"path,age\na\xff,1\n", "is not UTF-8"),
+        (b"", "is not a CSV table"),
+        (b"path,age\na,1\nb,2,3,4\n", "is not a CSV table.*line 3"),
+    ],
+)
+def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_table(tmp_path / "t.csv", ["path", "age"])
+
+
+def test_a_missing_table_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no .*t\.csv\. Get it from its authors"):
+        read_table(tmp_path / "t.csv", ["age"], missing="Get it from its authors.")
+
+
+def test_labels_name_every_bad_cell(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n,2\nx,nan\n4,inf\n5,600\n")
+    problems = Problems()
+    values, good = labels(read_table(tmp_path / "t.csv", ["a", "b"]), ["a", "b"], problems, [(0, 10), (0, 100)])
+    assert good.tolist() == [True, False, False, False, False]
+    assert values[0].tolist() == [1.0, 2.0]
+    assert sorted(map(str, problems)) == [
+        "a missing: t.csv, row 3",
+        "a not a finite number: t.csv, row 4 ('x')",
+        "b missing: t.csv, row 4",
+        "b not a finite number: t.csv, row 5 ('inf')",
+        "b outside 0 to 100: t.csv, row 6 (600)",
+    ]
+    assert problems.counts["a missing"] == 1
+
+
+def test_a_separator_at_the_end_of_each_row_shifts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,age\na,1,\nb,2,\n")
+    table = read_table(tmp_path / "t.csv", ["path", "age"])
+    assert (table.texts("path"), table.numbers("age").tolist()) == (["a", "b"], [1.0, 2.0])
+
+
+def test_duplicates_name_both_rows(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a\nx\ny\nx\nx\n")
+    problems = Problems()
+    table = read_table(tmp_path / "t.csv", ["a"])
+    assert duplicates(table.texts("a"), table, "path", problems).tolist() == [False, False, True, True]
+    assert [str(problem) for problem in problems] == [
+        "path that occurs more than once: t.csv, row 4 (x, first in row 2)",
+        "path that occurs more than once: t.csv, row 5 (x, first in row 2)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        ("a/b.jpg", False),
+        ("./a/../b.jpg", False),
+        ("..a/b.jpg", False),
+        ("../b.jpg", True),
+        ("a/../../b.jpg", True),
+        ("a\\..\\..\\b.jpg", True),
+        ("/b.jpg", True),
+        ("C:\\b.jpg", True),
+        ("..", True),
+    ],
+)
+def test_paths_that_climb_out(path: str, out: bool) -> None:
+    assert climbs_out(path) is out
+
+
+def test_kept_rows_keep_their_numbers(tmp_path: Path) -> None:
+    table = read_table(_write(tmp_path / "t.csv"), ["path"]).kept(np.array([False, True, True]))
+    assert [table.where(i) for i in range(len(table))] == ["t.csv, row 3", "t.csv, row 4"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["20,5", "21", "3,125"], [20.5, 21.0, 3.125]),
+        (["1,220", "12,000"], [np.nan, np.nan]),  # thousands, or three decimals
+        (["0,125", "1,220"], [0.125, 1.22]),
+        (["1.234", "950,5"], [1.234, np.nan]),  # one of the two cannot be a decimal mark
+        (["NA", "null", ""], [np.nan] * 3),
+        (["1e39", "3"], [np.nan, 3.0]),  # infinite in float32
+    ],
+)
+def test_decimal_commas_are_taken_only_where_they_leave_no_doubt(
+    cells: list[str], numbers: list[float], tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("a;b\n" + "".join(f"x;{cell}\n" for cell in cells))
+    np.testing.assert_array_equal(read_table(tmp_path / "t.csv", ["a", "b"]).numbers("b"), numbers)
+
+
+def test_a_decimal_comma_without_quotes_is_not_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,age\na,20,5\nb,21,5\n")
+    with pytest.raises(UserError, match=r"t\.csv, row 2, has 3 cells, its header 2: quote what holds a ','"):
+        read_table(tmp_path / "t.csv", ["path", "age"])
+
+
+def test_a_column_twice_is_refused_where_it_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,age,note, age,note\na,1,x,2,y\n")
+    with pytest.raises(UserError, match=r"t\.csv has the column age twice"):
+        read_table(tmp_path / "t.csv", ["path", "age"])
+    assert read_table(tmp_path / "t.csv", ["path"]).texts("path") == ["a"]
+
+
+def test_dates_are_no_numbers_and_names_are_trimmed_in_parquet(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"when ": pd.to_datetime(["2020-01-01", None]), "b": [1, 2]})
+    frame.to_parquet(tmp_path / "T.PARQUET")
+    table = read_table(tmp_path / "T.PARQUET", ["when", "b"])
+    assert np.isnan(table.numbers("when")).all()
+    assert table.numbers("b").tolist() == [1.0, 2.0]
+
+
+def test_na_may_be_a_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("country,age\nNA,1\n,2\n")
+    assert read_table(tmp_path / "t.csv", ["country"]).texts("country") == ["NA", ""]
+
+
+def test_of_a_wide_table_only_what_is_wanted_is_kept(tmp_path: Path) -> None:
+    names = [f"c{i}" for i in range(60)]
+    rows = [",".join(names), *(",".join(str(i * k) for i in range(60)) for k in range(3))]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    table = read_table(tmp_path / "t.csv", ["c7", "c59"])
+    assert list(table.frame.columns) == ["c7", "c59"]
+    assert table.numbers("c59").tolist() == [0.0, 59.0, 118.0]
+    with pytest.raises(UserError, match="has no column zz; its columns are c0, c1"):
+        read_table(tmp_path / "t.csv", ["zz"])

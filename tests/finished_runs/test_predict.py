@@ -1,0 +1,171 @@
+"""Predictions from files of your own."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from finished_runs import array_run, digits_run, faces_run, signals_run
+from PIL import Image
+
+from rnc_lightning.command_line.options import command_line
+from rnc_lightning.finished_runs.finished_run import open_run
+from rnc_lightning.finished_runs.predict import predict_run
+from rnc_lightning.predict import _work
+from rnc_lightning.system.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return faces_run(tmp_path_factory.mktemp("faces") / "run")
+
+
+@pytest.fixture
+def photos(faces: Path, tmp_path: Path) -> Path:
+    """The made AgeDB's images in folders of their own, with what a person has lying beside."""
+    folder = tmp_path / "photos"
+    shutil.copytree(faces.parent / "agedb/AgeDB", folder / "below")
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.jpg").write_bytes(b"")
+    return folder
+
+
+def _known(run: Path) -> dict[str, float]:
+    """What the run's own test predicted, by the file's number."""
+    table = pd.read_csv(run / "predictions.csv")
+    return {
+        name.split("/")[-1].split("_")[0]: p for name, p in zip(table["name"], table["age_prediction"], strict=True)
+    }
+
+
+def test_a_folder_of_images_gets_what_the_test_predicted(faces: Path, photos: Path) -> None:
+    table = predict_run(faces, photos, "new/ages.csv", batch_size=5)
+    assert list(table.columns) == ["file", "age_years"]
+    assert table["file"].tolist() == sorted(path.relative_to(photos).as_posix() for path in photos.glob("below/*.jpg"))
+    found = {Path(name).name.split("_")[0]: age for name, age in zip(table["file"], table["age_years"], strict=True)}
+    known = _known(faces)
+    assert len(known) > 1
+    assert {number: found[number] for number in known} == pytest.approx(known, abs=1e-3)
+    written = pd.read_csv("new/ages.csv")
+    pd.testing.assert_frame_equal(written, table, rtol=1e-5)
+    assert [path.name for path in Path("new").iterdir()] == ["ages.csv"]
+    single = predict_run(faces, photos / table["file"][3], "one.csv")
+    assert single["age_years"].tolist() == pytest.approx([table["age_years"][3]], abs=1e-4)
+
+
+def test_a_table_keeps_its_columns(faces: Path, photos: Path) -> None:
+    names = sorted(path.name for path in photos.glob("below/*.jpg"))[:3]
+    rows = [f"{i};photos/below/{name};{40 + i};x{i}" for i, name in enumerate(names)]
+    Path("my.csv").write_text("\n".join(["no;photo;age_years;note", *rows, "9;photos/none.jpg;1;y"]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"no column path, .*input=.*photo"):
+        predict_run(faces, "my.csv", "out.csv")
+    table = predict_run(faces, "my.csv", "out.csv", column="photo", on_bad="skip")
+    assert list(table.columns) == ["no", "photo", "age_years", "note", "age_years_predicted"]
+    assert table["note"].tolist() == ["x0", "x1", "x2"]
+    assert table["age_years"].tolist() == ["40", "41", "42"]
+    assert "row 5" in Path("out.csv.bad.csv").read_text()
+
+
+def test_bad_files_are_all_told_and_refused_or_left_out(faces: Path, photos: Path) -> None:
+    good = predict_run(faces, photos, "ages.csv")
+    (photos / "a.png").write_bytes(b"no picture")
+    (photos / "b.jpg").write_bytes(next(photos.glob("below/*.jpg")).read_bytes()[:200])
+    with pytest.raises(UserError, match=r"ages\.csv is there already; overwrite=true"):
+        predict_run(faces, photos, "ages.csv")
+    with pytest.raises(UserError, match=r"2 samples cannot be used, listed in new\.csv\.bad\.csv.*on_bad=skip") as told:
+        predict_run(faces, photos, "new.csv")
+    assert [detail.split(" (")[0] for detail in told.value.details] == [
+        f"unreadable file: {photos / name}" for name in ("a.png", "b.jpg")
+    ]
+    assert not Path("new.csv").exists()
+    left = predict_run(faces, photos, "new.csv", on_bad="skip")
+    pd.testing.assert_frame_equal(left, good, rtol=1e-5)
+    assert pd.read_csv("new.csv.bad.csv")["file"].tolist() == [str(photos / name) for name in ("a.png", "b.jpg")]
+    for name in ("a.png", "b.jpg"):
+        (photos / name).unlink()
+    predict_run(faces, photos, "new.csv", overwrite=True)
+    assert not Path("new.csv.bad.csv").exists()
+    (photos / "alone").mkdir()
+    (photos / "alone/a.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="1 sample cannot be used"):
+        predict_run(faces, photos / "alone", "alone.csv", on_bad="skip")
+
+
+def test_the_training_data_need_not_be_there(faces: Path, photos: Path, tmp_path: Path) -> None:
+    known = predict_run(faces, photos, "known.csv")
+    moved = shutil.copytree(faces, tmp_path / "moved")
+    config = (moved / "config.yaml").read_text()
+    (moved / "config.yaml").write_text(config.replace(str(faces.parent / "agedb"), "/nowhere"))
+    pd.testing.assert_frame_equal(predict_run(moved, photos, "moved.csv"), known)
+
+
+def test_grey_pictures_for_digits(tmp_path: Path, tiny_digits: list[str]) -> None:
+    run = digits_run(tmp_path / "run", tiny_digits)
+    split = open_run(run).data_of_run.splits["test"]
+    Path("digits").mkdir()
+    for i in range(4):
+        picture = Image.fromarray(split.inputs[i][0].numpy())
+        picture.save(f"digits/{i}.png")
+    Image.fromarray(np.zeros((40, 60, 3), dtype=np.uint8)).save("digits/other.png")
+    table = predict_run(run, "digits", "angles.csv")
+    known = pd.read_csv(run / "predictions.csv")["angle_prediction"][:4]
+    assert table["angle_degrees"][:4].tolist() == pytest.approx(known.tolist(), abs=1e-3)
+    assert np.isfinite(table["angle_degrees"][4])
+
+
+def test_rows_of_numbers_are_prepared_as_in_training(tmp_path: Path) -> None:
+    run = array_run(tmp_path / "run")
+    known = pd.read_csv(run / "predictions.csv")
+    (tmp_path / "my.csv").rename("rows.csv")  # the training table is gone
+    rows = pd.read_csv("rows.csv")
+    table = predict_run(run, "rows.csv", "levels.csv")
+    assert list(table.columns) == ["name", "a", "b", "level", "level_predicted"]
+    found = table.set_index(table["name"].astype(int))["level_predicted"]
+    assert found[known["name"]].tolist() == pytest.approx(known["level_prediction"].tolist(), abs=1e-4)
+    rows.loc[3, "b"] = None
+    rows[["b", "a", "name"]].to_csv("gap.csv", index=False)
+    gap = predict_run(run, "gap.csv", "gap_levels.csv", on_bad="skip")
+    assert gap["level_predicted"].tolist() == pytest.approx(table["level_predicted"].drop(3).tolist(), abs=1e-4)
+    rows[["a"]].to_csv("less.csv", index=False)
+    with pytest.raises(UserError, match="has no b, which the run was trained with"):
+        predict_run(run, "less.csv", "less_levels.csv")
+
+
+def test_recordings_get_the_mean_over_their_windows(tmp_path: Path) -> None:
+    run = signals_run(tmp_path / "run")
+    np.save(tmp_path / "signals/short.npy", np.zeros((2, 5)))
+    np.save(tmp_path / "signals/wide.npy", np.zeros((3, 500)))
+    with pytest.raises(UserError, match="2 samples cannot be used") as told:
+        predict_run(run, "signals", "out.csv")
+    assert "recording shorter than a window" in told.value.details[0]
+    assert "3 channels, where the run was trained on 2" in told.value.details[1]
+    table = predict_run(run, "signals", "out.csv", on_bad="skip").set_index("file")
+    known = pd.read_csv(run / "predictions.csv")
+    expected = dict(zip(known["name"], known["speed_prediction"], strict=True))
+    assert {name: table["speed_Hz"][Path(name).name] for name in expected} == pytest.approx(expected, abs=1e-4)
+    assert len(table) == 20
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"inputs": "nothing"}, "inputs=nothing: there is no such file or folder"),
+        ({"inputs": "."}, r"no file in it, nor below it, ends in .*\.jpg"),
+        ({"inputs": ".", "out": "."}, r"out=\. is a folder"),
+        ({"inputs": ".", "on_bad": "ignore"}, "on_bad=ignore: must be error or skip"),
+        ({"inputs": ".", "batch_size": 0}, "batch_size=0: must be a whole number from 1 up"),
+    ],
+)
+def test_what_cannot_be_is_one_line(faces: Path, words: dict, message: str) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(UserError, match=message):
+        predict_run(faces, **{"out": "out.csv", **words})
+
+
+def test_the_command(faces: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command_line("predict", [f"run={faces}", f"inputs={photos}", "out=ages.csv"], _work)
+    assert "24 predictions: ages.csv" in capsys.readouterr().out
+    assert len(pd.read_csv("ages.csv")) == 24
+    with pytest.raises(UserError, match="take no words about data sets"):
+        command_line("predict", [f"run={faces}", f"inputs={photos}", "out=x.csv", "data=agedb"], _work)
