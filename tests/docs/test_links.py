@@ -6,10 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from markdown_links import anchors, is_relative, links, replaced_links
-
-import rnc_lightning
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "checks", "docs", "experiments", "src", "tests")
@@ -52,12 +49,6 @@ def test_commands_name_what_exists(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     missing += [f"make {word}" for word in re.findall(r"(?:`|^ {4})make ([a-z-]+)", text, re.M) if word not in targets]
     assert not missing
-
-
-def test_the_citation_names_this_version() -> None:
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["version"] == rnc_lightning.__version__
-    assert citation["references"][0]["title"] in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_links_in_code_are_none_and_headings_become_anchors() -> None:

@@ -1,10 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from rnc_lightning.encoders import SmallResNet, TimmEncoder
-from rnc_lightning.encoders.handoff import load_encoder, save_encoder
+from rnc_lightning.encoders import SmallResNet, TimmEncoder, load_encoder, save_encoder
 
 
 def test_timm_encoder_gives_pooled_features() -> None:
@@ -36,6 +36,23 @@ def test_local_weights(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(source.parameters(), copy.parameters(), strict=True))
     with pytest.raises(ValueError, match="weights"):
         TimmEncoder("resnet10t", weights=str(tmp_path / "none.pth"))
+
+
+class _Program:
+    """A pickle that makes a folder where it is loaded without care."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (self.folder,)
+
+
+def test_nothing_in_a_file_of_weights_is_executed(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": _Program(tmp_path / "made")}, tmp_path / "weights.pth")
+    with pytest.raises(ValueError, match="weights_only"):
+        TimmEncoder("resnet10t", weights=str(tmp_path / "weights.pth"))
+    assert not (tmp_path / "made").exists()
 
 
 def test_handoff_keeps_every_tensor(tmp_path: Path) -> None:

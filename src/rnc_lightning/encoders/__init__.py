@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rnc_lightning.encoders.handoff import load_encoder, save_encoder
 from rnc_lightning.encoders.mlp import MLP
 from rnc_lightning.encoders.resnet1d import ResNet1d
 from rnc_lightning.encoders.small_resnet import SmallResNet
@@ -9,7 +10,7 @@ from rnc_lightning.encoders.small_resnet import SmallResNet
 if TYPE_CHECKING:
     from rnc_lightning.encoders.timm import TimmEncoder
 
-__all__ = ["MLP", "ResNet1d", "SmallResNet", "TimmEncoder"]
+__all__ = ["MLP", "ResNet1d", "SmallResNet", "TimmEncoder", "load_encoder", "save_encoder"]
 
 
 def __getattr__(name: str) -> Any:

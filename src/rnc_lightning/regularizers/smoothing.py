@@ -4,8 +4,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal.windows import triang
 from torch import Tensor
 
 Kernel = Literal["gaussian", "triangle", "laplace"]
@@ -34,10 +32,14 @@ def smoothing_window(kernel: Kernel, size: int, sigma: float) -> Tensor:
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
     if kernel == "gaussian":
+        from scipy.ndimage import gaussian_filter1d
+
         spike = np.zeros(size)
         spike[size // 2] = 1.0
         return torch.from_numpy(gaussian_filter1d(spike, sigma))
     if kernel == "triangle":
+        from scipy.signal.windows import triang  # takes seconds to load, and no other regularizer needs it
+
         return torch.from_numpy(triang(size))
     if kernel == "laplace":
         return torch.exp(-(torch.arange(size, dtype=torch.float64) - size // 2).abs() / sigma)

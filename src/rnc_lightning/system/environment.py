@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+import rnc_lightning
+
 _PACKAGES = (
-    "rnc-lightning",
     "torch",
     "torchvision",
     "lightning",
@@ -23,7 +24,7 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "rnc-lightning": rnc_lightning.__version__}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
