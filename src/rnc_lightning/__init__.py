@@ -9,7 +9,9 @@ The loss works in any training loop; importing it loads PyTorch and nothing abov
 >>> RnCLoss(temperature=2.0)(features, ages).backward()
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rnc_lightning.system.lazy_exports import lazy_exports
 
 __version__ = "0.1.0"
 __all__ = ["RnCLoss", "rnc_loss", "rnc_loss_floor"]
@@ -17,11 +19,6 @@ __all__ = ["RnCLoss", "rnc_loss", "rnc_loss_floor"]
 if TYPE_CHECKING:
     from rnc_lightning.objectives.rnc import RnCLoss, rnc_loss, rnc_loss_floor
 
-
-def __getattr__(name: str) -> Any:
-    """Import the losses when they are first asked for, so that `--help` needs no PyTorch."""
-    if name in __all__:
-        from rnc_lightning.objectives import rnc
-
-        return getattr(rnc, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(  # `--help` needs no PyTorch
+    f"{__name__}.objectives", dict.fromkeys(__all__, "rnc")
+)

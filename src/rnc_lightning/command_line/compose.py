@@ -10,6 +10,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.system.errors import UserError
 
+Composed = DictConfig  # what Hydra composes, for those who only pass it on
+
 ROOT_KEYS = {
     "calibration", "calibration_name", "callbacks", "compute", "data", "dataset", "encoder", "encoder_from", "head",
     "head_name", "input", "logger", "method", "objective", "objective_name", "optimized_metric", "paths", "plots",

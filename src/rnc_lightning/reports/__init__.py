@@ -1,4 +1,21 @@
-"""The paper's regression and competing methods from finished runs: `python -m rnc_lightning.report RUNS_DIR`.
+"""The paper's regression and competing methods from finished runs, as tables, figures and a page.
 
 Reads `result.json` files, so it needs neither PyTorch nor Lightning.
 """
+
+from typing import TYPE_CHECKING
+
+from rnc_lightning.system.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from rnc_lightning.reports.claims import Claim
+    from rnc_lightning.reports.read_runs import Run
+    from rnc_lightning.reports.table import build_report
+    from rnc_lightning.reports.write import write_report
+
+__all__ = ["Claim", "Run", "build_report", "write_report"]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {"Claim": "claims", "Run": "read_runs", "build_report": "table", "write_report": "write"},
+)

@@ -1,1 +1,17 @@
 """One run: built from its configuration, fitted stage by stage, tested, written to its directory."""
+
+from typing import TYPE_CHECKING
+
+from rnc_lightning.system.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from rnc_lightning.runs.directory import RunDirectory, StageDirectory
+    from rnc_lightning.runs.request import RunRequest
+    from rnc_lightning.runs.run import carry_out
+
+__all__ = ["RunDirectory", "RunRequest", "StageDirectory", "carry_out"]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {"RunDirectory": "directory", "RunRequest": "request", "StageDirectory": "directory", "carry_out": "run"},
+)

@@ -34,6 +34,7 @@ from rnc_lightning.system.code_version import training_code_version
 from rnc_lightning.system.environment import git_revision, machine, versions
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.tracking import loggers
+from rnc_lightning.tracking.run_files import RunFiles
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def _fit_stages(
     }
 
     def fit(stage: str, place: StageDirectory) -> None:
-        log.info("stage %s: %d epochs", stage, built.plans[stage].epochs)
+        log.info("stage %s", stage)
         fit_stage(
             built.modules[stage],
             built.datamodule,
@@ -200,10 +201,10 @@ def _loggers(
     return parts.loggers(directory=directory.path, stage=stage, name=name, config=request.config, identity=about)
 
 
-def _ended(directory: RunDirectory, stages: Any) -> loggers.RunFiles:
+def _ended(directory: RunDirectory, stages: Any) -> RunFiles:
     """The files that loggers send; of `stages`, which another run trained, the history too."""
     places = {stage: directory.stage(stage) for stage in stages}
-    return loggers.RunFiles(
+    return RunFiles(
         predictions=directory.predictions_file,
         plots=directory.plots,
         encoder=(directory.encoder, directory.encoder.with_suffix(".json")),

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
-from rnc_lightning.command_line.compose import composed, config_directory
+from rnc_lightning.command_line.compose import Composed, composed, config_directory
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError
@@ -83,7 +81,7 @@ class Bench:
         self.data = data
         self.words = list(words)
         self.folder = folder
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._composed: dict[tuple[str, ...], Composed] = {}
 
     def run(self, method: str, seed: int, words: Mapping[str, Any] | None = None, **levels: Any) -> StudyRun:
         """One run.
@@ -104,7 +102,7 @@ class Bench:
         kept.append(f"seed={seed}")
         return StudyRun(method, seed, levels, RunRequest.read(config, kept))
 
-    def _config(self, words: tuple[str, ...], seed: int) -> DictConfig:
+    def _config(self, words: tuple[str, ...], seed: int) -> Composed:
         """Composed once for all seeds: a composition takes longer than all else here."""
         if words not in self._composed:
             self._composed[words] = composed([*words, *QUIET, *spelled({"paths.output_dir": self.folder})])

@@ -1,35 +1,17 @@
 """Loggers beside the CSV history, made for one stage of one run. Only what is chosen is imported."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.tracking.run_files import RunFiles
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 STOPPED = 255  # exit code of a run that was stopped and did not fail; W&B's own client gives it for Ctrl-C
-
-
-@dataclass(frozen=True)
-class RunFiles:
-    """The files of a run that a logger may send at its end.
-
-    Attributes:
-        predictions: One row a test sample.
-        plots: Folder of the plots.
-        encoder: The final encoder and its card.
-        histories: By stage that another run trained, so that the logger saw nothing of it, tables of its epochs; some
-            may not be there.
-    """
-
-    predictions: Path
-    plots: Path
-    encoder: Sequence[Path]
-    histories: Mapping[str, Sequence[Path]]
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from rnc_lightning.system.files import write_text
-from rnc_lightning.tracking.loggers import RunFiles
+from rnc_lightning.tracking.run_files import RunFiles
 
 log = logging.getLogger(__name__)
 
