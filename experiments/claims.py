@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
 from rnc_lightning.reports.claims import FAILS, HOLDS, OPEN, Claim, claim_from, claims_table, read_claims
-from rnc_lightning.reports.comparison import markdown_table
+from rnc_lightning.reports.markdown import markdown_table
 from rnc_lightning.reports.published import change, published_value
 from rnc_lightning.reports.statistics import Gain
 from rnc_lightning.system.files import write_text

@@ -3,9 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import RidgeCV
-from sklearn.neighbors import KNeighborsRegressor
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from rnc_lightning.metrics import angular_error, neighbours_error, ridge_error
@@ -20,29 +17,61 @@ def _samples(n: int, features: int, dims: int, noise: float, seed: int = 0) -> t
     return x[:n], y[:n], x[n:], y[n:]
 
 
-def _by_sklearn(x: Tensor, y: Tensor, x_new: Tensor, y_new: Tensor) -> float:
-    inputs, outputs = StandardScaler().fit(x.double()), StandardScaler().fit(y.double())
-    ridge = RidgeCV(alphas=np.array(PENALTIES) * len(x)).fit(
-        inputs.transform(x.double()), outputs.transform(y.double())
+def _standardised(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+    return (values - by.mean(axis=0)) / by.std(axis=0)
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, penalty: float, x_new: np.ndarray) -> np.ndarray:
+    """Least squares with an intercept that has no penalty."""
+    centre, level = x.mean(axis=0), y.mean(axis=0)
+    moments = (x - centre).T @ (x - centre) + penalty * np.eye(x.shape[1])
+    return (x_new - centre) @ np.linalg.solve(moments, (x - centre).T @ (y - level)) + level
+
+
+def _ridge_by_definition(*samples: Tensor) -> float:
+    """Every penalty is tried by fitting again without each of the samples."""
+    x, y, x_new, y_new = (part.double().numpy() for part in samples)
+    a, b, everyone = _standardised(x, x), _standardised(y, y), np.arange(len(x))
+
+    def left_out_error(penalty: float) -> float:
+        parts = [(everyone != i, everyone == i) for i in everyone]
+        return float(np.mean([(_ridge(a[kept], b[kept], penalty, a[out]) - b[out]) ** 2 for kept, out in parts]))
+
+    best = min((penalty * len(x) for penalty in PENALTIES), key=left_out_error)
+    predicted = _ridge(a, b, best, _standardised(x_new, x)) * y.std(axis=0) + y.mean(axis=0)
+    return float(np.abs(predicted - y_new).mean())
+
+
+def _neighbours_by_definition(neighbours: int, *samples: Tensor) -> float:
+    x, y, x_new, y_new = (part.double().numpy() for part in samples)
+    nearest = [sorted(range(len(x)), key=lambda i: math.dist(x[i], place))[:neighbours] for place in x_new]
+    return float(
+        np.mean([np.abs(y[chosen].mean(axis=0) - truth) for chosen, truth in zip(nearest, y_new, strict=True)])
     )
-    predicted = ridge.predict(inputs.transform(x_new.double())).reshape(len(x_new), -1)
-    return float(np.abs(outputs.inverse_transform(predicted) - y_new.double().numpy()).mean())
 
 
 @pytest.mark.parametrize("noise", [0.01, 3.0, 1000.0])
 @pytest.mark.parametrize(("n", "features", "dims"), [(60, 8, 1), (60, 8, 3), (20, 50, 2)])
-def test_ridge_is_that_of_scikit_learn(n: int, features: int, dims: int, noise: float) -> None:
+def test_ridge_follows_its_definition(n: int, features: int, dims: int, noise: float) -> None:
     samples = _samples(n, features, dims, noise)
-    assert ridge_error(*samples) == pytest.approx(_by_sklearn(*samples), rel=1e-6)
+    assert ridge_error(*samples) == pytest.approx(_ridge_by_definition(*samples), rel=1e-6)
 
 
 @pytest.mark.parametrize("neighbours", [1, 7, 60, 1000])
 @pytest.mark.parametrize("dims", [1, 3])
-def test_neighbours_are_those_of_scikit_learn(neighbours: int, dims: int) -> None:
-    x, y, x_new, y_new = _samples(60, 4, dims, 1.0)
-    oracle = KNeighborsRegressor(min(neighbours, 60)).fit(x.double(), y.double())
-    expected = np.abs(oracle.predict(x_new.double()) - y_new.double().numpy()).mean()
-    assert neighbours_error(x, y, x_new, y_new, neighbours) == pytest.approx(expected, rel=1e-9)
+def test_neighbours_follow_their_definition(neighbours: int, dims: int) -> None:
+    samples = _samples(60, 4, dims, 1.0)
+    assert neighbours_error(*samples, neighbours) == pytest.approx(
+        _neighbours_by_definition(neighbours, *samples), rel=1e-9
+    )
+
+
+def test_what_rounding_leaves_of_a_constant_is_no_feature() -> None:
+    x, y, x_new, y_new = _samples(20, 3, 1, 1.0)
+    rounding = torch.full((20, 1), 0.1) * (1 + 1e-7 * (torch.arange(20) % 2)[:, None])
+    assert ridge_error(torch.cat([x, rounding], 1), y, torch.cat([x_new, rounding + 1], 1), y_new) == pytest.approx(
+        ridge_error(x, y, x_new, y_new)
+    )
 
 
 def test_constant_features_predict_the_mean() -> None:

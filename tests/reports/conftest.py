@@ -37,10 +37,10 @@ def write_run(root: Path, dataset: str, name: str, seed: int, mae: float | None 
         "scheme": scheme,
         "head": head,
         "seed": seed,
+        "with": added,
         "setting": f"{zlib.crc32(repr(identity).encode()):08x}00000000",
         "status": "finished",
     }
-    result |= {"with": added} if added else {}
     if changes.get("status", "finished") == "finished":
         encoder = {} if alone else {"pretrain": {"epochs": 1, "encoder": f"encoder{seed}", "reused": head != "l1"}}
         result |= {

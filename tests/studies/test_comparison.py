@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from rnc_lightning.reports.comparison import by_seed, gain_text, markdown_table, mean_text
+from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
+from rnc_lightning.reports.markdown import markdown_table
 from rnc_lightning.reports.published import change, names, published, value
 from rnc_lightning.reports.statistics import Gain
 

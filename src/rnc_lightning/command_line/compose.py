@@ -1,6 +1,5 @@
 """From options to a composed and checked configuration."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, nearest
 
 Composed = DictConfig  # what Hydra composes, for those who only pass it on
 
@@ -94,6 +93,4 @@ def check_known(config: Mapping[str, Any], known: set[str], prefix: str) -> None
     """Refuse keys of a mapping that are not known, with the nearest that is."""
     for key in config:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
-            raise UserError(f"{prefix}{key}: no such key; {hint}")
+            raise UserError(f"{prefix}{key}: no such key; {nearest(key, sorted(known), prefix)}")

@@ -1,6 +1,5 @@
 """How entry points speak to a person: one line for what they can mend, a traceback for a bug."""
 
-import difflib
 import os
 import sys
 import traceback
@@ -13,7 +12,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, nearest
 from rnc_lightning.system.signals import Terminated
 
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
@@ -106,11 +105,8 @@ def _keys(node: Any) -> list[str]:
 
 
 def _nearest(key: str, known: list[str], error: OmegaConfBaseException) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
     parent = _full_key(error).rpartition(".")[0]
-    if near:
-        return f"; did you mean {parent + '.' if parent else ''}{near[0]}?"
-    return f"; known here: {', '.join(known)}" if known else ""
+    return f"; {nearest(key, known, f'{parent}.' if parent else '')}" if known else ""
 
 
 def _say_error(error: BaseException) -> None:

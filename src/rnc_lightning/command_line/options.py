@@ -3,7 +3,6 @@
 What a command takes, and what each word means, stands in its YAML in `conf/`, which `--help` shows.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from rnc_lightning.command_line.compose import config_directory
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, nearest
 
 HELP = ("-h", "--help", "help=true")
 
@@ -50,9 +49,7 @@ def settings(name: str, words: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"{word}: a word is key=value, such as {next(iter(known))}=...; --help shows all")
         top = key.lstrip("+").partition(".")[0]
         if top not in list(known):  # `in` alone would leave out what has no value yet
-            near = difflib.get_close_matches(top, [str(one) for one in known], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(map(str, known))}, data, data...."
-            raise UserError(f"{top}: unknown option; {hint}")
+            raise UserError(f"{top}: unknown option; {nearest(top, [*known, 'data', 'data....'])}")
     try:
         given = OmegaConf.from_dotlist([word.lstrip("+") for word in words])
         merged = OmegaConf.merge(known, given)
@@ -91,9 +88,7 @@ def several(value: Any, known: Sequence[Any], what: str) -> list[Any]:
     chosen = list(dict.fromkeys(value)) if isinstance(value, list | tuple) else [value]
     for one in chosen:
         if isinstance(one, bool) or one not in known:
-            near = difflib.get_close_matches(str(one), [str(name) for name in known], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(map(str, known))}, or all"
-            raise UserError(f"{what}={one}: there is none of that name; {hint}")
+            raise UserError(f"{what}={one}: there is none of that name; {nearest(one, [*known, 'all'])}")
     return chosen
 
 

@@ -94,7 +94,7 @@ def _ratio(value: float, clean: float) -> str:
 
 def print_result(result: Mapping[str, Any], directory: Path, console: Console) -> None:
     """The test metrics beside the constant predictor's, and where everything lies."""
-    made = " (synthetic data)" if result.get("synthetic_data") else ""
+    made = " (synthetic data)" if result["synthetic_data"] else ""
     title = f"{result['dataset']}{made}, {result['method']} ({result['scheme']}), seed {result['seed']}: test set"
     table = Table(title=_title(title))
     table.add_column("metric")
@@ -113,7 +113,7 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
     for name, stage in result["stages"].items():
         epochs = f"{stage['epochs']} epoch{'' if stage['epochs'] == 1 else 's'}"
         console.print(f"{name}: {epochs}, {stage['seconds']:.1f} s, weights of epoch {stage['chosen_epoch']}")
-    for kind, count in result.get("skipped", {}).items():
+    for kind, count in result["skipped"].items():
         console.print(Text(f"left out: {count} x {kind}"))
     console.print(Text(f"plots: {directory / 'plots'}"), soft_wrap=True)
     console.print(Text(f"run directory: {directory}"), soft_wrap=True)

@@ -1,6 +1,5 @@
 """Test a finished run again, under corruptions, on other data or on ranges of the target."""
 
-import difflib
 import hashlib
 import logging
 import math
@@ -15,7 +14,7 @@ import torch
 from rnc_lightning.command_line.identity import VOLATILE
 from rnc_lightning.command_line.options import several
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, nearest
 from rnc_lightning.targets import TargetSpec
 from rnc_lightning.targets.ranges import Ranges
 
@@ -219,9 +218,7 @@ def read_ranges(given: Mapping[str, Any] | None, target: TargetSpec) -> Ranges:
     ranges: Ranges = {}
     for name, ends in (given or {}).items():
         if name not in target.names:
-            near = difflib.get_close_matches(str(name), target.names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the run predicts {', '.join(target.names)}"
-            raise UserError(f"targets.{name}: no such target; {hint}")
+            raise UserError(f"targets.{name}: no such target; {nearest(name, target.names)}")
         if not isinstance(ends, Mapping) or not ends or set(ends) - {"low", "high"}:
             raise UserError(f"targets.{name}: takes low, high or both, such as {{low: 20, high: 40}}; got {ends}")
         low, high = ends.get("low"), ends.get("high")

@@ -159,7 +159,7 @@ def _facts(
         "timm": backbone,
         "input": {"shape": list(prepared.shape), **prepared.facts},
         "target": {name: asdict(dimension) for name, dimension in run.target.dimensions.items()},
-        **{key: run.result.get(key) for key in kept},
+        **{key: run.result[key] for key in kept},
         "onnx_differences": differences,
         "checkpoint_sha256": run.checkpoint_sha256,
         "training": shaping(run.config),

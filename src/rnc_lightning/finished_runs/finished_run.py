@@ -117,25 +117,15 @@ class FinishedRun:
             )
         return parts.data(), str(cfg.dataset)
 
-    @cached_property
+    @property
     def preparation(self) -> dict[str, Any] | None:
-        """What of the training data goes into every input; they are read only for runs that do not tell it."""
-        if "preparation" in self.result:
-            return self.result["preparation"]
-        return self.data_of_run.preparation
+        """What of the training data goes into every input."""
+        return self.result["preparation"]
 
     @cached_property
     def target(self) -> TargetSpec:
-        """The target as fitted; for runs that do not tell it, from the training labels where its range was open."""
-        parts = Parts(self._for_one())
-        if (dimensions := self.result.get("target")) is not None:
-            return TargetSpec(dimensions, self.config["target"]["distance"])
-        names = parts.unread_data().target_names
-        target = parts.open_target(names)
-        if any(d.low is None or d.high is None or d.step is None for d in target.dimensions.values()):
-            datamodule = self.data_of_run
-            return parts.target(datamodule.splits["train"].targets, datamodule.target_names)
-        return target
+        """The target as fitted."""
+        return TargetSpec(self.result["target"], self.config["target"]["distance"])
 
     def regressor(self) -> "Regress":
         """Encoder and head with the chosen weights, in evaluation mode.
@@ -168,7 +158,7 @@ class FinishedRun:
     def identity(self) -> dict[str, Any]:
         """What tables call the run by."""
         kept = ("experiment", "overrides", "dataset", "method", "scheme", "head", "seed", "with", "setting")
-        return {key: self.result.get(key) for key in kept}
+        return {key: self.result[key] for key in kept}
 
     def _for_one(self) -> dict[str, Any]:
         """The configuration for one process, without files and compilers that only training needed."""

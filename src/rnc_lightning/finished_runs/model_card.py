@@ -48,7 +48,7 @@ def _what(run: FinishedRun, features: int) -> str:
     return (
         f"An encoder ({name}, {features} features), trained by rnc_lightning: method {result['method']}, scheme "
         f"{result['scheme']}, head {result['head']}, to predict {_target(run)} on {result['dataset']}."
-        f"{made if result.get('synthetic_data') else ''} config.json has all of this page for programs."
+        f"{made if result['synthetic_data'] else ''} config.json has all of this page for programs."
     )
 
 
@@ -101,9 +101,7 @@ def _data(run: FinishedRun, terms: str) -> str:
     result = run.result
     counts = ", ".join(f"{count} {part}" for part, count in result["counts"].items())
     whose = (
-        "Synthetic data; the terms of the real data set do not apply to them."
-        if result.get("synthetic_data")
-        else terms
+        "Synthetic data; the terms of the real data set do not apply to them." if result["synthetic_data"] else terms
     )
     return f"{result['dataset']}: {counts}; fingerprint `{result['data_fingerprint']}`.\n\n{whose}"
 
@@ -126,7 +124,7 @@ def _training(run: FinishedRun) -> str:
 
 def _versions(result: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    return f"{versions}; revision {result.get('git_revision') or 'unknown'}, code {result.get('code')}."
+    return f"{versions}; revision {result['git_revision'] or 'unknown'}, code {result['code']}."
 
 
 def _number(value: float | None) -> str:

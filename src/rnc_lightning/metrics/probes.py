@@ -1,14 +1,14 @@
-"""How well targets can be read from features: a ridge regression and the nearest neighbours, both in closed form.
+"""How well targets can be read from features: scikit-learn's ridge regression and nearest neighbours.
 
 Each is fitted to the features of some samples and measured on those of others. They say early what the regressor of a
 later stage can hope for; neither takes its place.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rnc_lightning.metrics.angular_error import angular_error
-from rnc_lightning.numerics.precision import in_widest_dtype
 
 PENALTIES = tuple(10.0**power for power in range(-6, 3))  # times the number of samples fitted to
 
@@ -42,20 +42,19 @@ def ridge_error(
     _check(train_features, train_targets, features, targets)
     if not _finite(train_features, train_targets, features, targets):
         return float("nan")
-    inputs, outputs = _Scale(train_features), _Scale(train_targets)
-    x, y = inputs.apply(train_features), outputs.apply(train_targets)
-    left, scales, right = torch.linalg.svd(x, full_matrices=False)
-    rotated = left.T @ y
-    best, weights = float("inf"), torch.zeros(x.shape[1], y.shape[1], dtype=x.dtype)
-    for penalty in PENALTIES:
-        ridge = scales**2 + penalty * len(x)
-        fitted = left @ ((scales**2 / ridge)[:, None] * rotated)
-        # Each sample's own share in its fitted value, that of the mean with it.
-        leverage = (left**2 @ (scales**2 / ridge) + 1 / len(x)).clamp(max=1 - 1e-12)
-        error = float((((y - fitted) / (1 - leverage)[:, None]) ** 2).mean())
-        if error < best:
-            best, weights = error, right.T @ ((scales / ridge)[:, None] * rotated)
-    return _error(outputs.undo(inputs.apply(features) @ weights), targets, angular_unit)
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y, x_new = (_array(part) for part in (train_features, train_targets, features))
+    # A feature that is constant but for rounding would be blown up by its standardisation.
+    varies = x.std(axis=0) > torch.finfo(train_features.dtype).eps * np.abs(x).max(axis=0)
+    ridge = make_pipeline(StandardScaler(), RidgeCV(alphas=np.array(PENALTIES) * len(x)))
+    model = TransformedTargetRegressor(ridge, transformer=StandardScaler(), check_inverse=False)
+    with np.errstate(invalid="ignore"):  # a single sample leaves none to choose the penalty by
+        predictions = model.fit(x * varies, y).predict(x_new * varies)
+    return _error(predictions, targets, angular_unit)
 
 
 def neighbours_error(
@@ -91,37 +90,23 @@ def neighbours_error(
         raise ValueError(f"neighbours must be at least 1, got {neighbours}")
     if not _finite(train_features, train_targets, features, targets):
         return float("nan")
-    near, far = _wide(train_features), _wide(features)
-    distances = torch.cdist(far, near, compute_mode="donot_use_mm_for_euclid_dist")
-    nearest = distances.topk(min(neighbours, len(near)), largest=False).indices
-    return _error(_wide(train_targets)[nearest].mean(dim=1), targets, angular_unit)
+    from sklearn.neighbors import KNeighborsRegressor
+
+    x, y, x_new = (_array(part) for part in (train_features, train_targets, features))
+    model = KNeighborsRegressor(min(neighbours, len(x)), algorithm="brute").fit(x, y)
+    return _error(model.predict(x_new), targets, angular_unit)
 
 
-class _Scale:
-    """Mean and standard deviation of columns; one that is constant but for rounding becomes 0."""
-
-    def __init__(self, values: Tensor) -> None:
-        wide = _wide(values)
-        self.mean = wide[0] + (wide - wide[0]).mean(dim=0)  # exact where all are the same
-        deviation = (wide - self.mean).square().mean(dim=0).sqrt()
-        self.constant = deviation <= torch.finfo(values.dtype).eps * wide.abs().amax(dim=0)
-        self.deviation = torch.where(self.constant, 1.0, deviation)
-
-    def apply(self, values: Tensor) -> Tensor:
-        return ((_wide(values) - self.mean) / self.deviation).masked_fill(self.constant, 0.0)
-
-    def undo(self, values: Tensor) -> Tensor:
-        return values * self.deviation + self.mean
-
-
-def _error(predictions: Tensor, targets: Tensor, angular_unit: str | None) -> float:
+def _error(predictions: np.ndarray, targets: Tensor, angular_unit: str | None) -> float:
+    truth = torch.from_numpy(_array(targets))
+    predicted = torch.from_numpy(predictions).reshape(truth.shape)
     if angular_unit is not None:
-        return float(angular_error(predictions, _wide(targets), angular_unit))  # type: ignore[arg-type]
-    return float((predictions - _wide(targets)).abs().mean())
+        return float(angular_error(predicted, truth, angular_unit))  # type: ignore[arg-type]
+    return float((predicted - truth).abs().mean())
 
 
-def _wide(x: Tensor) -> Tensor:
-    return in_widest_dtype(x.cpu())
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().double().numpy()
 
 
 def _finite(*tensors: Tensor) -> bool:

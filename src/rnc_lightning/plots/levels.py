@@ -42,7 +42,7 @@ def save_level_figure(panels: Sequence[Panel], path: Path) -> Path:
 
 
 def draw_levels(axes: Axes, panel: Panel) -> None:
-    """Draw one panel."""
+    """Draw a line a method: its mean over seeds at each level, and their range as a band."""
     levels = sorted({level for line in panel.lines.values() for level in line})
     for colour, (label, line) in zip(METHOD_COLOURS * 3, panel.lines.items(), strict=False):
         x = sorted(level for level, values in line.items() if len(values))

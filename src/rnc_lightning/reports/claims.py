@@ -94,7 +94,7 @@ def reduction(before: Mapping[int, float], after: Mapping[int, float]) -> Gain |
 
 
 def write_claims(path: Path, claims: Sequence[Claim]) -> None:
-    """Write `claims.csv`."""
+    """Write a row a claim, a column a field of `Claim`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Claim)], lineterminator="\n")
     writer.writeheader()

@@ -1,10 +1,11 @@
 """Means, spreads and paired differences of a study's rows, as cells of a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from rnc_lightning.reports import text as layout
 from rnc_lightning.reports.statistics import Gain, spread
 
 
@@ -36,15 +37,4 @@ def mean_text(values: Mapping[int, float], digits: int = 2) -> str:
 
 def gain_text(gain: Gain | None, digits: int = 2) -> str:
     """A paired difference with its 95 percent interval, or a dash."""
-    if gain is None:
-        return "-"
-    if gain.low is None or gain.high is None:
-        return f"{gain.mean:+.{digits}f}"
-    return f"{gain.mean:+.{digits}f} [{gain.low:+.{digits}f}, {gain.high:+.{digits}f}]"
-
-
-def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of Markdown, all but the first column to the right."""
-    rule = ["---", *["---:"] * (len(headings) - 1)]
-    lines = [headings, rule, *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "-" if gain is None else layout.gain_text(gain, digits)

@@ -21,7 +21,7 @@ def markdown(report: Report, picture: Path | None = None) -> str:
         parts.append(f"![{figure_text(report)}]({picture.name})")
     for matrix in matrices(report):
         rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
-        parts += [f"## {matrix.title}", _table(["method", *map(escape, matrix.headings)], rows)]
+        parts += [f"## {matrix.title}", markdown_table(["method", *map(escape, matrix.headings)], rows)]
     for table in report.tables:
         parts += [f"## {escape(table_title(table))}", _metric_table(table)]
     parts.append(LEGEND)
@@ -52,12 +52,14 @@ def _metric_table(table: MetricTable) -> str:
             [_label(line.label, line.details), *(escape(line.texts.get(column.key, "")) for column in shown)]
             for line in found
         ]
-    return _table(["method", *(escape(column.title) for column in shown)], rows)
+    return markdown_table(["method", *(escape(column.title) for column in shown)], rows)
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of texts that are Markdown but for bars, all but the first column to the right."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *rows))
+    lines = [" | ".join(re.sub(r"(?<!\\)\|", r"\|", cell) for cell in cells) for cells in (headings, rule, *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _label(label: str, details: str) -> str:

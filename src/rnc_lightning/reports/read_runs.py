@@ -1,6 +1,5 @@
 """Reads `result.json` files: each becomes a run, or a problem with its reason."""
 
-import hashlib
 import json
 import math
 import os
@@ -15,10 +14,7 @@ from rnc_lightning.runs.directory import PARTS, RESULT
 STATUSES = ("finished", "failed", "unfinished")
 
 
-_IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "seed", "status")
-
-
-_LONGEST = 120  # run names beyond this many characters are cut and end in a hash
+_IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "head", "seed", "with", "setting", "status")
 
 
 _ADDING = {"weighting", "calibration", "regularizer", "regularizers"}  # overrides that `with` tells where they choose
@@ -42,7 +38,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Run:
-    """What one `result.json` holds. What older runs did not write is None or empty."""
+    """What one `result.json` holds. What only finished runs write is else None or empty."""
 
     path: str
     directory: Path
@@ -95,22 +91,6 @@ def read_runs(root: Path) -> tuple[list[Run], list[Problem]]:
     return runs, problems
 
 
-def split_words(overrides: str) -> list[str]:
-    """The words of a run's name; commas within brackets part nothing.
-
-    >>> split_words("data.digits=[3,5],seed=0")
-    ['data.digits=[3,5]', 'seed=0']
-    """
-    words, depth = [""], 0
-    for character in overrides:
-        depth += (character == "[") - (character == "]")
-        if character == "," and depth <= 0:
-            words.append("")
-        else:
-            words[-1] += character
-    return [word for word in words if word]
-
-
 def _result_files(root: Path) -> Iterator[Path]:
     for folder, below, files in os.walk(root):
         below[:] = sorted(name for name in below if name not in PARTS)
@@ -136,20 +116,19 @@ def _read(path: Path, name: str) -> Run:
         raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {status!r}")
     if status == "finished" and not _mapping(found, "test"):
         raise ValueError("finished, but without test metrics")
-    experiment, overrides = _text(found, "experiment"), _overrides(found["overrides"])
     return Run(
         path=name,
         directory=path.parent,
         modified=path.stat().st_mtime,
-        experiment=experiment,
-        overrides=overrides,
+        experiment=_text(found, "experiment"),
+        overrides=_overrides(found),
         dataset=_text(found, "dataset"),
         method=_text(found, "method"),
         scheme=_text(found, "scheme"),
-        head=_text(found, "head", "l1"),
+        head=_text(found, "head"),
         seed=seed,
         status=status,
-        setting=_text(found, "setting", _setting_from_overrides(experiment, found["overrides"], overrides)),
+        setting=_text(found, "setting"),
         extras=_extras(found),
         reason=_text(found, "reason", ""),
         code=_text(found, "code", "") or None,
@@ -163,29 +142,8 @@ def _read(path: Path, name: str) -> Run:
     )
 
 
-def _overrides(found: Any) -> tuple[str, ...]:
-    """The words `key=value`: newer runs write an object, older ones the name of the run's folder."""
-    if isinstance(found, dict):
-        words = [f"{key}={value}" for key, value in found.items()]
-    elif isinstance(found, str):
-        words = split_words(re.sub(r"-[0-9a-f]{8}$", "", found))  # the hash of a name that was cut or changed
-    else:
-        raise ValueError(f"overrides must be an object or text, got {found!r}")
-    return tuple(_writable(word) for word in words)
-
-
-def _setting_from_overrides(experiment: str, found: Any, words: tuple[str, ...]) -> str:
-    """Stands for the setting in runs that did not write one: the same words but for the seed.
-
-    A name that was cut does not tell what was cut off, so it is no other run's setting.
-    """
-    cut = isinstance(found, str) and len(found) > _LONGEST
-    text = found if cut else ",".join(word for word in words if _key(word) != "seed")
-    return hashlib.sha256(f"{experiment}/{text}".encode(errors="replace")).hexdigest()[:16]
-
-
-def _key(word: str) -> str:
-    return word.partition("=")[0]
+def _overrides(found: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(_writable(f"{key}={value}") for key, value in _mapping(found, "overrides").items())
 
 
 def _text(found: Mapping[str, Any], key: str, default: str | None = None) -> str:
@@ -198,8 +156,8 @@ def _text(found: Mapping[str, Any], key: str, default: str | None = None) -> str
 
 
 def _extras(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """What was added to the regressor, by names that a file's name may hold; older runs do not write it."""
-    names = [] if found.get("with") is None else found["with"]
+    """What was added to the regressor, by names that a file's name may hold."""
+    names = found["with"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"with must be a list of text, got {names!r}")
     if odd := [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)]:

@@ -43,7 +43,7 @@ class Cell:
 
     @property
     def mean(self) -> float | None:
-        """Over the seeds."""
+        """Mean of the values over seeds, None without any."""
         return spread(list(self.values.values()))[0] if self.values else None
 
     @property

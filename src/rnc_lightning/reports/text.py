@@ -127,6 +127,14 @@ def number(value: float, digits: int, signed: bool = False) -> str:
     return f"+{text}" if signed and value > 0 else text
 
 
+def gain_text(gain: Gain, digits: int) -> str:
+    """A paired difference, with its 95 percent interval where there are pairs enough."""
+    text = number(gain.mean, digits, signed=True)
+    if gain.low is None or gain.high is None:
+        return text
+    return f"{text} [{number(gain.low, digits, signed=True)}, {number(gain.high, digits, signed=True)}]"
+
+
 def _line(cell: Cell, digits: int, shared: Sequence[str]) -> Line:
     gain = cell.gain
     own = [word for word in cell.row.variant if word not in shared]
@@ -164,10 +172,7 @@ def _gain_text(cell: Cell, digits: int) -> str:
     gain = cell.gain
     if gain is None:
         return "no pair" if not cell.row.is_head_alone and cell.mean is not None else NOTHING
-    text = number(gain.mean, digits, signed=True)
-    if gain.low is None or gain.high is None:
-        return text
-    return f"{text} [{number(gain.low, digits, signed=True)}, {number(gain.high, digits, signed=True)}]"
+    return gain_text(gain, digits)
 
 
 def _plain(value: float | None, digits: int) -> str:

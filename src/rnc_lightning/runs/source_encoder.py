@@ -31,8 +31,8 @@ def source_of(encoder_from: str | None) -> dict[str, Any] | None:
     except ValueError as error:
         raise UserError(f"encoder_from={encoder_from}: {error}; give the directory of a finished run") from None
     facts = {"file": str(file), "run": card.get("run"), "sha256": card["sha256"]}
-    if (told := RunDirectory(file.parent).result()) is not None:
-        facts |= {key: told.get(key) for key in ("dataset", "method", "scheme", "seed", "setting")}
+    if (about := RunDirectory(file.parent).result()) is not None:
+        facts |= {key: about[key] for key in ("dataset", "method", "scheme", "seed", "setting")}
     return facts
 
 

@@ -1,13 +1,12 @@
 """`torch.compile` for an encoder that is saved and loaded as before."""
 
-import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, nearest
 
 
 def compile_in_place(module: nn.Module, backend: str) -> None:
@@ -27,9 +26,7 @@ def compile_in_place(module: nn.Module, backend: str) -> None:
     """
     known = torch.compiler.list_backends(exclude_tags=())
     if backend not in known:
-        near = difflib.get_close_matches(str(backend), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-        raise ValueError(f"compile: torch has no backend {backend!r}; {hint}")
+        raise ValueError(f"compile: torch has no backend {backend!r}; {nearest(backend, known)}")
     torch.compiler.reset()
     module.compile(backend=backend, dynamic=False)
 

@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 from rnc_lightning.objectives.dino import DINO, follow
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.compiling import compile_in_place
-from rnc_lightning.stages.factories import Made, build_for, naming
+from rnc_lightning.stages.factories import Made, build_for
+from rnc_lightning.system.errors import naming
 
 
 class Dino(Stage):

@@ -1,7 +1,6 @@
 """Objectives and regularizers that depend on the encoder's width or on the target are made when both are known."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -29,12 +28,3 @@ def build_for(part: Made | None, in_features: int, target: TargetSpec, stage: st
     if (own := getattr(module, "needs_stage", None)) and own != stage:
         raise ValueError(f"{type(module).__name__} is trained by a stage of its own ({own}), not by this one")
     return module
-
-
-@contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Put a part's name before what it complains of."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{what}: {error}") from error

@@ -6,7 +6,8 @@ from einops import rearrange
 from torch import Tensor
 
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.factories import Made, build_for, naming
+from rnc_lightning.stages.factories import Made, build_for
+from rnc_lightning.system.errors import naming
 
 
 class Pretrain(Stage):

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 from rnc_lightning.numerics import distributed
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.factories import build_for, naming
+from rnc_lightning.stages.factories import build_for
+from rnc_lightning.system.errors import naming
 from rnc_lightning.targets import TargetSpec
 from rnc_lightning.targets.groups import Groups, group_means
 

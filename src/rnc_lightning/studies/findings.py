@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from rnc_lightning.reports.claims import Claim, claims_table, write_claims
-from rnc_lightning.reports.comparison import markdown_table
+from rnc_lightning.reports.markdown import markdown_table
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.files import write_text
 

@@ -23,10 +23,10 @@ class Methods:
 
     @property
     def baseline(self) -> str:
-        """The first one."""
+        """The first one named, which the others are compared with."""
         return next(iter(self.labels))
 
     @property
     def challenger(self) -> str:
-        """The last one."""
+        """The last one named, whose gain is reported."""
         return list(self.labels)[-1]

@@ -56,7 +56,7 @@ class Painting:
         return np.clip(np.float32(0.5) - distance * self._unit, 0, 1)
 
     def ellipse(self, x: float, y: float, half_width: float, half_height: float) -> Array:
-        """Coverage by an ellipse."""
+        """Coverage in 0..1 by an ellipse around (x, y), in the painting's coordinates."""
         radius = np.hypot((self.x - np.float32(x)) / half_width, (self.y - np.float32(y)) / half_height)
         return self.cover((radius - 1) * np.float32(min(half_width, half_height)))
 
@@ -74,7 +74,7 @@ class Painting:
         self.pixels *= factor[..., None]
 
     def finished(self) -> NDArray[np.uint8]:
-        """The picture in 8 bits."""
+        """The pixels as (H, W, 3) uint8, clipped and rounded."""
         return (np.clip(self.pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 

@@ -38,6 +38,15 @@ def nearest(name: object, known: Iterable[object], prefix: str = "") -> str:
     return f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(names)}"
 
 
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Put a part's name before what it complains of, as a ValueError."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what}: {error}") from error
+
+
 _ELSEWHERE = "put runs elsewhere (paths.output_dir=... or RNC_RUNS)"
 
 

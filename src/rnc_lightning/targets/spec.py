@@ -1,12 +1,13 @@
 """What is regressed: the names, units, ranges, bins and distance of the target's dimensions."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+
+from rnc_lightning.system.errors import naming
 
 MOST_BINS = 10_000  # more outputs than any head here is meant for: a step or a range must be wrong
 
@@ -164,7 +165,7 @@ class TargetSpec:
         """
         grids = []
         for name, dimension in self.dimensions.items():
-            with _naming(name):
+            with naming(f"dimensions.{name}"):
                 grids.append(dimension.grid)
         return grids
 
@@ -173,7 +174,7 @@ class TargetSpec:
         self.check(labels)
         made = {}
         for (name, dimension), column in zip(self.dimensions.items(), labels.unbind(dim=1), strict=True):
-            with _naming(name):
+            with naming(f"dimensions.{name}"):
                 made[name] = dimension.fitted(column)
         return replace(self, dimensions=made)
 
@@ -237,17 +238,8 @@ def _round_step(span: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power * 100 >= span * (1 - 1e-9))
 
 
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Put a dimension's name before what it complains of."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"dimensions.{name}: {error}") from None
-
-
 def _dimension(name: str, given: TargetDimension | Mapping[str, object]) -> TargetDimension:
     if isinstance(given, TargetDimension):
         return given
-    with _naming(name):
+    with naming(f"dimensions.{name}"):
         return TargetDimension(**given)  # type: ignore[arg-type]

@@ -60,15 +60,15 @@ def test_samples_are_microvolts_and_a_stretch_is_that_stretch(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda b: b[: len(b) - 1], "cut short: .* bytes of"),
-        (lambda b: b[:300], "header cut short"),
+        (lambda b: b[: len(b) - 1], "cut short: 3 records of 4"),
+        (lambda b: b[:300], "broken EDF header"),
         (lambda b: b"", "no EDF header"),
         (lambda b: b"JFIF" + b[4:], "no EDF header"),
         (lambda b: b[:236] + b"-1      " + b[244:], "-1 records"),
-        (lambda b: b[:236] + b"many    " + b[244:], "number of records is 'many'"),
-        (lambda b: b[:252] + b"zz  " + b[256:], "number of signals"),
-        (lambda b: b[:252] + b"0   " + b[256:], "0 signals"),
-        (lambda b: b[:184] + b"300     " + b[192:], "its length"),
+        (lambda b: b[:236] + b"many    " + b[244:], "broken EDF header: .*'many"),
+        (lambda b: b[:252] + b"zz  " + b[256:], "broken EDF header: .*'zz"),
+        (lambda b: b[:252] + b"0   " + b[256:], "its length 768 does not fit 0 signals"),
+        (lambda b: b[:184] + b"300     " + b[192:], "its length 300"),
         (lambda b: b[:192] + b"EDF+D" + b[197:], "gaps"),
         (lambda b: b[:244] + b"0       " + b[252:], "records of 0 s"),
     ],
@@ -169,4 +169,4 @@ def test_impossible_bands(low: float, high: float) -> None:
 def test_without_edfio_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "edfio", None)
     with pytest.raises(UserError, match=r"pip install 'rnc-lightning\[eeg\]'"):
-        read_samples(tmp_path / "a.edf", [0], 0, 1)
+        read_header(tmp_path / "a.edf")

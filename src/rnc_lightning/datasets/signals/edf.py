@@ -1,9 +1,7 @@
-"""EEG recordings in EDF files: header, channels by name, samples.
-
-An EDF file has a header of ASCII fields of fixed width, then records in which the signals take turns as int16.
-"""
+"""EEG recordings in EDF files, read by edfio: header, channels by name, samples."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,7 @@ import numpy as np
 
 from rnc_lightning.system.errors import UserError
 
-_ANNOTATIONS = "EDF Annotations"  # a signal of texts in EDF+, no signal at all
-
-
 _MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # the micro sign and the Greek mu
-
-
-_WIDTHS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)  # of a signal's fields, label to reserved; each field for all signals
 
 
 @dataclass(frozen=True)
@@ -74,47 +66,48 @@ def read_header(path: Path) -> EdfHeader:
     """Read an EDF file's header, and compare the file's size with it; no sample is read.
 
     Raises:
+        UserError: Without edfio.
         ValueError: Where it is no EDF header, contradicts itself, or the file is shorter than it says.
     """
+    edfio = _edfio()
     try:
         with path.open("rb") as file:
-            fixed = file.read(256)
-            if len(fixed) < 256 or fixed[:8].strip() != b"0":
-                raise ValueError("no EDF header")
-            signals = _whole(fixed[252:256], "number of signals")
-            if not 0 < signals < 10_000:
-                raise ValueError(f"broken EDF header: {signals} signals")
-            fields = _signal_fields(file.read(256 * signals), signals)
-        size = path.stat().st_size
+            start = file.read(256)
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
-    records, seconds = _whole(fixed[236:244], "number of records"), _number(fixed[244:252], "length of a record")
-    if fixed[192:197] == b"EDF+D":
+    if len(start) < 256 or start[:8].strip() != b"0":
+        raise ValueError("no EDF header")
+    if start[192:197] == b"EDF+D":
         raise ValueError("recording with gaps (EDF+D)")
-    if records < 1:
-        raise ValueError(f"broken EDF header: {records} records")
-    if _whole(fixed[184:192], "its own length") != 256 * (signals + 1):
-        raise ValueError(f"broken EDF header: its length does not fit {signals} signals")
-    samples = [_whole(field, "samples of a record") for field in fields[8]]
-    labels = [_text(field) for field in fields[0]]
-    kept = [i for i, label in enumerate(labels) if label != _ANNOTATIONS]
-    if not kept:
+    try:
+        length, records, seconds = int(start[184:192]), int(start[236:244]), float(start[244:252])
+        count = int(start[252:256])
+        if length != 256 * (count + 1):
+            raise ValueError(f"its length {length} does not fit {count} signals")
+        if count < 1 or records < 1 or not 0 < seconds < float("inf"):
+            raise ValueError(f"{records} records of {seconds:g} s with {count} signals")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # edfio shortens `num_data_records` to what the file holds
+            edf = edfio.read_edf(path, header_encoding="latin-1")
+        signals = edf.signals
+        for signal in signals:
+            for low, high in (signal.physical_range, signal.digital_range):
+                if not abs(high - low) > 0:
+                    raise ValueError(f"the range of {signal.label} is {low:g} to {high:g}")
+            if signal.samples_per_data_record < 1:
+                raise ValueError(f"{signal.label} has {signal.samples_per_data_record} samples a record")
+    except Exception as error:  # a damaged file can bring up almost anything
+        raise ValueError(f"broken EDF header: {error}") from error
+    if edf.num_data_records < records:
+        raise ValueError(f"cut short: {edf.num_data_records:,} records of {records:,}")
+    if not signals:
         raise ValueError("no signal in it")
-    if min(samples) < 0 or any(samples[i] < 1 for i in kept) or not seconds > 0:
-        raise ValueError(f"broken EDF header: records of {seconds:g} s with {min(samples)} samples")
-    for i in kept:
-        for low, high, what in ((fields[3], fields[4], "physical"), (fields[5], fields[6], "digital")):
-            if _number(low[i], f"{what} minimum") == _number(high[i], f"{what} maximum"):
-                raise ValueError(f"broken EDF header: the {what} range of {labels[i]} is empty")
-    told = 256 * (signals + 1) + 2 * records * sum(samples)
-    if size < told:
-        raise ValueError(f"cut short: {size:,} bytes of {told:,}")
     return EdfHeader(
-        patient=_text(fixed[8:88]),
-        labels=tuple(labels[i] for i in kept),
-        units=tuple(_text(fields[2][i]) for i in kept),
-        rates=tuple(samples[i] / seconds for i in kept),
-        counts=tuple(samples[i] * records for i in kept),
+        patient=edf.local_patient_identification.strip(),
+        labels=tuple(signal.label.strip() for signal in signals),
+        units=tuple(signal.physical_dimension.strip() for signal in signals),
+        rates=tuple(signal.sampling_frequency for signal in signals),
+        counts=tuple(signal.samples_per_data_record * records for signal in signals),
     )
 
 
@@ -184,37 +177,6 @@ def read_samples(path: Path, channels: Sequence[int], first: int, last: int) -> 
 
 def _plain(label: str) -> str:
     return re.sub(r"-(REF|LE)$", "", re.sub(r"^EEG\s+", "", label.strip().upper()))
-
-
-def _signal_fields(content: bytes, signals: int) -> list[list[bytes]]:
-    if len(content) < 256 * signals:
-        raise ValueError("EDF header cut short")
-    fields, place = [], 0
-    for width in _WIDTHS:
-        fields.append([content[place + i * width : place + (i + 1) * width] for i in range(signals)])
-        place += signals * width
-    return fields
-
-
-def _text(field: bytes) -> str:
-    return field.decode("latin-1").strip()
-
-
-def _number(field: bytes, what: str) -> float:
-    try:
-        number = float(_text(field))
-    except ValueError:
-        number = float("nan")
-    if not np.isfinite(number):
-        raise ValueError(f"broken EDF header: {what} is {_text(field)!r}")
-    return number
-
-
-def _whole(field: bytes, what: str) -> int:
-    number = _number(field, what)
-    if number != int(number):
-        raise ValueError(f"broken EDF header: {what} is {_text(field)!r}")
-    return int(number)
 
 
 def _edfio() -> ModuleType:

@@ -1,7 +1,6 @@
 """Spatter: drops of water or mud on the lens."""
 
-import math
-
+import cv2
 import numpy as np
 from scipy import ndimage
 
@@ -53,61 +52,11 @@ def spatter(image: np.ndarray, severity: int, generator: np.random.Generator) ->
 
 def _water(layer: np.ndarray) -> np.ndarray:
     """Light on the drops, (H, W) in [0, 1], from their thickness (H, W) uint8: embossed by the distance from rims."""
-    edges = canny(layer, *_CANNY)
+    edges = cv2.Canny(layer, *_CANNY) > 0
     distance = ndimage.distance_transform_edt(~edges) if edges.any() else np.full(layer.shape, _FARTHEST)
     distance = ndimage.uniform_filter(np.minimum(distance, _FARTHEST), 3, mode="mirror")
-    levels = equalised((distance + 1e-9).astype(np.uint8)).astype(np.int64)
+    levels = cv2.equalizeHist((distance + 1e-9).astype(np.uint8)).astype(np.int64)
     relief = ndimage.correlate(levels, _EMBOSS, mode="mirror").clip(0, 255)
     relief = np.rint(ndimage.uniform_filter(relief.astype(np.float64), 3, mode="mirror"))
     light = layer * relief
     return light / max(light.max(), 1.0)
-
-
-def canny(image: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Edges after Canny: ridges of the gradient above `low` that touch one above `high`.
-
-    The gradient is Sobel's over 3 x 3 pixels, its size |dx| + |dy|.
-
-    Args:
-        image: (H, W) uint8.
-        low: Smallest gradient of an edge, exclusive.
-        high: A connected edge has a gradient above this somewhere.
-
-    Returns:
-        (H, W) bool.
-    """
-    values = image.astype(np.int64)
-    down, right = (ndimage.sobel(values, axis=axis, mode="nearest") for axis in (0, 1))
-    size = np.abs(down) + np.abs(right)
-    steep = np.abs(down) > np.abs(right) * math.tan(math.radians(67.5))
-    flat = np.abs(down) < np.abs(right) * math.tan(math.radians(22.5))
-    falling = down * right >= 0  # the gradient points down and right, or up and left
-    ridge = np.select(
-        [flat, steep, falling],
-        [_above(size, 0, 1, strict=False), _above(size, 1, 0, strict=False), _above(size, 1, 1, strict=True)],
-        _above(size, 1, -1, strict=True),
-    )
-    weak = ridge & (size > low)
-    parts, _ = ndimage.label(weak, structure=np.ones((3, 3)))
-    strong = np.unique(parts[weak & (size > high)])
-    return np.isin(parts, strong) & weak
-
-
-def _above(size: np.ndarray, down: int, right: int, *, strict: bool) -> np.ndarray:
-    """Where a value exceeds the one before it along a direction, and the one after it (or, not strict, equals it)."""
-    height, width = size.shape
-    padded = np.pad(size, 1)
-    before = padded[1 - down : 1 - down + height, 1 - right : 1 - right + width]
-    after = padded[1 + down : 1 + down + height, 1 + right : 1 + right + width]
-    return (size > before) & ((size > after) if strict else (size >= after))
-
-
-def equalised(image: np.ndarray) -> np.ndarray:
-    """Spread the grey values of an (H, W) uint8 picture so that each is about as frequent; the lowest becomes 0."""
-    counts = np.bincount(image.ravel(), minlength=256)
-    lowest = int(image.min())
-    rest = image.size - counts[lowest]
-    if rest == 0:
-        return image
-    upto = np.cumsum(counts) - counts[lowest]
-    return np.rint(upto * (255 / rest)).clip(0, 255).astype(np.uint8)[image]
