@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_fixtures import figures, picture
-from omegaconf import OmegaConf
 
+from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.studies.bench import StudyRun
 
 __all__ = ["figures", "picture"]
@@ -54,6 +54,6 @@ def stand_in(tmp_path: Path) -> Callable[..., StudyRun]:
             table = {"index": range(len(names)), "name": names, "age_target": targets, "age_prediction": predictions}
             pd.DataFrame(table).to_csv(path / "predictions.csv", index=False)
             np.savez(path / "features.npz", features=np.array(features), targets=np.array(targets)[:, None])
-        return StudyRun(method, seed, levels, (f"method={method}", f"seed={seed}"), OmegaConf.create(), path)
+        return StudyRun(method, seed, levels, RunRequest({}, (f"method={method}", f"seed={seed}"), path.name, path))
 
     return make

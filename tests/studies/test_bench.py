@@ -45,19 +45,19 @@ def test_a_run_s_command_is_that_run(tmp_path: Path) -> None:
     assert (python, dash, module) == ("python", "-m", "rnc_lightning.train")
     config = plain(composed([*given, *spelled({"paths.output_dir": folder})]))
     assert run_path(config, given) == second.path
-    assert list(differences(config, plain(second.config))) == []
-    assert plain(second.config)["data"]["subset"]["unseen"] == {"gap": {"low": -10, "high": 5.5}}
-    assert plain(first.config)["seed"] == 0
+    assert list(differences(config, second.request.config)) == []
+    assert second.request.config["data"]["subset"]["unseen"] == {"gap": {"low": -10, "high": 5.5}}
+    assert first.request.config["seed"] == 0
     assert config["recipe"]["pretrain"]["epochs"] == 2
     assert config["recipe"]["head_lr"]["l1"] == 0.005  # conf/budget/digits.yaml
-    assert not plain(second.config)["plots"]
-    assert not any(word in second.words for word in QUIET)
+    assert not second.request.config["plots"]
+    assert not any(word in second.request.options for word in QUIET)
 
 
 def test_a_run_can_have_data_and_method_of_its_own(tmp_path: Path) -> None:
     bench = Bench("digits", [], tmp_path)
     run = bench.run("shown", 0, {"data": "skyfinder", "method": "l1"})
-    assert run.words == ("data=skyfinder", "method=l1", "seed=0")
+    assert run.request.options == ("data=skyfinder", "method=l1", "seed=0")
     assert run.method == "shown"
     assert run.path == tmp_path / "skyfinder_l1" / "seed=0"
 

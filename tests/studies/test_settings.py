@@ -6,6 +6,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from rnc_lightning.command_line.compose import composed, config_directory
+from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.settings import ChosenStudy, load_study
 from rnc_lightning.study import studies
@@ -31,7 +32,7 @@ class Listing(Bench):
         data = words.pop("data", self.data)
         assert (config_directory() / "data" / f"{data}.yaml").is_file()
         kept = (f"data={data}", f"method={words.pop('method', method)}", *map(str, words))
-        return StudyRun(method, seed, levels, kept, OmegaConf.create(), Path(named))
+        return StudyRun(method, seed, levels, RunRequest({}, kept, named, Path(named)))
 
 
 def listed(chosen: ChosenStudy) -> list[list[StudyRun]]:
@@ -53,9 +54,9 @@ def test_every_study_lists_its_runs(name: str, data: str, configs: list[DictConf
     assert {run.seed for run in runs} == {0, 1}
     assert len({run.path for run in runs}) == len(runs)
     for run in runs:
-        method = run.words[1].removeprefix("method=")
+        method = run.request.options[1].removeprefix("method=")
         assert (config_directory() / "method" / f"{method}.yaml").is_file()
-        for word in run.words[2:]:
+        for word in run.request.options[2:]:
             known = word.removeprefix("+").partition(".unseen.")[0] if word.startswith("+") else word
             assert any(OmegaConf.select(config, known, default="none") != "none" for config in configs), word
 

@@ -124,9 +124,18 @@ class StageDirectory:
         self.non_finite_loss = path / "non_finite_loss.json"
         self._summary = path / "stage.json"
 
+    @property
+    def finished(self) -> bool:
+        """Whether the stage was fitted to its end."""
+        return self._summary.is_file()
+
     def summary(self) -> dict[str, Any] | None:
-        """What a finished stage left; None where it is not finished."""
-        if not self._summary.is_file():
+        """What a finished stage left; None where it is not finished.
+
+        Raises:
+            ValueError: Where the file was cut short or altered.
+        """
+        if not self.finished:
             return None
         found: dict[str, Any] = json.loads(self._summary.read_text(encoding="utf-8"))
         return found

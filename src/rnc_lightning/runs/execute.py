@@ -145,7 +145,7 @@ def _reused(
     found = {}
     for stage in built.modules:
         place = directory.stage(stage)
-        if place.summary() is not None:
+        if place.finished:
             found[stage] = "finished already"
         elif place.last_checkpoint.is_file():
             found[stage] = "goes on from its last checkpoint"
@@ -171,7 +171,10 @@ def _load_finished(module: Stage, place: StageDirectory) -> bool:
 
 def _load(module: Stage, place: StageDirectory) -> str | None:
     """Load a finished stage's weights; else what is wrong with them, empty where the stage is not finished."""
-    summary = StageSummary.read(place)
+    try:
+        summary = StageSummary.read(place)
+    except (ValueError, TypeError) as error:
+        return f"the summary in {place.path} was damaged ({error})"
     if summary is None:
         return ""
     if isinstance(module, Regress):

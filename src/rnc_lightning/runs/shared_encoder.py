@@ -70,7 +70,7 @@ class SharedEncoders:
 
     def trained_by(self) -> str | None:
         """Name of the run that trained the encoder; None where none is finished."""
-        if self.home.summary() is None or self.home.missing():
+        if not self.home.finished or self.home.missing():
             return None
         try:
             return str(read_card(self.home.encoder).get("run") or "an unnamed run")
