@@ -99,11 +99,11 @@ def test_words_take_the_place_of_settings() -> None:
         (
             "robustness",
             ["study.corruption=[fog]"],
-            r"study\.corruption: no such setting; did you mean study\.corruptions\?",
+            r"study\.corruption: unknown option; did you mean study\.corruptions\?",
         ),
         ("robustness", ["study.corruptions=[fogg]"], "study robustness: corruption=fogg: .*did you mean fog"),
         ("robustness", ["study.methods={l1: L1}"], "study robustness: methods: two or more are compared, got l1"),
-        ("robustness", ["study.seeds"], "study.seeds: a word is key=value"),
+        ("robustness", ["study.seeds"], "study.seeds: an option is key=value"),
         ("robustness", ["study.corruptions=[fog"], r"study\.corruptions=\[fog: "),
         ("robustness", ["data=agedb,imdb_wiki"], "data=agedb,imdb_wiki: a study takes one data set"),
         ("reduced_data", ["data=tuab"], r"its sizes on data=tuab: say study\.sizes=\.\.\., or add by_data\.tuab to "),
