@@ -3,8 +3,8 @@
 Each run has processes of its own, all of them children of the process that the user started. So a sweep's jobs are
 never repeated by a child, nothing is left over from one job to the next, and whoever ends the parent ends them all.
 
-Why not torch.distributed.run: its workers outlive an agent that is killed (tried with two workers and SIGKILL: both were
-still there after 8 seconds), and a failed node makes its rendezvous restart all others instead of ending the run with
+Why not torch.distributed.run: its workers outlive an agent that is killed (tried with two workers and SIGKILL: both
+were there 8 seconds later), and a failed node makes its rendezvous restart all others instead of ending the run with
 the reason. What this file does beside that, first failures named and logs kept, is little.
 """
 
