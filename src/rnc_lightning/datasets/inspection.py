@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
-from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import PARTS, SplitName
@@ -66,32 +66,32 @@ class Inspection:
         return found
 
 
-def inspect(datamodule: RegressionDataModule, target: TargetSpec | None = None) -> Inspection:
+def inspect(source: DataSource, target: TargetSpec | None = None) -> Inspection:
     """Read a data set, open every file, and look for copies.
 
     Args:
-        datamodule: The data set; it keeps the splits without the samples that cannot be used.
+        source: The data set; it keeps the splits without the samples that cannot be used.
         target: Names and ranges of the labels; None names them by number.
     """
-    splits, problems = datamodule.inspect()
-    datamodule.splits = splits
+    splits, problems = source.inspect()
+    source.splits = splits
     names = target.names if target is not None else None
     outside: dict[str, int] = {}
     for split in splits.values():
         for name, count in (target.outside(split.labels) if target is not None and len(split) else {}).items():
             outside[name] = outside.get(name, 0) + count
-    counts = datamodule.counts
+    counts = source.counts
     return Inspection(
-        synthetic=datamodule.synthetic,
+        synthetic=source.synthetic,
         counts=counts,
         windows={part: len(split) for part, split in splits.items() if len(split) != counts[part]},
         labels={part: _summary(split.labels, names) for part, split in splits.items() if len(split)},
         outside=outside,
         problems=problems,
-        refusal=datamodule.refusal_of(splits),
+        refusal=source.refusal_of(splits),
         copies=_copies({part: getattr(split.inputs, "paths", ()) for part, split in splits.items()}),
-        fingerprint=datamodule.fingerprint,
-        published=datamodule.published,
+        fingerprint=source.fingerprint,
+        published=source.published,
     )
 
 

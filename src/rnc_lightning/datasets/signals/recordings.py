@@ -173,11 +173,11 @@ class RecordingsDataModule(RegressionDataModule):
         store.build([one.recording for one in recordings])
         return self._split("test", recordings, store)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the splits once, and preprocess every recording."""
+    def read_once(self) -> None:
+        """Read the splits where they have not been read yet, and preprocess every recording."""
         if self.splits:
             return
-        super().setup(stage)
+        super().read_once()
         inputs = [_recordings(split) for split in self.splits.values()]
         everything = [recording for part in inputs for recording in part.recordings]
         inputs[0].store.build(everything, f"recordings of {self.title}")
