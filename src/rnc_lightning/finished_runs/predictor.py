@@ -1,6 +1,5 @@
 """Predictions of a finished run from inputs without labels, by the kind of data that it was trained on."""
 
-import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -64,12 +63,10 @@ class Predictor:
 
     def of(self, split: Split, told: Callable[[int], Any]) -> Tensor:
         """Predictions (N, D) from the inputs of a split; `told` hears how many more there are after each batch."""
-        data = copy.copy(self.datamodule)
-        data.splits = {"test": split}
         found = []
         with torch.inference_mode(), self._forward():
-            for batch in data.plain_loader("test"):
-                x = data.on_after_batch_transfer({"x": batch["x"].to(self._module.device)})["x"]
+            for batch in self.datamodule.loader_over(split):
+                x = self.datamodule.on_after_batch_transfer({"x": batch["x"].to(self._module.device)})["x"]
                 found.append(self._module(x).float().cpu())
                 told(len(x))
         return torch.cat(found)

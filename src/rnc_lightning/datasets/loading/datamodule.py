@@ -1,6 +1,7 @@
 """A data set as loaders: seeded draws, views, batches as dicts, what changes from stage to stage."""
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 import torch
 from lightning import LightningDataModule
@@ -161,22 +162,40 @@ class RegressionDataModule(DataSource, LightningDataModule):
         split = self.splits["val"]
         if (features := self._features.get("val")) is not None:
             return features_loader(features, split.targets, self._in_order(len(features), distributed.share()))
-        return self._plain_loader(split, distributed.share())
+        return self.loader_over(split, share=distributed.share())
 
     def test_dataloader(self) -> Loader:
         """In the order of the split, without augmentation; all of it, since one process alone tests."""
         return self.plain_loader("test")
 
     def plain_loader(self, name: SplitName) -> Loader:
-        """The inputs of any split in its order, without augmentation, all of them in every process.
+        """`loader_over` a split of the data set, all of it in every process."""
+        return self.loader_over(self.splits[name])
+
+    def loader_over(self, split: Split, transform: Transform | None = None, share: tuple[int, int] = (0, 1)) -> Loader:
+        """The inputs of any split in its order, without augmentation, as `splits` themselves are loaded.
 
         Whoever takes batches from it without a Trainer gives them to `on_after_batch_transfer` himself.
-        """
-        return self._plain_loader(self.splits[name])
 
-    def _plain_loader(self, split: Split, share: tuple[int, int] = (0, 1)) -> Loader:
-        dataset = ViewsDataset(split, self.eval_transform, on_device=self._on_device())
+        Args:
+            split: One of the data set's, or any other.
+            transform: Raw input to tensor; None: `eval_transform`.
+            share: (rank, processes): which part of each batch.
+        """
+        dataset = ViewsDataset(split, transform or self.eval_transform, on_device=self._on_device())
         return self._loader(dataset, self._in_order(len(split), share))
+
+    def with_test(self, split: Split, transform: Transform | None = None) -> Self:
+        """The same data with another test split, for a Trainer that tests; these here stay as they are.
+
+        Args:
+            split: What is tested on.
+            transform: Raw input to tensor, in the place of `eval_transform`; None: that one.
+        """
+        other = copy.copy(self)
+        other.splits = {**self.splits, "test": split}
+        other.eval_transform = transform or self.eval_transform
+        return other
 
     def _in_order(self, size: int, share: tuple[int, int] = (0, 1)) -> SeededBatches:
         return SeededBatches(size, self.eval_batch_size, share=share)
