@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.images.files import ImageFiles
-from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
@@ -58,7 +58,7 @@ _NO_LABEL = (-99.0, 100.0)  # the table's words for a missing temperature, -999 
 _PLAUSIBLE = (-60.0, 60.0)
 
 
-class SkyFinderDataModule(RegressionDataModule):
+class SkyFinderDataModule(ImagesDataModule):
     """Outdoor pictures and temperatures.
 
     Args:

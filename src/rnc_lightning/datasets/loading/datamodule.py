@@ -14,7 +14,7 @@ from rnc_lightning.datasets.loading.sampling import SeededBatches, SeededSampler
 from rnc_lightning.datasets.loading.views_dataset import ViewsDataset
 from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.datasets.splits import Split, SplitName
-from rnc_lightning.datasets.transform import Transform
+from rnc_lightning.datasets.transform import Description, Transform, description_of
 from rnc_lightning.numerics import distributed
 from rnc_lightning.system.errors import UserError
 
@@ -121,6 +121,13 @@ class RegressionDataModule(DataSource, LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Read the splits once; Lightning calls it."""
         self.read_once()
+
+    def describe_input(self) -> Description | None:
+        """How a raw input becomes what the encoder takes; None where neither the data set nor its transform says it.
+
+        A data set adds to its transform's description what `read` has done before.
+        """
+        return description_of(self.eval_transform)
 
     def train_dataloader(self) -> Loader:
         """Augmented, shuffled anew each epoch; over several processes each one's share of every batch.

@@ -13,6 +13,7 @@ from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import OnBad, Problems
 from rnc_lightning.datasets.reading.training_subset import TrainingSubset, write_subset
 from rnc_lightning.datasets.splits import Split, SplitName, fingerprint
+from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.synthetic_marker import MARKER
 
@@ -41,6 +42,7 @@ class DataSource(ABC):
     published: ClassVar[Published | None] = None  # what the paper used, for data sets of the paper
     root: Path | None = None  # where the files are, for data sets that lie in files
     division: Division | None = None  # how the splits were drawn, where nobody published them
+    preparation: dict[str, Any] | None = None  # what of the training data goes into every input, plain: means, say
 
     def __init__(
         self,
@@ -79,6 +81,26 @@ class DataSource(ABC):
         Raises:
             UserError: With a remedy, where nothing can be read at all.
         """
+
+    def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
+        """Inputs without labels, as `read` would give them to the test. Nothing else of the data set need be there.
+
+        Args:
+            inputs: Where they lie.
+            problems: Gets what cannot be used.
+
+        Raises:
+            UserError: Where there is nothing to predict from, or the data set does not say how it reads such inputs.
+        """
+        kind = type(self)
+        raise UserError(
+            f"{self.title} does not say how it reads inputs without labels: give {kind.__module__}.{kind.__name__} a "
+            "method unlabelled(inputs, problems) that returns Unlabelled(columns, splits)"
+        )
+
+    def example_input(self) -> Any | None:
+        """A raw input, for the shape of what is made of it; None as long as nothing was read."""
+        return self.splits["test"].inputs[0] if self.splits else None
 
     def content_digest(self) -> bytes:
         """What identifies the inputs beside names and targets, for the fingerprint.
@@ -150,11 +172,6 @@ class DataSource(ABC):
     @property
     def target_names(self) -> Sequence[str] | None:
         """Names of the target's columns, where they are not fixed but chosen by the user."""
-        return None
-
-    @property
-    def preparation(self) -> dict[str, Any] | None:
-        """What of the training data goes into every input, as plain values, where anything does: means, say."""
         return None
 
     @property
