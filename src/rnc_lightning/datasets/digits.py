@@ -83,9 +83,11 @@ class DigitsDataModule(RegressionDataModule):
         ValueError: For an argument out of its range.
     """
 
+    synthetic_parts = ("target",)
     terms: ClassVar[str] = (
         "Real handwritten digits as scikit-learn ships them, from the UCI repository (Optical Recognition of "
-        "Handwritten Digits, https://archive.ics.uci.edu/dataset/80), whose page has the terms; the angles are made."
+        "Handwritten Digits, https://archive.ics.uci.edu/dataset/80), whose page has the terms; the angles are "
+        "synthetic."
     )
 
     def __init__(

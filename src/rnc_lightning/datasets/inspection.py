@@ -16,6 +16,7 @@ from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import PARTS, SplitName
 from rnc_lightning.system.files import sha256
+from rnc_lightning.system.synthetic_marker import WHOLE, synthetic_note
 from rnc_lightning.targets import TargetSpec
 
 
@@ -36,7 +37,7 @@ class Copies:
 class Inspection:
     """What `inspect` found."""
 
-    synthetic: bool
+    synthetic_parts: tuple[str, ...]  # `inputs`, `target` or both, where a program made them
     counts: Mapping[str, int]
     windows: Mapping[str, int]  # samples in each part, where several belong together; else empty
     labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct
@@ -46,6 +47,11 @@ class Inspection:
     copies: tuple[Copies, ...]
     fingerprint: str
     published: Published | None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether all of it is synthetic."""
+        return set(self.synthetic_parts) == set(WHOLE)
 
     def disagreements(self) -> list[str]:
         """Where the data differ from what the paper used, in words; empty where they agree in all that is known."""
@@ -82,7 +88,7 @@ def inspect(source: DataSource, target: TargetSpec | None = None) -> Inspection:
             outside[name] = outside.get(name, 0) + count
     counts = source.counts
     return Inspection(
-        synthetic=source.synthetic,
+        synthetic_parts=source.synthetic_parts,
         counts=counts,
         windows={part: len(split) for part, split in splits.items() if len(split) != counts[part]},
         labels={part: _summary(split.labels, names) for part, split in splits.items() if len(split)},
@@ -99,6 +105,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
     """The same as plain values."""
     return {
         "synthetic_data": found.synthetic,
+        "synthetic_parts": list(found.synthetic_parts),
         "counts": dict(found.counts),
         "windows": dict(found.windows),
         "labels": found.labels,
@@ -113,7 +120,8 @@ def as_json(found: Inspection) -> dict[str, Any]:
 
 def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
     """Show it as a table and lines, every problem by name."""
-    table = Table(title=f"{dataset} (synthetic data)" if found.synthetic else dataset)
+    note = synthetic_note(found.synthetic_parts)
+    table = Table(title=f"{dataset} ({note})" if note else dataset)
     for heading in ("split", "samples", "paper", "label", "lowest", "mean", "highest", "distinct"):
         table.add_column(heading, justify="left" if heading in ("split", "label") else "right")
     paper: Mapping[SplitName, int] = found.published.counts if found.published is not None else {}

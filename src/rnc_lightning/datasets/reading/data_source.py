@@ -15,7 +15,7 @@ from rnc_lightning.datasets.reading.training_subset import TrainingSubset, write
 from rnc_lightning.datasets.splits import Split, SplitName, fingerprint
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.synthetic_marker import MARKER
+from rnc_lightning.system.synthetic_marker import MARKER, WHOLE
 
 log = logging.getLogger(__name__)
 
@@ -175,12 +175,21 @@ class DataSource(ABC):
         return None
 
     @property
-    def synthetic(self) -> bool:
-        """Whether these are data that a program made, by the marker beside them."""
+    def synthetic_parts(self) -> tuple[str, ...]:
+        """What of a sample a program made: `inputs` and `target` where the marker lies beside the files, else nothing.
+
+        A data set of real inputs with a synthetic target says `synthetic_parts = ("target",)`.
+        """
         if self.root is None:
-            return False
+            return ()
         root = self.root.resolve()
-        return any((folder / MARKER).is_file() for folder in (root, *root.parents[:4]))
+        marked = any((folder / MARKER).is_file() for folder in (root, *root.parents[:4]))
+        return WHOLE if marked else ()
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether all of it is synthetic."""
+        return set(self.synthetic_parts) == set(WHOLE)
 
     def write_division(self, path: Path) -> None:
         """Write a drawn split as `split.csv`, which `data.split.file` reads; nothing for a published one.
