@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnc_lightning.datasets.feature_table import ArrayDataModule, column_names, standardisation
+from rnc_lightning.datasets.feature_table import ArrayDataModule, standardisation
 from rnc_lightning.datasets.feature_transforms import augmented_array, plain_array
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.user_table import column_names
 from rnc_lightning.system.errors import UserError
 
 BY_ROW = {"val": 0.25, "test": 0.25}

@@ -73,6 +73,7 @@ def test_made_data_are_called_so_and_not_compared(tmp_path: Path) -> None:
     (tmp_path / "SYNTHETIC_DATA.txt").write_text("made")
     found = _inspect(tmp_path)
     assert found.synthetic
+    assert found.synthetic_parts == ("inputs", "target")
     shown = _shown(found)
     assert "agedb (synthetic data)" in shown
     assert "differs from what the paper used" not in shown

@@ -13,8 +13,8 @@ import torch
 from edfio import Edf, EdfSignal, Patient
 
 from rnc_lightning.datasets.signals import store as recordings_file
-from rnc_lightning.datasets.signals.recordings import Recordings, Windows, window_starts
 from rnc_lightning.datasets.signals.transforms import centred_crop, random_crop
+from rnc_lightning.datasets.signals.windows import Recordings, Windows, window_starts
 from rnc_lightning.datasets.tuab import TUABDataModule
 from rnc_lightning.system.errors import UserError
 

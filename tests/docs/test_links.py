@@ -16,7 +16,8 @@ EVERY_PAGE = [*TEXTS, *NOTEBOOKS]
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *NOTEBOOKS]
 CONFIGURED = ("experiment", "data", "method", "head", "objective", "regularizer", "weighting", "calibration", "encoder")
 CONFIGURED += ("scheme", "recipe", "budget", "trainer", "logger", "search", "debug", "hydra/launcher")
-NOT_HERE = {"head=crn", "experiment=ink"}  # docs/sweeps.md shows what is refused, docs/own_data.md a file of your own
+# docs/sweeps.md shows what is refused, docs/own_data.md files of your own
+NOT_HERE = {"head=crn", "experiment=ink", "data=brightness"}
 
 
 def _names(pages: list[Path]) -> list[str]:

@@ -176,7 +176,7 @@ def test_wrong_words_are_one_line(words: list[str], message: str) -> None:
         ({"corruptions": ["fog"], "corruption_side": 0}, "corruption_side"),
         ({"targets": {"angl": {"low": 1}}}, "targets.angl: .* did you mean angle"),
         ({"targets": {"angle": {"lo": 1}}}, "targets.angle: takes low, high or both"),
-        ({"targets": {"angle": {"low": 3, "high": 1}}}, "low is above high"),
+        ({"targets": {"angle": {"low": 3, "high": 1}}}, "targets.angle: a range needs low <= high"),
     ],
 )
 def test_settings_that_cannot_be_are_one_line(digits: Path, keywords: dict, message: str) -> None:

@@ -74,7 +74,8 @@ def test_an_encoder_of_the_suite(digits: Path, monkeypatch: pytest.MonkeyPatch) 
         f"{result['test']['mae']:.3f}",
     ):
         assert word in card
-    assert "made" not in card.split("## Data")[0]
+    assert "**Of the data, this is synthetic: target.**" in card
+    assert (facts["synthetic_data"], facts["synthetic_parts"]) == (False, ["target"])
 
     with pytest.raises(UserError, match=r"holds an export already; overwrite=true"):
         export_run(digits)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.reading.age_table import read_age_table
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
@@ -30,7 +30,7 @@ _HOW_TO_GET = (
 _PLAUSIBLE = (0.0, 120.0)
 
 
-class AgeDBDataModule(RegressionDataModule):
+class AgeDBDataModule(ImagesDataModule):
     """AgeDB faces and ages in years.
 
     Args:

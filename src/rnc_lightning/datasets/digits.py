@@ -12,9 +12,12 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from rnc_lightning.datasets.images.datamodule import GreyPictures, usable_images
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import Split, SplitName
+from rnc_lightning.datasets.transform import Description
+from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, blank_split
 from rnc_lightning.numerics.seeding import derive_seed
 
 # Within 60 degrees to either side these look different at any two angles. A round 0 and an 8 may not, and with a
@@ -80,9 +83,11 @@ class DigitsDataModule(RegressionDataModule):
         ValueError: For an argument out of its range.
     """
 
+    synthetic_parts = ("target",)
     terms: ClassVar[str] = (
         "Real handwritten digits as scikit-learn ships them, from the UCI repository (Optical Recognition of "
-        "Handwritten Digits, https://archive.ics.uci.edu/dataset/80), whose page has the terms; the angles are made."
+        "Handwritten Digits, https://archive.ics.uci.edu/dataset/80), whose page has the terms; the angles are "
+        "synthetic."
     )
 
     def __init__(
@@ -99,6 +104,7 @@ class DigitsDataModule(RegressionDataModule):
     ) -> None:
         super().__init__(**loading)
         _check(digits, max_angle, size, val_fraction, test_fraction, eval_angles)
+        self.size = size
         self._shape = {
             "digits": tuple(digits),
             "max_angle": max_angle,
@@ -117,6 +123,21 @@ class DigitsDataModule(RegressionDataModule):
     def content_digest(self) -> bytes:
         """The pixels."""
         return b"".join(split.inputs.numpy().tobytes() for split in self.splits.values())  # type: ignore[attr-defined]
+
+    def example_input(self) -> Tensor:
+        """A black picture."""
+        return torch.zeros(1, self.size, self.size, dtype=torch.uint8)
+
+    def describe_input(self) -> Description:
+        """Size and normalisation."""
+        facts = {"kind": "grey image", "resize": self.size, "crop": self.size}
+        words = f"Grey images of {self.size} x {self.size} pixels, light strokes on black."
+        return Description(facts, words).then(self.eval_transform)
+
+    def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
+        """Image files, turned grey, resized, the middle cut out."""
+        files = usable_images(inputs, "path", problems)
+        return Unlabelled(files.columns, [blank_split(GreyPictures(files.paths, self.size))])
 
 
 @lru_cache(maxsize=4)

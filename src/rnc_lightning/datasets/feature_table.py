@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, csv_header, is_file, is_parquet, labels, refuse_twice
-from rnc_lightning.datasets.reading.user_table import read_user_table, user_rows
+from rnc_lightning.datasets.reading.tables import Table, is_file, labels
+from rnc_lightning.datasets.reading.user_table import column_names, read_user_table, user_rows
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
+from rnc_lightning.datasets.transform import Description
+from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, blank_split, whole_table
 from rnc_lightning.system.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -55,12 +57,6 @@ class ArrayDataModule(OwnTableDataModule):
         self.inputs = None if inputs is None else [str(name) for name in inputs]
         self.id = None if id is None else str(id)
         self.standardize = standardize
-        self._preparation: dict[str, Any] | None = None
-
-    @property
-    def preparation(self) -> dict[str, Any] | None:
-        """The columns of inputs, and what each is lessened and divided by."""
-        return self._preparation
 
     def refusal_of(self, splits: Mapping[SplitName, Split]) -> str | None:
         """Where a split is empty, or `channels` is not the number of inputs."""
@@ -87,7 +83,7 @@ class ArrayDataModule(OwnTableDataModule):
         if self.standardize and (training := rows.of("train")):
             self._warn_of_constants(values[training], inputs)
             centre, scale = standardisation(values[training])
-        self._preparation = {"inputs": inputs, "centre": centre.tolist(), "scale": scale.tolist()}
+        self.preparation = {"inputs": inputs, "centre": centre.tolist(), "scale": scale.tolist()}
         values = (values - centre) / scale
         tensor = torch.tensor(values, dtype=torch.float32)
         return rows.splits(lambda chosen: tensor[chosen])
@@ -96,6 +92,26 @@ class ArrayDataModule(OwnTableDataModule):
         """The inputs."""
         inputs = [split.inputs for split in self.splits.values()]
         return b"".join(tensor.numpy().tobytes() for tensor in inputs if isinstance(tensor, Tensor))
+
+    def example_input(self) -> Tensor | None:
+        """Zeros, as many as there are inputs."""
+        return None if self.preparation is None else torch.zeros(len(self.preparation["inputs"]))
+
+    def describe_input(self) -> Description | None:
+        """The columns, and what each is lessened and divided by."""
+        if self.preparation is None:
+            return None
+        words = (
+            f"{len(self.preparation['inputs'])} numbers in the order of `input.inputs` in config.json, each less its "
+            "`centre` and divided by its `scale`, which are those of the training rows."
+        )
+        return Description({"kind": "numbers", **self.preparation}, words).then(self.eval_transform)
+
+    def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
+        """Rows of a table, or of `x` (N, F) in an .npz file, prepared as in training."""
+        assert self.preparation is not None
+        rows, columns = read_rows(inputs.path, self.preparation, problems)
+        return Unlabelled(columns, [blank_split(rows)])
 
     def _warn_of_constants(self, training: np.ndarray, inputs: Sequence[str]) -> None:
         constant = np.flatnonzero(np.ptp(training, axis=0) == 0).tolist()
@@ -154,24 +170,6 @@ def numeric_columns(table: Table, taken: Sequence[str]) -> list[str]:
     return numeric
 
 
-def column_names(path: Path, known: Sequence[str]) -> list[str]:
-    """The names of a table's columns; an index column without a name is left out.
-
-    Args:
-        path: CSV or Parquet.
-        known: Columns that are there; by them the separator is found.
-
-    Raises:
-        UserError: Where a name occurs twice.
-    """
-    if not is_file(path) or is_parquet(path):
-        read_user_table(path, known)  # where it cannot be read, this says why
-        return [str(name).strip() for name in pd.read_parquet(path).columns]
-    names = [name for name in csv_header(path, known)[0] if name]
-    refuse_twice(path, names, names)
-    return names
-
-
 def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table:
     """The arrays of an .npz file as a table: x (N, F) as x0, x1, ..., y (N,) or (N, D) under the targets' names.
 
@@ -209,3 +207,40 @@ def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table
         raise UserError(f"{path}: {', '.join(clash)} is the name of an input; call the target otherwise")
     columns = inputs | dict(zip(target, y.T, strict=True)) | arrays
     return Table(path, pd.DataFrame(columns))
+
+
+def read_rows(inputs: Path, preparation: Mapping[str, Any], problems: Problems) -> tuple[Tensor, pd.DataFrame]:
+    """Rows of numbers (N, F), prepared as in training, and their table; rows with a number missing become problems.
+
+    Args:
+        inputs: A table, or an .npz file with `x` (N, F).
+        preparation: `ArrayDataModule.preparation` of the training data.
+        problems: Gets the rows that cannot be used.
+
+    Raises:
+        UserError: Where the file cannot be read, or lacks an input.
+    """
+    columns = [str(name) for name in preparation["inputs"]]
+    table = _unlabelled_npz(inputs) if inputs.suffix.lower() == ".npz" else whole_table(inputs, columns)
+    if absent := [name for name in columns if name not in table.frame.columns]:
+        raise UserError(f"inputs={inputs} has no {', '.join(absent)}, which the run was trained with")
+    values, good = labels(table, columns, problems)
+    values = (values[good] - np.array(preparation["centre"])) / np.array(preparation["scale"])
+    frame = table.frame[good]
+    if inputs.suffix.lower() == ".npz":
+        frame = pd.DataFrame({"row": np.flatnonzero(good)})
+    return torch.tensor(values, dtype=torch.float32), frame
+
+
+def _unlabelled_npz(path: Path) -> Table:
+    if not is_file(path):
+        raise UserError(f"inputs={path}: there is no such file or folder")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            x = file["x"]
+    except Exception as error:  # a damaged file can bring up almost anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"inputs={path} has no array x that could be read: {reason}") from error
+    if x.ndim != 2 or not len(x):
+        raise UserError(f"inputs={path}: x must be (N, F), and is {x.shape}")
+    return Table(path, pd.DataFrame({f"x{f}": x[:, f] for f in range(x.shape[1])}))

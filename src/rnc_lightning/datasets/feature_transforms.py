@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from rnc_lightning.datasets.transform import Transform
+from rnc_lightning.datasets.transform import Description, Transform
 
 
 def augmented_array(noise: float = 0.1, dropout: float = 0.0) -> Transform:
@@ -32,6 +32,18 @@ def augmented_array(noise: float = 0.1, dropout: float = 0.0) -> Transform:
     return augment
 
 
-def plain_array() -> Transform:
+def plain_array() -> "AsTheyAre":
     """Features as they are."""
-    return torch.clone
+    return AsTheyAre()
+
+
+class AsTheyAre:
+    """Features (F,) as a tensor of their own."""
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """A copy."""
+        return features.clone()
+
+    def describe(self) -> Description:
+        """Nothing is done."""
+        return Description({}, "They go into the encoder as they then are.")

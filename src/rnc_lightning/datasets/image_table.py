@@ -7,13 +7,14 @@
 from pathlib import Path
 from typing import Any
 
+from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.images.files import ImageFiles
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
 
 
-class TableDataModule(OwnTableDataModule):
+class TableDataModule(OwnTableDataModule, ImagesDataModule):
     """Image files that a table lists.
 
     Args:

@@ -8,7 +8,7 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.reading.age_table import read_age_table
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
@@ -27,7 +27,7 @@ _HOW_TO_GET = (
 _PLAUSIBLE = (0.0, 200.0)  # the bounds of IMDB-WIKI-DIR's own filter; some labels up there are wrong, and are used
 
 
-class IMDBWikiDataModule(RegressionDataModule):
+class IMDBWikiDataModule(ImagesDataModule):
     """IMDB-WIKI faces and ages in years.
 
     Args:

@@ -11,11 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
-from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import PARTS, SplitName
 from rnc_lightning.system.files import sha256
+from rnc_lightning.system.synthetic_marker import WHOLE, synthetic_note
 from rnc_lightning.targets import TargetSpec
 
 
@@ -36,7 +37,7 @@ class Copies:
 class Inspection:
     """What `inspect` found."""
 
-    synthetic: bool
+    synthetic_parts: tuple[str, ...]  # `inputs`, `target` or both, where a program made them
     counts: Mapping[str, int]
     windows: Mapping[str, int]  # samples in each part, where several belong together; else empty
     labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct
@@ -46,6 +47,11 @@ class Inspection:
     copies: tuple[Copies, ...]
     fingerprint: str
     published: Published | None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether all of it is synthetic."""
+        return set(self.synthetic_parts) == set(WHOLE)
 
     def disagreements(self) -> list[str]:
         """Where the data differ from what the paper used, in words; empty where they agree in all that is known."""
@@ -66,32 +72,32 @@ class Inspection:
         return found
 
 
-def inspect(datamodule: RegressionDataModule, target: TargetSpec | None = None) -> Inspection:
+def inspect(source: DataSource, target: TargetSpec | None = None) -> Inspection:
     """Read a data set, open every file, and look for copies.
 
     Args:
-        datamodule: The data set; it keeps the splits without the samples that cannot be used.
+        source: The data set; it keeps the splits without the samples that cannot be used.
         target: Names and ranges of the labels; None names them by number.
     """
-    splits, problems = datamodule.inspect()
-    datamodule.splits = splits
+    splits, problems = source.inspect()
+    source.splits = splits
     names = target.names if target is not None else None
     outside: dict[str, int] = {}
     for split in splits.values():
         for name, count in (target.outside(split.labels) if target is not None and len(split) else {}).items():
             outside[name] = outside.get(name, 0) + count
-    counts = datamodule.counts
+    counts = source.counts
     return Inspection(
-        synthetic=datamodule.synthetic,
+        synthetic_parts=source.synthetic_parts,
         counts=counts,
         windows={part: len(split) for part, split in splits.items() if len(split) != counts[part]},
         labels={part: _summary(split.labels, names) for part, split in splits.items() if len(split)},
         outside=outside,
         problems=problems,
-        refusal=datamodule.refusal_of(splits),
+        refusal=source.refusal_of(splits),
         copies=_copies({part: getattr(split.inputs, "paths", ()) for part, split in splits.items()}),
-        fingerprint=datamodule.fingerprint,
-        published=datamodule.published,
+        fingerprint=source.fingerprint,
+        published=source.published,
     )
 
 
@@ -99,6 +105,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
     """The same as plain values."""
     return {
         "synthetic_data": found.synthetic,
+        "synthetic_parts": list(found.synthetic_parts),
         "counts": dict(found.counts),
         "windows": dict(found.windows),
         "labels": found.labels,
@@ -113,7 +120,8 @@ def as_json(found: Inspection) -> dict[str, Any]:
 
 def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
     """Show it as a table and lines, every problem by name."""
-    table = Table(title=f"{dataset} (synthetic data)" if found.synthetic else dataset)
+    note = synthetic_note(found.synthetic_parts)
+    table = Table(title=f"{dataset} ({note})" if note else dataset)
     for heading in ("split", "samples", "paper", "label", "lowest", "mean", "highest", "distinct"):
         table.add_column(heading, justify="left" if heading in ("split", "label") else "right")
     paper: Mapping[SplitName, int] = found.published.counts if found.published is not None else {}

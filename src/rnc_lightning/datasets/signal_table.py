@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from rnc_lightning.datasets.reading.file_check import CheckedFiles, unreadable
+from rnc_lightning.datasets.reading.file_check import unreadable
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import read_table
 from rnc_lightning.datasets.signals.edf import pick, read_header, read_samples
 from rnc_lightning.datasets.signals.recordings import LabelledRecording, RecordingsDataModule
 from rnc_lightning.datasets.signals.store import Recording
+from rnc_lightning.datasets.signals.windows import RecordingFiles
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
 from rnc_lightning.system.errors import UserError
@@ -26,13 +27,11 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
 
     Args:
         input: Column of the paths, relative to `root`: .npy, .npz or .edf.
-        in_channels: Channels that the encoder expects.
         root: Folder that the paths are relative to; null: that of the table.
         key: Name of the array in .npz files; null: the first one.
-        channels: Names of the channels to take from EDF files, in this order; null: all.
         rate_column: Column of the sampling rates of .npy and .npz files in Hz; null: they have `sampling_rate`
             already. EDF files say their own.
-        **others: Arguments of `OwnTableDataModule` and `RecordingsDataModule`.
+        **others: Arguments of `OwnTableDataModule` and `RecordingsDataModule`; `channels` are taken from EDF files.
 
     Raises:
         ValueError: For arguments out of range, or that contradict each other.
@@ -42,22 +41,16 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
         self,
         *,
         input: str,
-        in_channels: int,
         root: str | None = None,
         key: str | None = None,
-        channels: Sequence[str] | None = None,
         rate_column: str | None = None,
         **others: Any,
     ) -> None:
         super().__init__(**others)
-        if channels is not None and len(channels) != in_channels:
-            raise ValueError(f"channels: {len(channels)} are named, and input.channels is {in_channels}")
         if root is not None:
             self.root = Path(root)
         self.input = str(input)
-        self.in_channels = in_channels
         self.key = key
-        self.channels = None if channels is None else list(channels)
         self.rate_column = None if rate_column is None else str(rate_column)
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
@@ -129,7 +122,7 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
         """Take out the signals whose values cannot be read or are not finite."""
         rows = list(found)
         memory = None if self.cache_dir is None else self.cache_dir / "checked" / f"signals-{self._check_key()}.json"
-        for position, reason in unreadable(SignalFiles([found[i] for i in rows]), memory, "signals").items():
+        for position, reason in unreadable(RecordingFiles([found[i] for i in rows]), memory, "signals").items():
             i = rows[position]
             problems.add("unreadable file", f"{where[i]}, {found[i].path.name}", reason)
             del found[i]
@@ -137,36 +130,6 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
     def _check_key(self) -> str:
         """Short, and the same for checks that look at the same values."""
         return hashlib.sha256(json.dumps([self.channels, self.key]).encode()).hexdigest()[:16]
-
-
-class SignalFiles:
-    """Signals as they lie in their files, to be checked.
-
-    Args:
-        recordings: One a signal.
-    """
-
-    def __init__(self, recordings: Sequence[Recording]) -> None:
-        self.recordings = list(recordings)
-        self.paths: Sequence[Path] = [recording.path for recording in recordings]
-
-    def __len__(self) -> int:
-        return len(self.recordings)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return self.recordings[index].values()
-
-    def problem(self, index: int) -> str | None:
-        """What is wrong with a signal, found by reading all of it; None where nothing is."""
-        try:
-            self.recordings[index].values()
-        except ValueError as error:
-            return str(error)
-        return None
-
-    def take(self, indices: Sequence[int]) -> CheckedFiles:
-        """Some of the signals, in the order given."""
-        return SignalFiles([self.recordings[i] for i in indices])
 
 
 def edf_recording(path: Path, channels: Sequence[str] | None = None) -> Recording:

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.images.files import ImageFiles
-from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
@@ -31,7 +31,6 @@ from rnc_lightning.system.errors import UserError
 
 log = logging.getLogger(__name__)
 
-
 _HOW_TO_GET = (
     "SkyFinder: get complete_table_with_mcr.csv and the cameras' archives from "
     "https://cs.valdosta.edu/~rpmihail/skyfinder (all of the archives: https://zenodo.org/records/5884485), "
@@ -39,26 +38,15 @@ _HOW_TO_GET = (
     "Elsewhere: set data.root=..., paths.data_dir=... or the environment variable RNC_DATA."
 )
 
-
 _TRUNCATED = ("20130617_101231.jpg", "20131225_171222.jpg")  # cut short in the archives themselves
-
-
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-
-
 _ELEVEN = 11 * 60  # minutes
-
-
 _LOCAL = ("Year", "Month", "Day", "Hour")
-
-
 _NO_LABEL = (-99.0, 100.0)  # the table's words for a missing temperature, -999 and -9999, lie beyond these
-
-
 _PLAUSIBLE = (-60.0, 60.0)
 
 
-class SkyFinderDataModule(RegressionDataModule):
+class SkyFinderDataModule(ImagesDataModule):
     """Outdoor pictures and temperatures.
 
     Args:

@@ -52,7 +52,6 @@ class TUABDataModule(RecordingsDataModule):
     Args:
         root: Folder of the corpus, or of one version of it.
         channels: Names of the channels to take, in this order.
-        in_channels: Channels that the encoder expects.
         pathology: Which parts are used: normal, abnormal or both.
         start: Second at which the used stretch begins.
         duration: Its length in seconds, less where a recording is shorter; null: to the end.
@@ -81,22 +80,19 @@ class TUABDataModule(RecordingsDataModule):
         *,
         root: str,
         channels: Sequence[str],
-        in_channels: int,
         pathology: Sequence[str] = ("normal",),
         start: float = 0.0,
         duration: float | None = None,
         split: Mapping[str, Any] | None = None,
         **signals: Any,
     ) -> None:
-        super().__init__(**signals)
-        if len(channels) != in_channels:
-            raise ValueError(f"channels: {len(channels)} are named, and input.channels is {in_channels}")
+        super().__init__(channels=channels, **signals)
         if not pathology or not set(pathology) <= set(_PATHOLOGY):
             raise ValueError(f"pathology must be some of {', '.join(_PATHOLOGY)}, got {list(pathology)}")
         if start < 0 or (duration is not None and not duration > 0):
             raise ValueError(f"start must be 0 or more and duration positive or null, got {start} and {duration}")
         self.root = Path(root)
-        self.channels = list(channels)
+        self.channels: list[str] = list(channels)
         self.pathology = list(pathology)
         self._sexes: Counter[str] = Counter()
         self.start = start

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from rnc_lightning.command_line.options import several
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
 from rnc_lightning.system.errors import UserError, nearest
 from rnc_lightning.targets import TargetSpec
-from rnc_lightning.targets.ranges import Ranges
+from rnc_lightning.targets.ranges import TargetRange, inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from rnc_lightning.finished_runs.evaluation_conditions import Condition
     from rnc_lightning.finished_runs.evaluation_store import EvaluationStore
     from rnc_lightning.stages import Regress
-    from rnc_lightning.targets.ranges import Ranges
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +112,7 @@ def _evaluated(request: Request, progress: bool) -> "tuple[pd.DataFrame, Evaluat
         "data_fingerprint": run.result["data_fingerprint"] if datamodule is None else datamodule.fingerprint,
         "data_words": shaping,
         "part": request.part,
-        "targets": {name: [None if math.isinf(end) else end for end in ends] for name, ends in ranges.items()},
+        "targets": {name: [one.low, one.high] for name, one in ranges.items()},
         "corruption_side": request.side,
     }
     place = _place(dataset, request.part, request.side, ranges, shaping)
@@ -135,7 +133,7 @@ def _test(
     dataset: str,
     missing: "Sequence[Condition]",
     store: "EvaluationStore",
-    ranges: "Ranges",
+    ranges: Mapping[str, TargetRange],
     request: Request,
     progress: bool,
 ) -> None:
@@ -158,20 +156,19 @@ def _tested(
     datamodule: "RegressionDataModule",
     condition: "Condition",
     store: "EvaluationStore",
-    ranges: "Ranges",
+    ranges: Mapping[str, TargetRange],
     request: Request,
 ) -> dict[str, Any]:
 
     from rnc_lightning.finished_runs.evaluation_conditions import under
     from rnc_lightning.runs.testing import evaluate_regressor, measured, write_predictions
-    from rnc_lightning.targets.ranges import inside
 
     data = under(condition, datamodule, store.key["part"], store.key["corruption_side"])
     metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)
     write_predictions(predictions, data, run.target, store.folder(condition), request.features)
     samples: dict[str, Any] = {"all": {"count": len(predictions.target), **metrics}}
     if ranges:
-        within = inside(predictions.target, ranges, run.target)
+        within = inside(predictions.target, ranges.values())
         for name, chosen in (("inside", within), ("outside", ~within)):
             count = int(torch.count_nonzero(chosen))
             samples[name] = {"count": count, **measured(predictions, run.target, chosen, request.ordinality)}
@@ -199,33 +196,30 @@ def _shapes(word: str) -> bool:
     return key not in VOLATILE and key not in ("data.eval_batch_size", "paths.data_dir")
 
 
-def _place(dataset: str, part: str, side: int | None, ranges: "Ranges", words: Sequence[str]) -> str:
+def _place(dataset: str, part: str, side: int | None, ranges: Mapping[str, TargetRange], words: Sequence[str]) -> str:
     """A folder's name for data and settings."""
     named = [dataset, part, *([f"side={side}"] if side else [])]
-    named += [f"{name}={low:g}..{high:g}" for name, (low, high) in ranges.items()]
+    named += [f"{name}={one.ends[0]:g}..{one.ends[1]:g}" for name, one in ranges.items()]
     more = sorted(word for word in words if not word.startswith("data="))
     if more:
         named.append(hashlib.sha256("\n".join(more).encode()).hexdigest()[:8])
     return re.sub(r"[^\w.=,+\-]", "_", ",".join(named))
 
 
-def read_ranges(given: Mapping[str, Any] | None, target: TargetSpec) -> Ranges:
+def read_ranges(given: Mapping[str, Any] | None, target: TargetSpec) -> dict[str, TargetRange]:
     """Ranges by target name, from what a person wrote: `{age: {low: 20, high: 40}}`; a missing end is open.
 
     Raises:
         UserError: For a target that there is not, or what is no range.
     """
-    ranges: Ranges = {}
+    ranges = {}
     for name, ends in (given or {}).items():
         if name not in target.names:
             raise UserError(f"targets.{name}: no such target; {nearest(name, target.names)}")
         if not isinstance(ends, Mapping) or not ends or set(ends) - {"low", "high"}:
             raise UserError(f"targets.{name}: takes low, high or both, such as {{low: 20, high: 40}}; got {ends}")
-        low, high = ends.get("low"), ends.get("high")
-        numbers = [-math.inf if low is None else low, math.inf if high is None else high]
-        if any(isinstance(n, bool) or not isinstance(n, int | float) or math.isnan(n) for n in numbers):
-            raise UserError(f"targets.{name}: low and high must be numbers, got {ends}")
-        if numbers[0] > numbers[1]:
-            raise UserError(f"targets.{name}: low is above high: {ends}")
-        ranges[name] = (float(numbers[0]), float(numbers[1]))
+        try:
+            ranges[name] = TargetRange(**ends, dimension=target.names.index(name))
+        except ValueError as error:
+            raise UserError(f"targets.{name}: {error}") from None
     return ranges

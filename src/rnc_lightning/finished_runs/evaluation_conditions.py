@@ -1,6 +1,5 @@
 """Under which conditions a finished run is tested: clean, or with one corruption at one severity."""
 
-import copy
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -61,19 +60,15 @@ def under(
     Raises:
         UserError: Where a corruption is asked for and the inputs are no images.
     """
-    other = copy.copy(datamodule)
     split = datamodule.splits[part]
-    if condition.severity:
-        corruption = Corruption(condition.corruption, condition.severity)
-        inputs = CorruptedInputs(split.inputs, datamodule.eval_transform, corruption, side)
-        other.eval_transform = inputs.finishing
-        if isinstance(split.inputs, Tensor):  # so small that they are held in memory
-            place = (datamodule.fingerprint, part, condition, side)
-            split = replace(split, inputs=_remembered(place, inputs))
-        else:
-            split = replace(split, inputs=inputs)
-    other.splits = {**datamodule.splits, "test": split}
-    return other
+    if not condition.severity:
+        return datamodule.with_test(split)
+    corruption = Corruption(condition.corruption, condition.severity)
+    inputs = CorruptedInputs(split.inputs, datamodule.eval_transform, corruption, side)
+    if not isinstance(split.inputs, Tensor):
+        return datamodule.with_test(replace(split, inputs=inputs), inputs.finishing)
+    place = (datamodule.fingerprint, part, condition, side)  # so small that they are held in memory
+    return datamodule.with_test(replace(split, inputs=_remembered(place, inputs)), inputs.finishing)
 
 
 def _remembered(place: Hashable, inputs: CorruptedInputs) -> Tensor:

@@ -13,6 +13,7 @@ from rnc_lightning.command_line.identity import shaping
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256, write_text
+from rnc_lightning.system.synthetic_marker import WHOLE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,10 +91,14 @@ def _write(run: FinishedRun, folder: Path, tolerance: float | None) -> None:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors")
     differences = None if tolerance is None else _onnx(run, regressor, prepared, folder / "regressor.onnx", tolerance)
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-    facts = _facts(run, prepared, backbone, differences) | {"files": files}
+    data = run.unread_data()
+    facts = _facts(run, prepared, backbone, differences)
+    facts |= {
+        "synthetic_parts": list(WHOLE if run.result.get("synthetic_data") else data.synthetic_parts),
+        "files": files,
+    }
     write_text(folder / "config.json", json.dumps(facts, indent=1))
-    terms = run.unread_data().terms
-    write_text(folder / "README.md", model_card(run, prepared, terms, regressor.num_features, backbone, differences))
+    write_text(folder / "README.md", model_card(run, prepared, data, regressor.num_features, backbone, differences))
 
 
 def _onnx(

@@ -67,7 +67,9 @@ class FinishedRun:
 
     def unread_data(self) -> "RegressionDataModule":
         """The data that it was trained on, before anything of them is read: how inputs become batches."""
-        return Parts(self._for_one()).unread_data()
+        datamodule = Parts(self._for_one()).unread_data()
+        datamodule.preparation = self.result.get("preparation")
+        return datamodule
 
     def data_at(self, words: Sequence[str]) -> "RegressionDataModule":
         """The data that it was trained on, read from where words such as `data.root=...` say they lie now.

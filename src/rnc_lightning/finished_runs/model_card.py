@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.finished_runs.finished_run import FinishedRun
 from rnc_lightning.finished_runs.input_description import PreparedInput
 
@@ -10,7 +11,7 @@ from rnc_lightning.finished_runs.input_description import PreparedInput
 def model_card(
     run: FinishedRun,
     prepared: PreparedInput,
-    terms: str,
+    data: DataSource,
     features: int,
     backbone: Mapping[str, Any] | None,
     differences: Mapping[str, float] | None,
@@ -20,7 +21,7 @@ def model_card(
     Args:
         run: The run.
         prepared: What the encoder takes.
-        terms: Of the data.
+        data: What it was trained on, which need not have been read.
         features: Width F of the features.
         backbone: Arguments of `timm.create_model`; None for an encoder of the suite's own.
         differences: Of ONNX Runtime from PyTorch, in label units; None without an ONNX file.
@@ -28,27 +29,30 @@ def model_card(
     result = run.result
     parts = [
         f"# {result['experiment']}, seed {result['seed']}",
-        _what(run, features),
+        _what(run, data, features),
         "## Inputs\n\n" + prepared.words + f" One input has the shape {prepared.shape}.",
         "## Load\n\n" + (_own_code(run) if backbone is None else _timm_code(backbone)),
         *([] if differences is None else [_onnx(run, differences)]),
         "## Measured on the test set\n\n" + _metrics(run),
-        "## Data\n\n" + _data(run, terms),
+        "## Data\n\n" + _data(run, data.terms),
         "## Training\n\n" + _training(run),
         "## Versions\n\n" + _versions(result),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _what(run: FinishedRun, features: int) -> str:
+def _what(run: FinishedRun, data: DataSource, features: int) -> str:
     result = run.result
     encoder = run.config["encoder"]
     name = encoder.get("name") or str(encoder["_target_"]).rpartition(".")[2]
-    made = " **The data are made: a program painted them, and what was learnt holds for nothing real.**"
+    if result.get("synthetic_data"):
+        made = " **The data are synthetic: a program made them, and what was learnt holds for nothing real.**"
+    else:
+        made = f" **Of the data, this is synthetic: {parts}.**" if (parts := ", ".join(data.synthetic_parts)) else ""
     return (
         f"An encoder ({name}, {features} features), trained by rnc_lightning: method {result['method']}, scheme "
         f"{result['scheme']}, head {result['head']}, to predict {_target(run)} on {result['dataset']}."
-        f"{made if result['synthetic_data'] else ''} config.json has all of this page for programs."
+        f"{made} config.json has all of this page for programs."
     )
 
 

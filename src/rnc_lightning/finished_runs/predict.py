@@ -59,19 +59,23 @@ def predict_run(
     from rich.progress import Progress
 
     from rnc_lightning.datasets.reading.problems import Problems
-    from rnc_lightning.finished_runs.predictor import Predictor, inspected
+    from rnc_lightning.datasets.unlabelled import UserInputs
+    from rnc_lightning.finished_runs.predictor import predicted
     from rnc_lightning.runs.fitting.trainers import quiet_lightning
 
     quiet_lightning()
     problems = Problems()
-    found = inspected(finished, Path(inputs), column, None if root is None else Path(root), problems)
+    where = UserInputs(Path(inputs), column, None if root is None else Path(root))
+    found = finished.unread_data().unlabelled(where, problems)
     _report_bad(problems, out, refused=on_bad == "error" or not len(found.columns))
+    if not len(found.columns):
+        raise UserError(f"inputs={inputs}: there is nothing to predict from")
     with Progress(disable=not progress, transient=True) as bar:
-        values = found.predict(Predictor(finished, bar, batch_size, num_workers))
+        values = predicted(finished, found, bar, batch_size, num_workers)
     table = found.columns.reset_index(drop=True)
     headings = prediction_headings(finished.target, list(table.columns))
-    for heading, predicted in zip(headings, values.unbind(dim=1), strict=True):
-        table[heading] = predicted.double().numpy()
+    for heading, column_values in zip(headings, values.unbind(dim=1), strict=True):
+        table[heading] = column_values.double().numpy()
     write_text(out, table.to_csv(index=False, float_format="%.7g"))
     return table
 

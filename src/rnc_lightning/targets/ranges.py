@@ -1,13 +1,12 @@
 """Ranges of the target: which labels lie inside."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from rnc_lightning.targets.spec import TargetSpec
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,9 @@ class TargetRange:
         low: Its lower end, in label units; None: no end.
         high: Its upper end.
         dimension: Which of the target's dimensions, from 0 up.
+
+    Raises:
+        ValueError: For ends that are no numbers or in the wrong order, or another dimension.
     """
 
     low: float | None = None
@@ -34,32 +36,39 @@ class TargetRange:
         if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or self.dimension < 0:
             raise ValueError(f"dimension must be a whole number from 0 up, got {self.dimension}")
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends, an open one infinite."""
+        return -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
+
     def holds(self, targets: Tensor) -> Tensor:
-        """Which of the targets (N, D) lie in it, (N,) bool."""
+        """Which of the targets (N, D) lie in it, (N,) bool; its ends are compared in the targets' own precision."""
         if self.dimension >= targets.shape[1]:
             raise ValueError(f"there is no dimension {self.dimension}: the target has {targets.shape[1]}")
-        values = targets[:, self.dimension].double()
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
+        values, (low, high) = targets[:, self.dimension], self.ends
         return (values >= low) & (values <= high)
+
+
+def inside(targets: Tensor, ranges: Iterable[TargetRange]) -> Tensor:
+    """Which of the targets (N, D) lie in all of some ranges, (N,) bool.
+
+    >>> ranges = [TargetRange(low=5), TargetRange(high=0, dimension=1)]
+    >>> inside(torch.tensor([[10.0, 1.0], [20.0, 0.0]]), ranges).tolist()
+    [False, True]
+    """
+    within = torch.ones(len(targets), dtype=torch.bool)
+    for one in ranges:
+        within &= one.holds(targets)
+    return within
+
+
+def in_any(targets: Tensor, ranges: Iterable[TargetRange]) -> Tensor:
+    """Which of the targets (N, D) lie in at least one of some ranges, (N,) bool."""
+    found = torch.zeros(len(targets), dtype=torch.bool)
+    for one in ranges:
+        found |= one.holds(targets)
+    return found
 
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-Ranges = dict[str, tuple[float, float]]
-
-
-def inside(labels: Tensor, ranges: Ranges, target: TargetSpec) -> Tensor:
-    """Which labels (N, D) lie within all ranges (N,), their ends included.
-
-    >>> spec = TargetSpec({"age": {}})
-    >>> inside(torch.tensor([[10.0], [20.0], [40.5]]), {"age": (20.0, 40.0)}, spec).tolist()
-    [False, True, False]
-    """
-    within = torch.ones(len(labels), dtype=torch.bool)
-    for name, (low, high) in ranges.items():
-        column = labels[:, target.names.index(name)]
-        within &= (column >= low) & (column <= high)
-    return within

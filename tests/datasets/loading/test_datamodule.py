@@ -147,3 +147,18 @@ def test_the_fingerprint_knows_pixels_targets_and_names() -> None:
     assert module.fingerprint == same.fingerprint != other.fingerprint
     same.splits["test"].inputs[0, 0, 0, 0] += 1  # type: ignore[index]
     assert module.fingerprint != same.fingerprint
+
+
+def test_another_split_in_the_tests_place_changes_nothing_here() -> None:
+    data = _module(batch_size=16)
+    val = data.splits["val"]
+    before = dict(data.splits)
+    dark = data.with_test(val, lambda pixels: torch.zeros(1, 16, 16))
+    assert type(dark) is type(data)
+    assert torch.equal(next(iter(dark.test_dataloader()))["y"], val.targets[:256])
+    assert not next(iter(dark.test_dataloader()))["x"].any()
+    assert data.splits == before
+    assert next(iter(data.test_dataloader()))["x"].any()
+    alone = next(iter(data.loader_over(val)))
+    assert torch.equal(alone["x"], next(iter(data.plain_loader("val")))["x"])
+    assert not next(iter(data.loader_over(val, dark.eval_transform)))["x"].any()

@@ -29,6 +29,9 @@ GREY_WEIGHTS = (0.299, 0.587, 0.114)
 COLOUR_NUMBERS = 10  # uniform numbers that one draw uses
 
 
+MEAN = STD = 0.5  # of every channel, as in the official code
+
+
 _FLOOR = -0.498  # turns OpenCV's rounding into Pillow's cutting off
 
 
@@ -157,7 +160,7 @@ def planes_into(out: Tensor, image: Pixels) -> None:
 
 def normalised(pixels: Tensor) -> Tensor:
     """Bring 0 to 255 to [-1, 1], as a new float tensor."""
-    return pixels.to(torch.float32, copy=True).mul_(1 / 127.5).sub_(1)
+    return pixels.to(torch.float32, copy=True).mul_(1 / (255 * STD)).sub_(MEAN / STD)
 
 
 def _factor(strength: float, uniform: float) -> float:

@@ -4,12 +4,11 @@ from typing import Any
 
 from torch import Tensor, float32
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
 
-from rnc_lightning.datasets.images.colour import ColourJitter
+from rnc_lightning.datasets.images.colour import MEAN, STD, ColourJitter
 from rnc_lightning.datasets.images.views import AugmentedImage, CentredImage
-from rnc_lightning.datasets.transform import Transform
-
-_NORMAL = 0.5  # mean and standard deviation of every channel, as in the official code
+from rnc_lightning.datasets.transform import Description, Transform
 
 
 def augmented_image(
@@ -85,6 +84,8 @@ def augmented_digit(
     contrast: float = 0.3,
     noise: float = 0.05,
     max_scale: float = 1.0,
+    mean: float = MEAN,
+    std: float = STD,
 ) -> Transform:
     """Crop, brightness, contrast, noise: nothing that turns, mirrors or squeezes, so that an angle stays true.
 
@@ -95,6 +96,8 @@ def augmented_digit(
         contrast: Strength of the jitter in contrast.
         noise: Standard deviation of additive Gaussian noise, of the pixel range.
         max_scale: Largest share of the area that a crop keeps.
+        mean: What is taken from pixels from 0 to 1 in the end.
+        std: What they are then divided by.
     """
     return v2.Compose(
         [
@@ -102,7 +105,7 @@ def augmented_digit(
             v2.RandomResizedCrop(size, scale=(min_scale, max_scale), ratio=(1.0, 1.0), antialias=False),
             v2.ColorJitter(brightness, contrast),
             v2.GaussianNoise(sigma=noise),
-            _normalise_grey,
+            Normalised(mean, std),
         ]
     )
 
@@ -123,10 +126,34 @@ def local_digit(
     return augmented_digit(side, min_scale, max_scale=max_scale, **more)
 
 
-def plain_digit() -> Transform:
-    """Pixels in [-1, 1], nothing random."""
-    return v2.Compose([v2.ToDtype(float32, scale=True), _normalise_grey])
+def plain_digit(mean: float = MEAN, std: float = STD) -> "Normalised":
+    """Pixels of whole numbers to floats, in [-1, 1] if not told otherwise; nothing random."""
+    return Normalised(mean, std)
 
 
-def _normalise_grey(image: Tensor) -> Tensor:
-    return (image - _NORMAL) / _NORMAL
+class Normalised:
+    """Pixels, whole numbers or floats from 0 to 1, less a mean and divided by a standard deviation.
+
+    Args:
+        mean: Of every channel.
+        std: Of every channel.
+
+    Raises:
+        ValueError: For a standard deviation that is not above 0.
+    """
+
+    def __init__(self, mean: float, std: float) -> None:
+        if not std > 0:
+            raise ValueError(f"std must be above 0, got {std}")
+        self.mean = mean
+        self.std = std
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """(C, H, W) to float32 (C, H, W)."""
+        floats: Tensor = image if image.is_floating_point() else F.to_dtype(image, float32, scale=True)
+        return (floats - self.mean) / self.std
+
+    def describe(self) -> Description:
+        """Mean and standard deviation."""
+        words = f"Pixels from 0 to 1, then less {self.mean:g} and divided by {self.std:g}."
+        return Description({"mean": [self.mean], "std": [self.std]}, words)

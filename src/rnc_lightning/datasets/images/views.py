@@ -10,6 +10,8 @@ from torchvision.transforms import v2
 
 from rnc_lightning.datasets.images.colour import (
     COLOUR_NUMBERS,
+    MEAN,
+    STD,
     Colour,
     ColourJitter,
     coloured,
@@ -17,7 +19,7 @@ from rnc_lightning.datasets.images.colour import (
     planes_into,
 )
 from rnc_lightning.datasets.images.crop import CROP_NUMBERS, Pixels, draw_crop, mirrored, resized_crop
-from rnc_lightning.datasets.transform import ImageTransform
+from rnc_lightning.datasets.transform import Description, ImageTransform
 
 
 class AugmentedImage(ImageTransform):
@@ -91,6 +93,8 @@ class CentredImage(ImageTransform):
         _check_size(size)
         if resize < size:
             raise ValueError(f"resize must be at least size ({size}), got {resize}")
+        self.size = size
+        self.resize = resize
         self._cut = v2.Compose([v2.Resize(resize), v2.CenterCrop(size)])
 
     def views(self, source: Any, count: int) -> Tensor:
@@ -106,6 +110,16 @@ class CentredImage(ImageTransform):
         out = torch.empty(1, 3, *image.shape[:2], dtype=torch.uint8)
         planes_into(out[0], image)
         return out.expand(count, -1, -1, -1), None
+
+    def describe(self) -> Description:
+        """Sizes and normalisation."""
+        facts = {"kind": "image", "resize": self.resize, "crop": self.size, "mean": [MEAN] * 3, "std": [STD] * 3}
+        words = (
+            f"RGB images: the shorter side resized to {self.resize} pixels (bilinear, with antialiasing), the central "
+            f"square of {self.size} cut out, pixels from 0 to 1, then less {MEAN:g} and divided by {STD:g} in each "
+            "channel."
+        )
+        return Description(facts, words)
 
     def _pixels(self, source: Any) -> Pixels:
         image = source if isinstance(source, Image.Image) else Image.fromarray(as_pixels(source))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 import torch
 
-from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.mpiifacegaze.gazehub import label_files, read_gazehub
 from rnc_lightning.datasets.mpiifacegaze.hdf5 import matlab_files, read_hdf5
 from rnc_lightning.datasets.mpiifacegaze.raw import read_raw, text_files
@@ -35,7 +35,7 @@ _HOW_TO_GET = (
 )
 
 
-class MPIIFaceGazeDataModule(RegressionDataModule):
+class MPIIFaceGazeDataModule(ImagesDataModule):
     """Faces and gaze directions of 15 persons, no person in two parts.
 
     Args:

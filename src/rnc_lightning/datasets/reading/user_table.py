@@ -12,11 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, duplicates, labels, read_table
+from rnc_lightning.datasets.reading.tables import (
+    Table,
+    csv_header,
+    duplicates,
+    is_file,
+    is_parquet,
+    labels,
+    read_table,
+    refuse_twice,
+)
 from rnc_lightning.datasets.splits import PARTS, Inputs, Split, SplitName
 from rnc_lightning.system.errors import UserError
 
@@ -247,3 +257,21 @@ def _is_range(bounds: object) -> bool:
     if not isinstance(bounds, list | tuple) or len(bounds) != 2:
         return False
     return all(isinstance(end, int | float) for end in bounds) and bounds[0] < bounds[1]
+
+
+def column_names(path: Path, known: Sequence[str]) -> list[str]:
+    """The names of a table's columns; an index column without a name is left out.
+
+    Args:
+        path: CSV or Parquet.
+        known: Columns that are there; by them the separator is found.
+
+    Raises:
+        UserError: Where a name occurs twice.
+    """
+    if not is_file(path) or is_parquet(path):
+        read_user_table(path, known)  # where it cannot be read, this says why
+        return [str(name).strip() for name in pd.read_parquet(path).columns]
+    names = [name for name in csv_header(path, known)[0] if name]
+    refuse_twice(path, names, names)
+    return names

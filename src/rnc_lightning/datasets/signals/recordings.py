@@ -1,88 +1,30 @@
 """Recordings of minutes, preprocessed once, and the windows that are cut from them."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.datasets.reading.file_check import unreadable
+from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.datasets.signals.store import Recording, RecordingStore
+from rnc_lightning.datasets.signals.windows import RecordingFiles, Recordings, Windows, window_starts
 from rnc_lightning.datasets.splits import Split, SplitName
+from rnc_lightning.datasets.transform import Description
+from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, list_files
 from rnc_lightning.targets.groups import Groups
 
-
-class Recordings:
-    """Whole preprocessed recordings as inputs: (C, T) float32 each, T of its own.
-
-    Args:
-        recordings: One a sample.
-        store: Where their samples are.
-    """
-
-    def __init__(self, recordings: Sequence[Recording], store: RecordingStore) -> None:
-        self.recordings = list(recordings)
-        self.store = store
-
-    @property
-    def paths(self) -> list[Path]:
-        """The file of each recording."""
-        return [recording.path for recording in self.recordings]
-
-    def __len__(self) -> int:
-        return len(self.recordings)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return self.store[self.recordings[index]]
+SUFFIXES = (".edf", ".npy", ".npz")
 
 
-class Windows:
-    """Windows of preprocessed recordings as inputs: (C, length) float32 each.
-
-    Args:
-        recordings: The recordings.
-        places: For each window, the recording's index and the first sample.
-        length: Samples of a window.
-    """
-
-    def __init__(self, recordings: Recordings, places: Sequence[tuple[int, int]], length: int) -> None:
-        self.recordings = recordings
-        self.places = list(places)
-        self.length = length
-
-    @property
-    def paths(self) -> list[Path]:
-        """The file of each recording, once."""
-        return self.recordings.paths
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        recording, first = self.places[index]
-        return self.recordings[recording][:, first : first + self.length]
-
-
-def window_starts(samples: int, length: int, most: int | None = None) -> list[int]:
-    """First samples of windows that do not overlap, evenly spaced over a recording.
-
-    Args:
-        samples: Samples of the recording.
-        length: Samples of a window.
-        most: Windows at most; None for as many as fit.
-
-    >>> window_starts(100, 30), window_starts(100, 30, most=2), window_starts(100, 30, most=1)
-    ([0, 35, 70], [0, 70], [35])
-    """
-    fitting = samples // length
-    count = fitting if most is None else min(most, fitting)
-    if count == 1:
-        return [(samples - length) // 2]
-    return [i * (samples - length) // (count - 1) for i in range(count)]
+_AT_ONCE = 8  # recordings without labels that are held in memory
 
 
 @dataclass(frozen=True)
@@ -105,17 +47,24 @@ class RecordingsDataModule(RegressionDataModule):
         low: Lower edge of the band in Hz; null keeps slow waves and the offset.
         high: Upper edge of the band in Hz; null leaves it to the resampling.
         eval_windows: Windows of a recording in validation and test at most; null: as many as fit.
+        in_channels: Channels that the encoder expects.
+        channels: Their names, in this order; null: all that a file has.
         **loading: Arguments of `RegressionDataModule`; `cache_dir: null` holds the recordings in memory.
 
     Raises:
         ValueError: For an argument out of its range.
     """
 
+    input = "path"  # a table's column of paths
+    rate_column: str | None = None  # a table's column of sampling rates in Hz, where files do not say theirs
+
     def __init__(
         self,
         *,
         window: float,
         sampling_rate: float,
+        in_channels: int,
+        channels: Sequence[str] | None = None,
         low: float | None = None,
         high: float | None = None,
         eval_windows: int | None = None,
@@ -128,7 +77,11 @@ class RecordingsDataModule(RegressionDataModule):
             raise ValueError(f"window must be at least one sample, got {window} s at {sampling_rate} Hz")
         if eval_windows is not None and eval_windows < 1:
             raise ValueError(f"eval_windows must be at least 1 or null, got {eval_windows}")
+        if channels is not None and len(channels) != in_channels:
+            raise ValueError(f"channels: {len(channels)} are named, and input.channels is {in_channels}")
         self.eval_windows = eval_windows
+        self.in_channels = in_channels
+        self.channels = None if channels is None else list(channels)
 
     @abstractmethod
     def recording(self, path: Path, rate: float | None = None) -> Recording:
@@ -173,11 +126,60 @@ class RecordingsDataModule(RegressionDataModule):
         store.build([one.recording for one in recordings])
         return self._split("test", recordings, store)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the splits once, and preprocess every recording."""
+    def example_input(self) -> np.ndarray:
+        """A silent window."""
+        return np.zeros((self.in_channels, self.window), dtype=np.float32)
+
+    def describe_input(self) -> Description:
+        """Channels, length, band, sampling rate, and what the transform does."""
+        made = self.preprocessing
+        facts = {
+            "kind": "signal", "sampling_rate": made.sampling_rate, "low": made.low, "high": made.high,
+            "channels": self.channels, "window": self.window / made.sampling_rate,
+        }  # fmt: skip
+        words = (
+            f"Windows of {self.in_channels} channels and {self.window} samples at {made.sampling_rate:g} Hz, float32; "
+            "predictions of a recording's windows are averaged."
+        )
+        return Description(facts, words).then(self.eval_transform)
+
+    def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
+        """Recordings in files, preprocessed and cut into windows as in the test, a few at a time."""
+        files = list_files(inputs, SUFFIXES, self.input, problems)
+        rates: list[float | None] = [None] * len(files)
+        if self.rate_column is not None and self.rate_column in files.columns:
+            rates = pd.to_numeric(files.columns[self.rate_column], errors="coerce").tolist()
+        found: dict[int, Recording] = {}
+        bad: dict[int, str] = {}
+        for i, (path, rate) in enumerate(zip(files.paths, rates, strict=True)):
+            try:
+                found[i] = self._unlabelled_recording(path, rate)
+            except ValueError as error:
+                bad[i] = str(error)
+        places = list(found)
+        checked = unreadable(RecordingFiles([found[i] for i in places]), what="recordings")
+        bad |= {places[position]: reason for position, reason in checked.items()}
+        kept = files.without(bad, "unusable recording", problems)
+        return Unlabelled(kept.columns, self._windows_of_each([found[i] for i in places if i not in bad]))
+
+    def _unlabelled_recording(self, path: Path, rate: float | None) -> Recording:
+        recording = self.recording(path, rate)
+        if recording.channels != self.in_channels:
+            raise ValueError(f"{recording.channels} channels, where the run was trained on {self.in_channels}")
+        if (reason := self.refusal(recording)) is not None:
+            raise ValueError(": ".join(reason))
+        return recording
+
+    def _windows_of_each(self, recordings: Sequence[Recording]) -> Iterator[Split]:
+        for first in range(0, len(recordings), _AT_ONCE):
+            chunk = recordings[first : first + _AT_ONCE]
+            yield self.windows_of([LabelledRecording(str(i), one, [0.0]) for i, one in enumerate(chunk)])
+
+    def read_once(self) -> None:
+        """Read the splits where they have not been read yet, and preprocess every recording."""
         if self.splits:
             return
-        super().setup(stage)
+        super().read_once()
         inputs = [_recordings(split) for split in self.splits.values()]
         everything = [recording for part in inputs for recording in part.recordings]
         inputs[0].store.build(everything, f"recordings of {self.title}")

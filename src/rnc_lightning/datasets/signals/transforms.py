@@ -1,13 +1,13 @@
 """Transforms of signals (C, T). Each factory is one `_target_` in a data set's YAML."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rnc_lightning.datasets.transform import Transform
+from rnc_lightning.datasets.transform import Description, Transform
 
 
 def random_crop(
@@ -83,6 +83,13 @@ class _Values:
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be positive or null, got {self.clip}")
 
+    @property
+    def words(self) -> str:
+        """A sentence."""
+        clipped = f"clipped at {self.clip:g} to either side, " if self.clip is not None else ""
+        standardised = ", then each channel of a window to mean 0 and deviation 1" if self.standardise else ""
+        return f"Values {clipped}divided by {self.scale:g}{standardised}."
+
     def __call__(self, window: np.ndarray) -> Tensor:
         x = torch.from_numpy(np.array(window, dtype=np.float32))  # a copy: the array may be a file
         if self.clip is not None:
@@ -114,6 +121,10 @@ class _RandomCrop:
 class _CentredCrop:
     length: int
     values: _Values
+
+    def describe(self) -> Description:
+        """Length, scaling and clipping."""
+        return Description({"samples": self.length, **asdict(self.values)}, self.values.words)
 
     def __call__(self, signal: np.ndarray) -> Tensor:
         first = _room(signal, self.length) // 2
