@@ -1,7 +1,8 @@
 """Errors that a user can mend."""
 
+import difflib
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -36,6 +37,22 @@ _STORAGE = {
     errno.EACCES: f"writing is not allowed: mend the permissions, or {_ELSEWHERE}",
     errno.EIO: "the disk reports an error",
 }
+
+
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """What an unknown name may have been meant to be, for the end of a message.
+
+    Args:
+        name: What was written.
+        known: Names that there are.
+        prefix: What stands before a name where a person writes it, such as `head=` or `data.`.
+
+    >>> nearest("crn", ["l1", "corn"], "head="), nearest("zzz", ["l1", "corn"])
+    ('did you mean head=corn?', 'known here: l1, corn')
+    """
+    names = [str(one) for one in known]
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(names) or 'none'}"
 
 
 @contextmanager
