@@ -4,9 +4,9 @@ In a program, `rnc_lightning.finished_runs.evaluate.evaluate_run` does the same 
 """
 
 import logging
-import sys
 from typing import Any
 
+from rnc_lightning.command_line.messages import show_log
 from rnc_lightning.command_line.options import run_command
 from rnc_lightning.system.errors import machine_failures_explained
 
@@ -39,7 +39,7 @@ def _work(options: dict[str, Any], data_options: list[str]) -> None:
 
 def main() -> None:
     """Entry point."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    show_log(logging.INFO)
     run_command("evaluate", _work)
 
 

@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import Any
 
+from rnc_lightning.command_line.messages import show_log
 from rnc_lightning.command_line.options import run_command
 
 
@@ -19,7 +20,7 @@ def _work(options: dict[str, Any], of_training: list[str]) -> None:
 
 def main() -> None:
     """Entry point."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    show_log(logging.WARNING)
     run_command("study", _work, resumes=True)
 
 

@@ -34,14 +34,17 @@ def explained(error: BaseException) -> str:
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.key is not None:
         return _unknown_key(cause)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines and cause is not None:
-        lines = [str(cause).splitlines()[0]]
-    return _reworded(lines)
+    said, reason = " ".join(str(error).split()), "" if cause is None else str(cause).partition("\n")[0]
+    if said.startswith("Error merging override "):
+        return f"{said.removeprefix('Error merging override ')}: {reason}"
+    return _reworded(said or reason)
 
 
 def _missing_choice(error: MissingConfigException) -> str:
-    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+    missing = error.missing_cfg_file or ""
+    named = re.search(r"^Available options in '(.+)':", str(error), re.MULTILINE)
+    group = named[1] if named else missing.rpartition("/")[0]
+    choice = missing.removeprefix(f"{group}/")
     known = list(error.options or ()) or sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
     if group == "hydra/launcher" and choice == "submitit_slurm":
         return "hydra/launcher=slurm needs submitit: pip install 'rnc-lightning[slurm]'"
@@ -85,8 +88,7 @@ def _keys(node: Any) -> list[str]:
         return []
 
 
-def _reworded(lines: Sequence[str]) -> str:
-    message = " ".join(lines)
+def _reworded(message: str) -> str:
     for pattern, words in _WORDS:
         if found := re.search(pattern, message):
             return words.format(*found.groups())
@@ -95,6 +97,7 @@ def _reworded(lines: Sequence[str]) -> str:
 
 _WORDS = (  # what Hydra's messages become
     (r"No match in the defaults list\. To append to your default list use \+(\S+)", "{0}: is added with +; write +{0}"),
+    (r"^Could not override '(.+)'\. Did you mean to override (\S+)\? ", "{0}: unknown option; did you mean {1}?"),
     (r"^Could not append to config\. An item .* remove \+ prefix: '(.+?)' Or", "+{0}: is there already; write {0}"),
     (r"^(\S+) appears more than once in the final", "{0}: chosen twice; change a choice that is there without +"),
     (r"^Could not delete from config\. '(.+)' does not exist", "~{0}: unknown option; there is nothing to take away"),

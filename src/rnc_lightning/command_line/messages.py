@@ -1,11 +1,12 @@
 """How entry points speak to a person: one line for what they can fix, a traceback for a bug."""
 
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import OverrideParseException
@@ -53,7 +54,7 @@ def run_cli(main: Callable[[], Any]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing several lines of its own
 
     def checked() -> None:
-        refuse_flags(sys.argv[1:], ROOT_KEYS, flags=HYDRA_FLAGS)
+        refuse_flags(sys.argv[1:], sorted(ROOT_KEYS), flags=HYDRA_FLAGS)
         main()
 
     run_plain(checked)
@@ -82,7 +83,8 @@ def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
         _say(f"stopped by SIGTERM{goes_on}")
         sys.exit(stop.code)
     except BrokenPipeError:
-        _forget_output()
+        if not _output_is_closed():
+            raise
         sys.exit(1)
     except Exception as error:
         if FULL_ERROR or not (isinstance(error, UserError) or is_hydras(error)):
@@ -97,10 +99,28 @@ def one_line(error: BaseException) -> str:
     return " ".join(message.split()) or type(error).__name__
 
 
-def _forget_output() -> None:
-    """Let nothing more be written to a closed pipe: Python flushes its output once more when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+class _Output(logging.StreamHandler[TextIO]):
+    """Writes log lines to standard output; one that cannot be written since the pipe is closed ends the program."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, the name is logging's
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        super().handleError(record)
+
+
+def show_log(level: int) -> None:
+    """Show log lines of a level and above on standard output, as they are."""
+    logging.basicConfig(level=level, format="%(message)s", handlers=[_Output(sys.stdout)])
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads standard output any more; nothing is then written to it when Python ends either."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _say_error(error: BaseException) -> None:

@@ -184,7 +184,7 @@ def _stands_alone(argument: str, options: Mapping[str, Option], first: str) -> b
     """Whether an argument is a value without its key; a path may hold `=`, as run directories do."""
     key, equals, _ = argument.partition("=")
     if not equals:
-        return key not in options
+        return key not in options or key == first
     return options[first].type == "path" and ("/" in key or Path(argument).exists())
 
 
@@ -220,7 +220,9 @@ def _refusal(command: Command, argument: str) -> UserError:
             f"{argument}: an option is key=value, such as {list(command.options)[-1]}=...; --help shows all"
         )
     theirs = {"data": ["data"], "training": sorted(_of_training())}.get(command.passes_on or "", [])
-    return UserError(f"{key}: unknown option; {nearest(_top(key), [*command.options, *theirs])}")
+    hints = (nearest(_top(key), command.options), nearest(_top(key), theirs))
+    hint = next((hint for hint in hints if hint.endswith("?")), nearest(key, [*command.options, *theirs]))
+    return UserError(f"{key}: unknown option; {hint}")
 
 
 def _ranges(arguments: Sequence[str]) -> dict[str, Any]:
@@ -228,6 +230,7 @@ def _ranges(arguments: Sequence[str]) -> dict[str, Any]:
     try:
         found = OmegaConf.to_container(OmegaConf.from_dotlist(list(arguments)), resolve=True)
     except (OmegaConfBaseException, YAMLError) as error:
-        raise UserError(f"{' '.join(arguments)}: {' '.join(str(error).split())}") from error
+        reason = getattr(error, "problem", None) or str(error)
+        raise UserError(f"{' '.join(arguments)}: cannot be read ({' '.join(reason.split())})") from error
     assert isinstance(found, dict)
     return {str(key): value for key, value in found.items()}

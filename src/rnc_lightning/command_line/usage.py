@@ -14,7 +14,7 @@ class UsageError(UserError):
 def refuse_flags(
     arguments: Sequence[str], keys: Collection[str], switches: Collection[str] = (), flags: Collection[str] = ()
 ) -> None:
-    """Refuse options in the style of other programs, `--out DIR`, with the form that is read here.
+    """Refuse options in the style of other programs, `--out DIR`, with the form that is read here, and nameless ones.
 
     Args:
         arguments: Of the command line.
@@ -23,16 +23,18 @@ def refuse_flags(
         flags: What may begin with a hyphen: the flags of Hydra, for training.
 
     Raises:
-        UsageError: For the first argument that begins with a hyphen and is none of `flags`.
+        UsageError: For the first argument that begins with `=`, or with a hyphen and is none of `flags`.
     """
     values = 0  # of a flag, which come after it
     for place, argument in enumerate(arguments):
+        if argument.startswith("="):
+            raise UsageError(f"{argument}: an option is key=value; --help lists all")
         if values or not argument.startswith("-"):
             values = max(values - 1, 0)
             continue
         flag = argument.partition("=")[0]
         if not any(known == flag or (flag.startswith("--") and known.startswith(flag)) for known in flags):
-            raise UsageError(_right_form(argument, arguments[place + 1 :], keys, switches))
+            raise UsageError(_right_form(argument, arguments[place + 1 :], keys, switches, flags))
         values = int(flag in VALUED and "=" not in argument)
 
 
@@ -43,7 +45,9 @@ HYDRA_FLAGS = (
 )  # fmt: skip
 
 
-def _right_form(argument: str, following: Sequence[str], keys: Collection[str], switches: Collection[str]) -> str:
+def _right_form(
+    argument: str, following: Sequence[str], keys: Collection[str], switches: Collection[str], flags: Collection[str]
+) -> str:
     flag, equals, value = argument.partition("=")
     if not equals and following and "=" not in following[0] and not following[0].startswith("-"):
         value = following[0]
@@ -55,4 +59,6 @@ def _right_form(argument: str, following: Sequence[str], keys: Collection[str], 
         return f"{shown}: write {key}={value or '...'}"
     if key.removeprefix("no_") in switches:
         return f"{argument}: write {key.removeprefix('no_')}=false"
-    return f"{flag}: unknown option; options are written key=value; {nearest(key, keys)}"
+    hints = (nearest(flag, flags), nearest(key, keys))
+    hint = next((hint for hint in hints if hint.endswith("?")), "--help lists all")
+    return f"{flag}: unknown option; options are written key=value; {hint}"

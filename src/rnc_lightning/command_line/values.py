@@ -128,9 +128,9 @@ def whole_numbers(text: str) -> list[int | str] | None:
     """
     items = names(text)
     if items is None or items == ["all"]:
-        return items
-    numbers = [whole_number(item) for item in items]
-    return None if None in numbers else numbers
+        return ["all"] if items else None
+    numbers = [number for item in items if (number := whole_number(item)) is not None]
+    return [*numbers] if len(numbers) == len(items) else None
 
 
 TYPES = {
