@@ -8,7 +8,6 @@ from typing import Any
 
 from rnc_lightning.command_line.messages import show_log
 from rnc_lightning.command_line.options import run_command
-from rnc_lightning.system.errors import machine_failures_explained
 
 
 def _work(options: dict[str, Any], data_options: list[str]) -> None:
@@ -29,8 +28,7 @@ def _work(options: dict[str, Any], data_options: list[str]) -> None:
         options["ordinality"],
         options["features"],
     )
-    with machine_failures_explained():
-        table, store = _evaluated(request, progress=True)
+    table, store = _evaluated(request, progress=True)
     clean = store.read(CLEAN)
     assert clean is not None
     print_evaluation(table, clean, Console())

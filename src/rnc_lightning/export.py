@@ -8,15 +8,13 @@ from typing import Any
 
 from rnc_lightning.command_line.messages import show_log
 from rnc_lightning.command_line.options import run_command
-from rnc_lightning.system.errors import machine_failures_explained
 
 
 def _work(options: dict[str, Any], _: list[str]) -> None:
     from rnc_lightning.finished_runs.export import export_run
 
     run, out = options.pop("run"), options.pop("out")
-    with machine_failures_explained():
-        place = export_run(run, out, **options)
+    place = export_run(run, out, **options)
     for path in sorted(place.iterdir()):
         print(f"{path.stat().st_size:12,} bytes  {path.name}")
     print(f"export: {place}")

@@ -8,15 +8,13 @@ from typing import Any
 
 from rnc_lightning.command_line.messages import show_log
 from rnc_lightning.command_line.options import run_command
-from rnc_lightning.system.errors import machine_failures_explained
 
 
 def _work(options: dict[str, Any], _: list[str]) -> None:
     from rnc_lightning.finished_runs.predict import predict_run
 
     run, inputs, out, column = (options.pop(key) for key in ("run", "inputs", "out", "input"))
-    with machine_failures_explained():
-        table = predict_run(run, inputs, out, column=column, progress=True, **options)
+    table = predict_run(run, inputs, out, column=column, progress=True, **options)
     print(f"{len(table)} predictions: {out}")
 
 

@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from rnc_lightning.command_line.compose import ROOT_KEYS
 from rnc_lightning.command_line.hydra_errors import explained, is_hydras
 from rnc_lightning.command_line.usage import HYDRA_FLAGS, UsageError, refuse_flags
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, machine_failures_explained
 from rnc_lightning.system.signals import Terminated, sigterm_raises
 
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
@@ -72,7 +72,7 @@ def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
     """
     goes_on = "; the same command goes on from the last finished epoch" if resumes else ""
     try:
-        with sigterm_raises():
+        with sigterm_raises(), machine_failures_explained():
             main()
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -116,7 +116,7 @@ def show_log(level: int) -> None:
 def _output_is_closed() -> bool:
     """Whether nobody reads standard output any more; nothing is then written to it when Python ends either."""
     try:
-        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"\n")  # a flush may find nothing left to write
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
