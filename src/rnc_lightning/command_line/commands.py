@@ -74,8 +74,11 @@ def help_text(command: Command) -> str:
     parts = [textwrap.fill(command.about, width), f"usage: {command.usage}"]
     options = (_option_help(option, command, width) for option in command.options.values())
     parts.append("\n".join(["options:", *options]))
-    examples = (f"  {command.program} {arguments}".rstrip() + f"\n      {does}" for arguments, does in command.examples)
-    parts.append("\n".join(["examples:", *examples]))
+    examples = ["examples:"]
+    for arguments, does in command.examples:
+        examples.append(f"  {command.program} {arguments}".rstrip())
+        examples.append(textwrap.indent(textwrap.fill(does, width - 6, break_on_hyphens=False), " " * 6))
+    parts.append("\n".join(examples))
     if command.notes:
         parts.append("\n".join(textwrap.fill(line, width) for line in command.notes.splitlines()))
     return "\n\n".join(parts)

@@ -91,7 +91,7 @@ def read_options(command: Command, arguments: Sequence[str]) -> tuple[dict[str, 
             found[key] = options[key].value(text)
         elif first is not None and found[first] is REQUIRED and _stands_alone(argument, options, first):
             found[first] = _positional(options[first], argument)
-        elif equals and _belongs_to(command.passes_on, argument):
+        elif (equals or argument.startswith("~")) and _belongs_to(command.passes_on, argument):
             passed_on.append(path_quoted(argument))
         else:
             raise _refusal(command, argument)
@@ -184,7 +184,7 @@ def _stands_alone(argument: str, options: Mapping[str, Option], first: str) -> b
     """Whether an argument is a value without its key; a path may hold `=`, as run directories do."""
     key, equals, _ = argument.partition("=")
     if not equals:
-        return key not in options or key == first
+        return key == first or (key not in options and key[:1] not in ("", "~"))
     return options[first].type == "path" and ("/" in key or Path(argument).exists())
 
 
@@ -197,7 +197,7 @@ def _positional(option: Option, text: str) -> Any:
 def _belongs_to(whose: str | None, argument: str) -> bool:
     if whose == "data":
         return about_data(argument)
-    return whose == "training" and (argument[0] in "+~" or _top(argument) in _of_training())
+    return whose == "training" and (argument.startswith(("+", "~")) or _top(argument) in _of_training())
 
 
 def _of_training() -> set[str]:
