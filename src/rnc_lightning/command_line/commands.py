@@ -4,6 +4,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -86,9 +87,9 @@ def help_text(command: Command) -> str:
 
 def _option(key: str, said: Mapping[str, Any]) -> Option:
     choices = names_in(said["group"]) if "group" in said else tuple(said.get("choices", ()))
-    return Option(
-        key, said.get("type", "text"), said.get("default", REQUIRED), said["about"], choices, said.get("least")
-    )
+    kind, default = said.get("type", "text"), said.get("default", REQUIRED)
+    default = Path(default) if kind == "path" and isinstance(default, str) else default
+    return Option(key, kind, default, said["about"], choices, said.get("least"))
 
 
 def _option_help(option: Option, command: Command, width: int) -> str:
