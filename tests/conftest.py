@@ -59,7 +59,7 @@ def tiny_digits_shown() -> list[str]:
 
 @pytest.fixture(scope="session")
 def synthetic_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A folder, made once, with the smallest imitation of a data set in its official layout, traps included."""
+    """A folder, made once, with the smallest synthetic data set in its official layout, traps included."""
     from rnc_lightning.synthetic import write_synthetic
 
     @cache

@@ -3,44 +3,41 @@
 Trains `digits_l1` and `digits_rnc` with their default settings and seed 0, or reuses those runs, and prints one table.
 """
 
-import argparse
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from rnc_lightning.command_line.compose import config_directory, plain
+from rnc_lightning.command_line.compose import composed, plain
 from rnc_lightning.command_line.identity import run_path
-from rnc_lightning.command_line.messages import run_plain
+from rnc_lightning.command_line.options import quoted, run_command
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.run import run
 
 EXPERIMENTS = {"L1, end to end": "digits_l1", "RnC, linear probe": "digits_rnc"}
 
 
-def demo(output_dir: Path, overrides: list[str]) -> None:
+def demo(out: Path, overrides: list[str]) -> None:
     """Train what is missing, print the table, draw the two maps side by side."""
     console = Console()
     directories: dict[str, Path] = {}
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        for title, experiment in EXPERIMENTS.items():
-            console.rule(f"{title}: python -m rnc_lightning.train +experiment={experiment} {' '.join(overrides)}")
-            words = [f"+experiment={experiment}", *overrides]
-            cfg = compose("train", [*words, f"paths.output_dir={output_dir}", "print_config=false"])
-            run(cfg, words)
-            directories[title] = run_path(plain(cfg), words)
+    for title, experiment in EXPERIMENTS.items():
+        chosen = [f"+experiment={experiment}", *overrides]
+        console.rule(Text(f"{title}: python -m rnc_lightning.train {' '.join(chosen)}"))
+        cfg = composed([*chosen, f"paths.output_dir={quoted(out)}", "print_config=false"])
+        run(cfg, chosen)
+        directories[title] = run_path(plain(cfg), chosen)
     results = {title: _result(path) for title, path in directories.items()}
     console.rule("rotated digits: real images, a synthetic target (the angle they were turned by)")
     console.print(comparison_table(results))
-    picture = output_dir / "digits_comparison.png"
+    picture = out / "digits_comparison.png"
     draw_maps(directories, results, picture)
-    console.print(f"the two feature spaces side by side: {picture}", soft_wrap=True)
+    print(f"the two feature spaces side by side: {picture}")
     for title, path in directories.items():
-        console.print(f"plots of {title}: {path / 'plots'}", soft_wrap=True)
+        print(f"plots of {title}: {path / 'plots'}")
 
 
 def comparison_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -81,13 +78,13 @@ def _result(directory: Path) -> dict[str, Any]:
     return result
 
 
+def _work(options: dict[str, Any], of_training: list[str]) -> None:
+    demo(options["out"], of_training)
+
+
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m rnc_lightning.demo", description=__doc__)
-    parser.add_argument("--output-dir", type=Path, default=Path(os.environ.get("RNC_RUNS", "runs")))
-    parser.add_argument("overrides", nargs="*", help="further words for both runs, such as seed=1")
-    arguments = parser.parse_args()
-    run_plain(lambda: demo(arguments.output_dir, arguments.overrides))
+    run_command("demo", _work, resumes=True)
 
 
 if __name__ == "__main__":

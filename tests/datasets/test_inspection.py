@@ -82,7 +82,7 @@ def test_made_data_are_called_so_and_not_compared(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     synthetic_agedb.write(tmp_path / "data")
     next((tmp_path / "data/AgeDB").glob("4_*")).unlink()
-    words = ["verify", "agedb", "paths.data_dir=data", "--json", "found.json"]
+    words = ["verify", "agedb", "paths.data_dir=data", "json=found.json"]
     called = subprocess.run(
         [sys.executable, "-m", "rnc_lightning.data", *words], capture_output=True, text=True, check=False
     )
@@ -100,7 +100,7 @@ def test_the_command_s_errors_are_one_line(
     from rnc_lightning.data import main
 
     for words, message in (
-        (["verify", "agedbb"], "Could not find 'data/agedbb'"),
+        (["verify", "agedbb"], "data=agedbb: unknown option; did you mean data=agedb?"),
         (["verify", "agedb", "paths.data_dir=nowhere"], "there is no nowhere/agedb.csv"),
         (["verify", "agedb", "data.rooot=x"], "data.rooot"),
     ):

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from finished_runs import array_run, digits_run, faces_run, result_of
 
-from rnc_lightning.command_line.options import command_line, settings
+from rnc_lightning.command_line.commands import load_command
+from rnc_lightning.command_line.options import command_line, read_options
 from rnc_lightning.evaluate import _work
 from rnc_lightning.finished_runs.evaluate import evaluate_run
 from rnc_lightning.system.errors import UserError
@@ -158,13 +159,13 @@ def test_what_is_no_finished_run_is_one_line(copied: Path, tmp_path: Path) -> No
     ("words", "message"),
     [
         (["corruptoin=fog"], "corruptoin: unknown option; did you mean corruption"),
-        (["run"], "run: a word is key=value"),
+        (["a", "b"], "b: an option is key=value"),
         (["part=test"], "run: not given"),
     ],
 )
 def test_wrong_words_are_one_line(words: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        settings("evaluate", words)
+        read_options(load_command("evaluate"), words)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_settings_that_cannot_be_are_one_line(digits: Path, keywords: dict, mess
 
 
 def test_the_command_prints_tables_and_its_help(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [f"run={copied}", "corruption=[fog,snow]", "severity=3", "targets.angle.low=0", "ordinality=false"]
+    words = [str(copied), "corruption=fog,snow", "severity=3", "targets.angle.low=0", "ordinality=false"]
     command_line("evaluate", words, _work)
     printed = capsys.readouterr().out
     for word in ("mae (degrees)", "inside", "fog", "snow", "all", "evaluations"):

@@ -145,7 +145,7 @@ def test_the_command(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, message in (
         (["onnx=maybe"], "onnx=maybe: must be true"),
         (["tolerance=0"], "tolerance=0"),
-        (["data=x"], "no words"),
+        (["data=x"], "data: unknown option"),
     ):
         with pytest.raises(UserError, match=message):
             command_line("export", [f"run={digits}", "out=other", *words], _work)

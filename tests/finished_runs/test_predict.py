@@ -167,5 +167,5 @@ def test_the_command(faces: Path, photos: Path, capsys: pytest.CaptureFixture[st
     command_line("predict", [f"run={faces}", f"inputs={photos}", "out=ages.csv"], _work)
     assert "24 predictions: ages.csv" in capsys.readouterr().out
     assert len(pd.read_csv("ages.csv")) == 24
-    with pytest.raises(UserError, match="take no words about data sets"):
+    with pytest.raises(UserError, match="data: unknown option"):
         command_line("predict", [f"run={faces}", f"inputs={photos}", "out=x.csv", "data=agedb"], _work)

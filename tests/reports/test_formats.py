@@ -86,7 +86,7 @@ def test_the_same_runs_give_the_same_bytes(
 ) -> None:
     _study(write)
     for out in ("one", "two"):
-        command(runs, "--out", tmp_path / out)
+        command(runs, f"out={tmp_path / out}")
     for name in (*FORMATS, "report.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
     assert not (runs / "report").exists()

@@ -39,7 +39,7 @@ Start = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def start(synthetic_files: Callable[[str], Path]) -> Start:
-    """Runs `<data set>_rnc` on the imitation, and returns its result."""
+    """Runs `<data set>_rnc` on the synthetic data, and returns its result."""
 
     def go(name: str, *words: str, place: str = "run") -> dict[str, Any]:
         words = (f"+experiment={name}_rnc", *WORDS[name], *SHORT, f"paths.data_dir={synthetic_files(name)}", *words)
@@ -57,7 +57,7 @@ def test_from_files_to_metrics(
     name: str, start: Start, synthetic_files: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = ["data.window=1"] if name == "tuab" else []
-    words = ["verify", name, f"paths.data_dir={synthetic_files(name)}", *short, "--json", "found.json"]
+    words = ["verify", name, f"paths.data_dir={synthetic_files(name)}", *short, "json=found.json"]
     monkeypatch.setattr(sys, "argv", ["data", *words])
     with pytest.raises(SystemExit) as ended:
         data_command()

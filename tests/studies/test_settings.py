@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from rnc_lightning.command_line.commands import names_in
 from rnc_lightning.command_line.compose import composed, config_directory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.settings import ChosenStudy, load_study
-from rnc_lightning.study import studies
 from rnc_lightning.system.errors import UserError
 
 HERE = Path("runs")
@@ -17,7 +17,7 @@ HERE = Path("runs")
 
 def choices() -> Iterator[tuple[str, str]]:
     """Each study with each data set that it names, and with AgeDB where it needs to know nothing of the data."""
-    for name in studies():
+    for name in names_in("study"):
         loaded = OmegaConf.load(config_directory() / "study" / f"{name}.yaml")
         for data in loaded.get("by_data") or {"agedb": None}:
             yield name, str(data)

@@ -27,7 +27,7 @@ def _results(place: Path) -> list[dict[str, Any]]:
 
 
 def _table(place: Path) -> pd.DataFrame:
-    report = [sys.executable, "-m", "rnc_lightning.report", str(place), "--out", str(place / "report")]
+    report = [sys.executable, "-m", "rnc_lightning.report", str(place), f"out={place / 'report'}"]
     subprocess.run(report, check=True, capture_output=True)
     return pd.read_csv(place / "report/report.csv")
 

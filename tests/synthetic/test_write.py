@@ -116,7 +116,7 @@ def test_real_data_are_left_alone(tmp_path: Path) -> None:
 def test_writing_over_a_made_one_must_be_asked_for(tmp_path: Path, contents: Callable[[Path], dict[str, str]]) -> None:
     write_synthetic("agedb", tmp_path, samples=40, size=24, quiet=True)
     before = contents(tmp_path)
-    with pytest.raises(UserError, match="already holds a made agedb"):
+    with pytest.raises(UserError, match="already holds a synthetic agedb"):
         write_synthetic("agedb", tmp_path, samples=30, size=24, quiet=True)
     assert contents(tmp_path) == before
     write_synthetic("agedb", tmp_path, samples=30, size=24, overwrite=True, quiet=True)
@@ -127,7 +127,7 @@ def test_writing_over_a_made_one_must_be_asked_for(tmp_path: Path, contents: Cal
 @pytest.mark.parametrize(
     ("name", "more", "message"),
     [
-        ("agebd", {}, "no imitation of 'agebd'; known: agedb, imdb_wiki"),
+        ("agebd", {}, "agebd: unknown data set; did you mean agedb"),
         ("tuab", {"size": 32}, "size: tuab does not take it; it takes samples, seconds"),
         ("agedb", {"layout": "raw"}, "layout: agedb does not take it"),
         ("skyfinder", {"samples": 1}, "samples: this data set needs at least 20, got 1"),

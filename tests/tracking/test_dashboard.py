@@ -15,7 +15,7 @@ from rnc_lightning.tracking import dashboard
 
 def test_the_specification_is_written_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(sys, "argv", ["dashboard", "--project", "mine", "--out", "spec.json"])
+    monkeypatch.setattr(sys, "argv", ["dashboard", "project=mine", "out=spec.json"])
     dashboard.main()
     sections = json.loads((tmp_path / "spec.json").read_text())["section"]["panelBankConfig"]["sections"]
     kinds = {panel["viewType"] for section in sections for panel in section["panels"]}
@@ -26,7 +26,7 @@ def test_the_view_is_saved_in_the_project() -> None:
     server = PlayedServer()
     environment = {**os.environ, "WANDB_BASE_URL": server.url, "WANDB_API_KEY": "a" * 40}
     environment.pop("WANDB_MODE", None)
-    command = [sys.executable, "-m", "rnc_lightning.tracking.dashboard", "--project", "mine"]
+    command = [sys.executable, "-m", "rnc_lightning.tracking.dashboard", "project=mine"]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     server.stop()
     assert said.returncode == 0, said.stderr

@@ -1,19 +1,22 @@
-"""How entry points speak to a person: one line for what they can mend, a traceback for a bug."""
+"""How entry points speak to a person: one line for what they can fix, a traceback for a bug."""
 
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import OverrideParseException
 from hydra.types import RunMode
-from omegaconf.errors import OmegaConfBaseException
 
-from rnc_lightning.system.errors import UserError, nearest
-from rnc_lightning.system.signals import Terminated
+from rnc_lightning.command_line.compose import ROOT_KEYS
+from rnc_lightning.command_line.hydra_errors import explained, is_hydras
+from rnc_lightning.command_line.usage import HYDRA_FLAGS, UsageError, refuse_flags
+from rnc_lightning.system.errors import UserError, machine_failures_explained
+from rnc_lightning.system.signals import Terminated, sigterm_raises
 
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 
@@ -25,7 +28,7 @@ Returned = TypeVar("Returned")
 
 
 def task(function: Callable[[Any], Returned]) -> Callable[[Any], Returned]:
-    """Make a job of Hydra end in one line where the user can mend its failure.
+    """Make a job of Hydra end in one line where the user can fix its failure.
 
     In a sweep the error is left to Hydra, which runs the other jobs first.
     """
@@ -44,16 +47,24 @@ def task(function: Callable[[Any], Returned]) -> Callable[[Any], Returned]:
 
 
 def run_cli(main: Callable[[], Any]) -> None:
-    """Call a Hydra main; end with one line on standard error and exit code 1 where the user can mend it.
+    """Call a Hydra main; end with one line on standard error where the user can fix what is wrong.
 
     With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing several lines of its own
-    run_plain(main)
+
+    def checked() -> None:
+        refuse_flags(sys.argv[1:], sorted(ROOT_KEYS), flags=HYDRA_FLAGS)
+        main()
+
+    run_plain(checked)
 
 
 def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
-    """Call an entry point that is no Hydra main, with the same manners.
+    """Call an entry point and end as all of them do, without a traceback for what is no bug.
+
+    The exit code is 1 for what the user can fix, 2 for a command line that is not written as it should be, 130 after
+    Ctrl-C, 143 after SIGTERM, 1 where the output is a pipe that was closed.
 
     Args:
         main: The entry point.
@@ -61,52 +72,55 @@ def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
     """
     goes_on = "; the same command goes on from the last finished epoch" if resumes else ""
     try:
-        main()
+        with sigterm_raises(), machine_failures_explained():
+            main()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         _say(f"stopped{goes_on}")
         sys.exit(130)
     except Terminated as stop:
         _say(f"stopped by SIGTERM{goes_on}")
         sys.exit(stop.code)
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        if FULL_ERROR:
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        sys.exit(1)
+    except Exception as error:
+        if FULL_ERROR or not (isinstance(error, UserError) or is_hydras(error)):
             raise
         _say_error(error)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, UsageError | OverrideParseException) else 1)
 
 
 def one_line(error: BaseException) -> str:
     """What is wrong, in one line, with the nearest existing key or option where there is one."""
-    if isinstance(error, UserError):
-        return " ".join(str(error).split())
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, OmegaConfBaseException):
-        cause = cause.__cause__ or cause.__context__
-    if cause is not None and cause.parent_node is not None and cause.key is not None:
-        return f"{_full_key(cause)}: no such key{_nearest(str(cause.key), _keys(cause.parent_node), cause)}"
-    if getattr(error, "missing_cfg_file", None) == "hydra/launcher/submitit_slurm":
-        return "hydra/launcher=slurm needs submitit: pip install 'rnc-lightning[slurm]'"
-    message = " ".join(lines)
-    if "hydra/sweeper" in message and "optuna" in message and "not find" in message:
-        return "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'"
-    return message or type(error).__name__
+    message = explained(error) if is_hydras(error) else str(error)
+    return " ".join(message.split()) or type(error).__name__
 
 
-def _full_key(error: OmegaConfBaseException) -> str:
-    return str(error.full_key or error.key)
+class _Output(logging.StreamHandler[TextIO]):
+    """Writes log lines to standard output; one that cannot be written since the pipe is closed ends the program."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, the name is logging's
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        super().handleError(record)
 
 
-def _keys(node: Any) -> list[str]:
+def show_log(level: int) -> None:
+    """Show log lines of a level and above on standard output, as they are."""
+    logging.basicConfig(level=level, format="%(message)s", handlers=[_Output(sys.stdout)])
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads standard output any more; nothing is then written to it when Python ends either."""
     try:
-        return [str(key) for key in node]
-    except (TypeError, OmegaConfBaseException):
-        return []
-
-
-def _nearest(key: str, known: list[str], error: OmegaConfBaseException) -> str:
-    parent = _full_key(error).rpartition(".")[0]
-    return f"; {nearest(key, known, f'{parent}.' if parent else '')}" if known else ""
+        os.write(sys.stdout.fileno(), b"\n")  # a flush may find nothing left to write
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _say_error(error: BaseException) -> None:
@@ -124,7 +138,8 @@ def _say(line: str) -> None:
 
 def reason(error: BaseException) -> str:
     """Why a job failed, in one line."""
-    return one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}"
+    expected = isinstance(error, UserError) or is_hydras(error)
+    return one_line(error) if expected else f"{type(error).__name__}: {one_line(error)}"
 
 
 def whole(error: BaseException) -> str:

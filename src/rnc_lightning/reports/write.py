@@ -61,5 +61,5 @@ def write_report(made: Report, out: Path) -> str:
         write_text(out / "report.tex", latex(made))
         write_text(out / "report.html", page(made, picture))
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another folder with --out") from error
+        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another folder with out=DIR") from error
     return f"written: {out}/report.html, .md, .csv, .tex" + (", .png" if picture else "")

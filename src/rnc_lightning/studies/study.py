@@ -31,7 +31,7 @@ def study(name: str, words: Sequence[str], *, seeds: int | None, slots: int, run
 
     for key, number in (("slots", slots), ("seeds", seeds)):
         if number is not None and number < 1:
-            raise UserError(f"--{key} {number}: must be at least 1")
+            raise UserError(f"{key}={number}: must be a whole number from 1 up")
     console = Console()
     chosen = load_study(name, words, runs, seeds)
     phases = chosen.study.phases(chosen.bench)

@@ -14,7 +14,7 @@ from rnc_lightning.synthetic.imdb_wiki import write_imdb_wiki
 from rnc_lightning.synthetic.mpiifacegaze import write_mpiifacegaze
 from rnc_lightning.synthetic.skyfinder import write_skyfinder
 from rnc_lightning.synthetic.tuab import write_tuab
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, nearest
 from rnc_lightning.system.files import write_text
 from rnc_lightning.system.synthetic_marker import MARKER, mark, synthetic_data_sets
 
@@ -76,7 +76,7 @@ def write_synthetic(
         _marked(out, name, arguments, unfinished),
         Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress,
     ):
-        bar = progress.add_task(f"imitating {name}", total=arguments["samples"])  # type: ignore[arg-type]
+        bar = progress.add_task(f"synthetic {name}", total=arguments["samples"])  # type: ignore[arg-type]
         WRITERS[name](unfinished, **arguments, on_sample=lambda: progress.advance(bar))
     _move(unfinished, out, name)
 
@@ -84,7 +84,7 @@ def write_synthetic(
 def _arguments(name: str, **given: object) -> dict[str, object]:
     """All arguments of a writer: those given and its own for the rest."""
     if name not in WRITERS:
-        raise UserError(f"no imitation of {name!r}; known: {', '.join(WRITERS)}")
+        raise UserError(f"{name}: unknown data set; {nearest(name, WRITERS)}")
     parameters = inspect.signature(WRITERS[name]).parameters
     taken = {key: p.default for key, p in parameters.items() if key not in ("out", "on_sample")}
     for key, value in given.items():
@@ -107,7 +107,7 @@ def _check_folder(out: Path, name: str, overwrite: bool) -> None:
     if there and name not in synthetic_data_sets(out):
         raise UserError(f"{out / there[0]} is there, but {MARKER} does not list {name}: move it away first")
     if there and not overwrite:
-        raise UserError(f"{out} already holds a made {name}; overwrite it (--overwrite) or name another folder")
+        raise UserError(f"{out} already holds a synthetic {name}; overwrite it (overwrite=true) or name another folder")
 
 
 @contextmanager

@@ -1,16 +1,14 @@
 """The dashboard of a W&B project, from code.
 
-`python -m rnc_lightning.tracking.dashboard --project NAME [--out spec.json]`.
+`python -m rnc_lightning.tracking.dashboard project=NAME [out=spec.json]`.
 
 It becomes a saved view of the project's workspace. Nothing of the project's runs or of its other views is changed.
 """
 
-import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnc_lightning.command_line.messages import run_plain
+from rnc_lightning.command_line.options import run_command
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text
 
@@ -107,27 +105,22 @@ def save(project: str, entity: str | None) -> str:
     except (wandb.Error, ValueError, OSError) as error:
         raise UserError(
             f"W&B did not take the dashboard of {project}: {str(error).rstrip('.')}. "
-            "Is there a key (wandb login), and has the project a run? --out writes it to a file, without W&B."
+            "Is there a key (wandb login), and has the project a run? out=FILE writes it to a file, without W&B."
         ) from error
+
+
+def _work(options: dict[str, Any], _: list[str]) -> None:
+    project, entity, out = options["project"], options["entity"], options["out"]
+    if out is None:
+        print(save(project, entity))
+        return
+    write_text(out, json.dumps(specification(dashboard(project, entity or "entity")), indent=1))
+    print(out)
 
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m rnc_lightning.tracking.dashboard", description=__doc__)
-    parser.add_argument("--project", default="rnc_lightning", help="W&B project")
-    parser.add_argument("--entity", help="W&B user or team; that of the key if not given")
-    parser.add_argument("--out", type=Path, help="write the specification into this file and ask no server")
-    arguments = parser.parse_args()
-
-    def build() -> None:
-        if arguments.out is None:
-            print(save(arguments.project, arguments.entity))
-            return
-        found = specification(dashboard(arguments.project, arguments.entity or "entity"))
-        write_text(arguments.out, json.dumps(found, indent=1))
-        print(arguments.out)
-
-    run_plain(build, resumes=False)
+    run_command("dashboard", _work)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""How a command is written: `key=value`. What is written in another way is refused with the right form."""
+
+from collections.abc import Collection, Sequence
+
+from rnc_lightning.system.errors import UserError, nearest
+
+HELP = ("-h", "--help")
+
+
+class UsageError(UserError):
+    """A command line that is not written as the command reads it; the exit code is 2."""
+
+
+def refuse_flags(
+    arguments: Sequence[str], keys: Collection[str], switches: Collection[str] = (), flags: Collection[str] = ()
+) -> None:
+    """Refuse options in the style of other programs, `--out DIR`, with the form that is read here, and nameless ones.
+
+    Args:
+        arguments: Of the command line.
+        keys: Keys of the options that there are.
+        switches: Those of them that are true or false.
+        flags: What may begin with a hyphen: the flags of Hydra, for training.
+
+    Raises:
+        UsageError: For the first argument that begins with `=`, or with a hyphen and is none of `flags`.
+    """
+    values = 0  # of a flag, which come after it
+    for place, argument in enumerate(arguments):
+        if argument.startswith("="):
+            raise UsageError(f"{argument}: an option is key=value; --help lists all")
+        if values or not argument.startswith("-"):
+            values = max(values - 1, 0)
+            continue
+        flag = argument.partition("=")[0]
+        if not any(known == flag or (flag.startswith("--") and known.startswith(flag)) for known in flags):
+            raise UsageError(_right_form(argument, arguments[place + 1 :], keys, switches, flags))
+        values = int(flag in VALUED and "=" not in argument)
+
+
+VALUED = ("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
+HYDRA_FLAGS = (
+    *HELP, *VALUED, "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m", "--shell-completion",
+    "-sc", "--experimental-rerun", "--info", "-i",
+)  # fmt: skip
+
+
+def _right_form(
+    argument: str, following: Sequence[str], keys: Collection[str], switches: Collection[str], flags: Collection[str]
+) -> str:
+    flag, equals, value = argument.partition("=")
+    if not equals and following and "=" not in following[0] and not following[0].startswith("-"):
+        value = following[0]
+    key = flag.lstrip("-").replace("-", "_")
+    shown = argument if equals or not value else f"{flag} {value}"
+    if key in switches:
+        return f"{argument}: write {key}={value if equals else 'true'}"
+    if key in keys:
+        return f"{shown}: write {key}={value or '...'}"
+    if key.removeprefix("no_") in switches:
+        return f"{argument}: write {key.removeprefix('no_')}=false"
+    hints = (nearest(flag, flags), nearest(key, keys))
+    hint = next((hint for hint in hints if hint.endswith("?")), "--help lists all")
+    return f"{flag}: unknown option; options are written key=value; {hint}"
