@@ -18,7 +18,6 @@ ROOT_KEYS = {
     "weighting", "weighting_name",
 }  # fmt: skip
 
-
 STAGE_KEYS = {
     "module", "epochs", "batch_size", "views", "local_views", "drop_last", "augment", "checkpoint", "monitor",
     "optimizer", "schedule", "features_once",

@@ -19,11 +19,7 @@ from rnc_lightning.system.errors import UserError, machine_failures_explained
 from rnc_lightning.system.signals import Terminated, sigterm_raises
 
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
-
-
 _MOST_DETAILS = 100  # lines below an error
-
-
 Returned = TypeVar("Returned")
 
 

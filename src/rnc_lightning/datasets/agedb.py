@@ -26,7 +26,6 @@ _HOW_TO_GET = (
     "Elsewhere: set paths.data_dir=... or the environment variable RNC_DATA."
 )
 
-
 _PLAUSIBLE = (0.0, 120.0)
 
 

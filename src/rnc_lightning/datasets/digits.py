@@ -23,8 +23,6 @@ from rnc_lightning.numerics.seeding import derive_seed
 # Within 60 degrees to either side these look different at any two angles. A round 0 and an 8 may not, and with a
 # wider range neither would 1, 2 and 5, which half a turn leaves much as they are, nor 6 and 9, which it exchanges.
 ASYMMETRIC = (1, 2, 3, 4, 5, 6, 7, 9)
-
-
 _FINE = 4  # digits are turned at this multiple of the final size, then averaged down
 
 

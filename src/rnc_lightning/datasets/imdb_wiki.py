@@ -23,7 +23,6 @@ _HOW_TO_GET = (
     "Elsewhere: set paths.data_dir=... or the environment variable RNC_DATA."
 )
 
-
 _PLAUSIBLE = (0.0, 200.0)  # the bounds of IMDB-WIKI-DIR's own filter; some labels up there are wrong, and are used
 
 

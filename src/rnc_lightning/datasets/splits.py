@@ -11,8 +11,6 @@ from torch import Tensor
 from rnc_lightning.targets.groups import Groups, group_means
 
 SplitName = Literal["train", "val", "test"]
-
-
 PARTS: tuple[SplitName, ...] = ("train", "val", "test")
 
 

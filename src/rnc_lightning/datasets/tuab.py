@@ -31,16 +31,10 @@ _HOW_TO_GET = (
     "variable RNC_DATA."
 )
 
-
 log = logging.getLogger(__name__)
 
-
 _PARTS = ("train", "eval")
-
-
 _PATHOLOGY = ("normal", "abnormal")
-
-
 _PLAUSIBLE = (0.0, 120.0)
 
 

@@ -32,14 +32,8 @@ class Condition:
 
 
 _MOST_BYTES = 200_000_000  # of corrupted pictures that are remembered
-
-
 _kept: OrderedDict[Hashable, Tensor] = OrderedDict()  # for the runs of a study, which see the same pictures
-
-
 CLEAN = Condition()
-
-
 ALL = (CLEAN, *(Condition(name, severity) for name in NAMES for severity in SEVERITIES))
 
 

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
 _TESTED = 256  # test inputs that ONNX is checked with
-
-
 _MARK = "rnc_lightning export"  # in config.json, so that nothing else is ever replaced
 
 

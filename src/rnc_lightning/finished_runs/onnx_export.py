@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from rnc_lightning.system.errors import UserError
 
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
-
-
 _AT_ONCE = 64  # test inputs at a time
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
 _MOST_SHOWN = 50  # of what cannot be used, on the screen; all of it is in a file
 
 

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FLOOR = "_floor"
-
-
 _FEW_POINTS = 12  # up to this many, each one is marked
-
-
 _STEPS = [1, 2, 2.5, 5, 10]  # ticks at round numbers
 
 

@@ -12,11 +12,7 @@ from matplotlib.collections import PathCollection
 from rnc_lightning.plots.style import as_columns, check_labels, house_style, new_figure, save_figure, with_unit
 
 Method = Literal["pca", "umap"]
-
-
 _COLOURS = "viridis"  # perceptually uniform, and readable without red-green vision
-
-
 _UMAP_FEWEST = 5  # below this the spectral start of UMAP has nothing to work with
 
 

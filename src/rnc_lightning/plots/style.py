@@ -12,13 +12,8 @@ from matplotlib.figure import Figure
 from rnc_lightning.system.files import write_whole
 
 DPI = 150
-
-
 BLUE = "#2a5b8c"
-
-
 GREY = "#8a8a8a"
-
 
 _STYLE: Any = {
     "font.size": 10.0,

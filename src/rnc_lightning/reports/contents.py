@@ -7,11 +7,7 @@ from rnc_lightning.reports.published import PublishedRow, competing_rows, publis
 from rnc_lightning.reports.rows import Row
 
 REGRESSION = "regression methods"  # the heads, alone and on RnC
-
-
 COMPETING = "competing methods"
-
-
 _IN_BOTH: tuple[PublishedRow, ...] = (("l1", "l1", END_TO_END, ()), ("rnc", "l1", LINEAR_PROBE, ()))
 
 
@@ -53,19 +49,14 @@ def _missing(dataset: str, rows: Sequence[Row], wanted: Sequence[PublishedRow]) 
 
 
 GROUPS = ("Linear probing", "Fine-tuning", "Regression methods", "Rank-N-Contrast")
-
-
 _PROBED, _TUNED, _REGRESSION, _RNC = GROUPS
-
 
 # Both in the paper's order, then what goes beyond it.
 _REPRESENTATIONS = ("simclr", "dino", "supcon", "supremix")
 
-
 _REGRESSION_METHODS = (
     "l1", "lds_fds", "l2cs_net", "lde", "ranksim", "ordinal_entropy", "lds", "fds", "conr", "balanced_mse", "rnc",
 )  # fmt: skip
-
 
 _HEADS = ("l2cs_net", "lde", "balanced_mse")
 

@@ -10,17 +10,9 @@ from rnc_lightning.reports.table import Cell, MetricTable
 from rnc_lightning.reports.text import decimals, number
 
 _WIDTH = 7.0  # inches, as all below
-
-
 _PANEL_MARGIN = 0.9
-
-
 _PAIR_HEIGHT = 0.42
-
-
 _DOT_HEIGHT = 0.34
-
-
 Panel = tuple[MetricTable, float, Callable[[Any, MetricTable], None]]  # the height of its lines, what draws it
 
 

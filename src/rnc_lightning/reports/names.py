@@ -3,32 +3,22 @@
 from collections.abc import Sequence
 
 END_TO_END = "end_to_end"
-
-
 LINEAR_PROBE = "linear_probe"
-
-
 FINE_TUNE = "fine_tune"
-
 
 _HEADS = {
     "l1": "L1", "mse": "MSE", "huber": "Huber", "dex": "DEX", "dldl_v2": "DLDL-v2", "or": "OR", "corn": "CORN",
     "l2cs_net": "L2CS-Net", "lde": "LDE", "balanced_mse": "Balanced MSE",
 }  # fmt: skip
 
-
 _METHODS = {"rnc": "RnC", "simclr": "SimCLR", "supcon": "SupCon", "dino": "DINO", "supremix": "SupReMix"}
-
 
 _EXTRAS = {
     "ranksim": "RankSim", "ordinal_entropy": "Ordinal Entropy", "lds": "LDS", "fds": "FDS", "conr": "ConR",
     "rnc": "RnC as regularizer",
 }  # fmt: skip
 
-
 _SCHEMES = {END_TO_END: "", LINEAR_PROBE: "", FINE_TUNE: "fine-tuned", "regularization": "as regularizer"}
-
-
 _METRICS = {"mae": "MAE", "angular": "angular error", "r2": "R²"}
 
 

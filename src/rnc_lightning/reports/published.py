@@ -10,13 +10,8 @@ import pandas as pd
 from rnc_lightning.reports.names import END_TO_END, LINEAR_PROBE
 
 _FOLDER = Path(__file__).parent / "published"
-
-
 Key = tuple[str, str, str, str]  # data set, row name, scheme, metric
-
-
 PublishedRow = tuple[str, str, str, tuple[str, ...]]  # method, head, scheme, what was added to the regressor
-
 
 # What the competing regression methods add to the head L1; the others there are heads.
 _ADDED = {"lds_fds": ("lds", "fds"), "ranksim": ("ranksim",), "ordinal_entropy": ("ordinal_entropy",)}

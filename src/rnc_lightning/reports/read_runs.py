@@ -12,14 +12,8 @@ from typing import Any
 from rnc_lightning.runs.directory import PARTS, RESULT
 
 STATUSES = ("finished", "failed", "unfinished")
-
-
 _IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "head", "seed", "with", "setting", "status")
-
-
 _ADDING = {"weighting", "calibration", "regularizer", "regularizers"}  # overrides that `with` tells where they choose
-
-
 _NAMED_ELSEWHERE = {"seed", "head", "scheme", "method", "data"}  # overrides that the row's name tells already
 
 

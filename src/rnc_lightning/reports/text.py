@@ -14,8 +14,6 @@ from rnc_lightning.reports.statistics import Gain
 from rnc_lightning.reports.table import Cell, MetricTable, Report
 
 NOTHING = "\N{EN DASH}"
-
-
 _REASON_WIDTH = 60  # characters of a failure's reason in a table; the notes have all of it
 
 

@@ -11,7 +11,6 @@ COLUMNS = (
     "gain", "gain_low", "gain_high", "pairs", "published", "difference", "reason", "setting", "fingerprint",
 )  # fmt: skip
 
-
 COMPETING_COLUMNS = ("tables", "with", "published_agedb")  # only where competing methods were run
 
 

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from lightning import Trainer
 
 _STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
-
-
 _STARTS_PROCESSES = ("spawn", "fork", "notebook")
 
 

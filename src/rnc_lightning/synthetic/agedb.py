@@ -12,11 +12,7 @@ from rnc_lightning.synthetic.faces import Person, draw_person, picture_of
 from rnc_lightning.synthetic.painting import save_jpeg
 
 _SYLLABLES = ("Bra", "Dol", "Fen", "Gor", "Hul", "Jas", "Kem", "Lor", "Mav", "Nil", "Pon", "Rud", "Sel", "Tam", "Vik")
-
-
 _ENDINGS = ("ba", "dun", "fra", "gel", "lin", "mor", "nak", "rill", "sko", "vey")
-
-
 _ACCENTED = ("Fenél", "Lorbàn", "Mavène", "Selbén")  # letters that code pages 437 and 866 read differently
 
 

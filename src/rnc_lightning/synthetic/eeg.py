@@ -7,17 +7,9 @@ from numpy.typing import NDArray
 
 # In the order in which files mostly hold them.
 CHANNELS = tuple("FP1 FP2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 A1 A2 FZ CZ PZ".split())  # noqa: SIM905
-
-
 _FRONT = {"FP1": 1.0, "FP2": 1.0, "F7": 0.5, "F8": 0.5, "F3": 0.4, "F4": 0.4, "FZ": 0.35}
-
-
 _BACK = {"O1": 1.0, "O2": 1.0, "P3": 0.7, "P4": 0.7, "PZ": 0.75, "T5": 0.7, "T6": 0.7}
-
-
 _SIDE = {"T3": 1.0, "T4": 1.0, "F7": 0.6, "F8": 0.6, "A1": 0.5, "A2": 0.5}
-
-
 _BACKGROUND = 12  # independent sources under the channels
 
 

@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 from rnc_lightning.synthetic.painting import Array, Painting, clouds, mix
 
 _SKIN = ((0.96, 0.81, 0.71), (0.42, 0.27, 0.19))  # fair to dark
-
-
 _HAIR = ((0.10, 0.08, 0.07), (0.33, 0.20, 0.11), (0.62, 0.45, 0.24), (0.48, 0.22, 0.10))
-
-
 _GREY = (0.84, 0.84, 0.85)
 
 

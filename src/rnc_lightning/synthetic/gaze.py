@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 from rnc_lightning.synthetic.painting import Array, Painting, clouds, mix
 
 _EYEBALL = 0.25  # radius, in units of half a face's height
-
-
 _SKIN = ((0.95, 0.80, 0.70), (0.45, 0.30, 0.22))
-
-
 _IRIS = ((0.22, 0.13, 0.07), (0.35, 0.27, 0.14), (0.35, 0.50, 0.62), (0.36, 0.48, 0.36))
 
 

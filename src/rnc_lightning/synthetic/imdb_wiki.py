@@ -13,8 +13,6 @@ from rnc_lightning.synthetic.faces import draw_person, picture_of
 from rnc_lightning.synthetic.painting import save_jpeg
 
 _FILMS = 6  # of seven images, how many come from the film tree
-
-
 _TOO_OLD = 110  # years by which a year of birth is wrong
 
 

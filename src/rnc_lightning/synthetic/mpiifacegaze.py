@@ -14,14 +14,8 @@ from rnc_lightning.synthetic.painting import Painting, save_jpeg
 from rnc_lightning.system.errors import UserError
 
 _PERSONS = 15
-
-
 _HEADER = "Face Left Right Origin WhichEye 3DGaze 3DHead 2DGaze 2DHead Rmat Smat GazeOrigin"
-
-
 _HALF_FACE = 95.0  # mm
-
-
 _IN_FACE = 0.5  # half a face's height, as a share of the face picture's side
 
 

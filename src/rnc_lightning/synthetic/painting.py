@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Array: TypeAlias = NDArray[np.float32]
-
-
 Colour: TypeAlias = tuple[float, float, float] | Array
 
 

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from rnc_lightning.synthetic.painting import Array, Painting, clouds, mix
 
 _GREEN, _FRESH, _BROWN, _DRY = (0.20, 0.40, 0.13), (0.36, 0.52, 0.20), (0.45, 0.35, 0.22), (0.68, 0.60, 0.35)
-
-
 _SNOW = (0.93, 0.94, 0.97)
 
 

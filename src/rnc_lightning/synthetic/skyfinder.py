@@ -19,13 +19,8 @@ _COLUMNS = (  # noqa: SIM905  (a line for each would fill the screen)
     "TempM TempI Hum WspdM VisM PressureM Conds Fog Rain Snow dirty daylight night sunrisesunset sunny clouds storm"
 ).split()
 
-
 _ZIPPED = "home/mihail/mypages/rpmihail/skyfinder/images"  # as one of the two kinds of archive unpacks
-
-
 _TRUNCATED = datetime(2013, 6, 17, 10, 12, 31)  # GMT; this file is cut short in the official download
-
-
 _FIRST_DAY = date(2012, 1, 1)
 
 

@@ -26,7 +26,6 @@ WRITERS: dict[str, Callable[..., None]] = {
     "skyfinder": write_skyfinder,
 }
 
-
 _PLACES = {  # what each writer leaves at the top; tables last, so that nothing looks whole before it is
     "agedb": ("AgeDB", "agedb.csv"),
     "imdb_wiki": ("imdb_crop", "wiki_crop", "imdb_wiki.csv"),

@@ -49,7 +49,6 @@ def naming(what: str) -> Iterator[None]:
 
 _ELSEWHERE = "put runs elsewhere (paths.output_dir=... or RNC_RUNS)"
 
-
 _STORAGE = {
     errno.ENOSPC: "the disk is full: make room",
     errno.EDQUOT: "the quota is used up: make room",

@@ -12,11 +12,7 @@ from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.nodes import Node
 
 _HELLO, _FAREWELL = b"rnc node", b"."
-
-
 _PATIENCE = 600.0  # seconds until all nodes must have come
-
-
 _RETRY = 1.0
 
 

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from rnc_lightning.system.errors import UserError
 
 PARENT = "RNC_PARENT_PROCESS"  # tells a run's own processes from others, and whom they belong to
-
-
 _FIRST_PORT, _PORTS = 12000, 20000  # below those that systems give away by themselves
-
 
 _REMEDY = (
     "with Slurm start the command through srun with one task a node; without it set NODE_RANK (0 to {last}), "

@@ -24,14 +24,8 @@ from rnc_lightning.system.lifeline import Lifeline, NodeFailedError
 from rnc_lightning.system.nodes import PARENT, Node
 
 _PATIENCE = 5.0  # seconds that children have to end by themselves
-
-
 _POLL = 0.1
-
-
 _GRACE = 3.0  # seconds in which processes can say of themselves what another node has failed of
-
-
 _ALONE = Node()
 
 

@@ -13,8 +13,6 @@ from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.processes import end, python_module, start
 
 ON_CPU = "hydra.launcher.slots=2 runs two at a time on the CPU"
-
-
 _POLL = 0.1
 
 

@@ -7,8 +7,6 @@ from rnc_lightning import __version__
 from rnc_lightning.system.files import write_text
 
 MARKER = "SYNTHETIC_DATA.txt"
-
-
 WHOLE = ("inputs", "target")  # what of a sample can be synthetic
 
 

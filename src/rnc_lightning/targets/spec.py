@@ -1,13 +1,12 @@
 """What is regressed: the names, units, ranges, bins and distance of the target's dimensions."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
-
-from rnc_lightning.system.errors import naming
 
 MOST_BINS = 10_000  # more outputs than any head here is meant for: a step or a range must be wrong
 
@@ -165,7 +164,7 @@ class TargetSpec:
         """
         grids = []
         for name, dimension in self.dimensions.items():
-            with naming(f"dimensions.{name}"):
+            with _naming(f"dimensions.{name}"):
                 grids.append(dimension.grid)
         return grids
 
@@ -174,7 +173,7 @@ class TargetSpec:
         self.check(labels)
         made = {}
         for (name, dimension), column in zip(self.dimensions.items(), labels.unbind(dim=1), strict=True):
-            with naming(f"dimensions.{name}"):
+            with _naming(f"dimensions.{name}"):
                 made[name] = dimension.fitted(column)
         return replace(self, dimensions=made)
 
@@ -241,5 +240,14 @@ def _round_step(span: float) -> float:
 def _dimension(name: str, given: TargetDimension | Mapping[str, object]) -> TargetDimension:
     if isinstance(given, TargetDimension):
         return given
-    with naming(f"dimensions.{name}"):
+    with _naming(f"dimensions.{name}"):
         return TargetDimension(**given)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Put a part's name before what it complains of; rooms of the ground import no other, so not `errors.naming`."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what}: {error}") from error

@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 TABLE = ("test/mae", "test/r2", "test/gmean", "test/spearman", "test/kendall", "regress/val/mae", "constant/mae")
-
-
 METHOD = ("method", "head_name", "scheme")  # the table is grouped by these, and the panels with it: means over seeds
-
-
 ORDINALITY = ("test/spearman", "test/kendall")
-
-
 PROJECTIONS = ("plots/projection_pca", "plots/predictions")
 
 

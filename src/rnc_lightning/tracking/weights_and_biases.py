@@ -23,13 +23,8 @@ from rnc_lightning.tracking.run_files import RunFiles
 
 log = logging.getLogger(__name__)
 
-
 _ID_FILE = "wandb_id.txt"  # in the run directory: the same command goes on in the same W&B run
-
-
 _LONGEST_TAG = 64  # W&B refuses longer ones
-
-
 _warned: set[str] = set()
 
 

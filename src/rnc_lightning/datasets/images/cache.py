@@ -36,13 +36,8 @@ from rnc_lightning.system.locks import held
 
 log = logging.getLogger(__name__)
 
-
 _ROW = struct.Struct("<QIII")  # image, height, width, checksum
-
-
 _REMEDY = "needs room on its disk, or another disk, or a smaller side, or to be switched off"
-
-
 _AT_ONCE = 1024  # images handed to the threads in one go
 
 

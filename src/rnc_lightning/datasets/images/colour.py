@@ -18,20 +18,10 @@ cv2.setNumThreads(0)  # worker processes share the cores among themselves
 
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
-
-
 HUE_LEVELS = 255  # a full turn of the hue, as Pillow and so torchvision count it
-
-
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
-
-
 COLOUR_NUMBERS = 10  # uniform numbers that one draw uses
-
-
 MEAN = STD = 0.5  # of every channel, as in the official code
-
-
 _FLOOR = -0.498  # turns OpenCV's rounding into Pillow's cutting off
 
 
@@ -174,6 +164,4 @@ def _looked_up(image: Pixels, centre: int, factor: float) -> Pixels:
 
 
 _BY_FACTOR = (with_brightness, with_contrast, with_saturation)
-
-
 _NORMALISED = normalised(torch.arange(256)).numpy()

@@ -8,8 +8,6 @@ from torch import Tensor
 from rnc_lightning.datasets.images.colour import CONTRAST, GREY_WEIGHTS, HUE_LEVELS, SATURATION, normalised
 
 _AT_ONCE = 128  # images in one go: bounds what the intermediate results take to about 0.5 GB at 224 pixels
-
-
 _NOTHING = -1
 
 

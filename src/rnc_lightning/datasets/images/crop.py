@@ -11,14 +11,8 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 _ATTEMPTS = 10  # as in torchvision: after so many boxes that do not fit, a central one is taken
-
-
 _LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
-
-
 CROP_NUMBERS = 2 * _ATTEMPTS + 2  # uniform numbers that one draw uses
-
-
 Pixels = NDArray[np.uint8]
 
 

@@ -22,9 +22,7 @@ from rnc_lightning.system.errors import UserError
 
 log = logging.getLogger(__name__)
 
-
 Layout = Literal["auto", "gazehub", "hdf5", "raw"]
-
 
 _HOW_TO_GET = (
     "MPIIFaceGaze (for non-commercial use): get it from "

@@ -31,14 +31,9 @@ from rnc_lightning.system.errors import UserError
 
 _FIELDS = 28
 
-
 # Where among the 26 numbers between the path and the eye; the first two are the target on the screen in pixels.
 _LANDMARKS = slice(2, 14)
-
-
 _FACE_CENTRE = slice(20, 23)
-
-
 _TARGET = slice(23, 26)
 
 

@@ -14,8 +14,6 @@ from rnc_lightning.datasets.reading.tables import climbs_out
 from rnc_lightning.datasets.splits import Inputs
 
 Eye = Literal["both", "left", "right"]
-
-
 PLAUSIBLE = 60.0  # degrees to any side: who looks at a laptop's screen never turns the eyes further from its camera
 
 

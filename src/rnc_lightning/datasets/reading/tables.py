@@ -14,17 +14,9 @@ from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError
 
 NO_NUMBER = ("", "nan", "na", "n/a", "nat", "none", "null")  # what stands for a number that is missing
-
-
 _SEPARATORS = (",", ";", "\t", "|")
-
-
 _PARQUET = (".parquet", ".pq")
-
-
 _WIDE = 40  # columns; of a wider table only those wanted are kept while it is read
-
-
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # 1,220: a thousand and more, or a decimal comma
 
 

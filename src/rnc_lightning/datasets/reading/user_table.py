@@ -32,7 +32,6 @@ from rnc_lightning.system.errors import UserError
 
 log = logging.getLogger(__name__)
 
-
 _WORDS: dict[str, SplitName] = {
     "train": "train",
     "val": "val",

@@ -22,8 +22,6 @@ from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, list_files
 from rnc_lightning.targets.groups import Groups
 
 SUFFIXES = (".edf", ".npy", ".npz")
-
-
 _AT_ONCE = 8  # recordings without labels that are held in memory
 
 

@@ -22,10 +22,7 @@ from rnc_lightning.system.locks import held
 
 log = logging.getLogger(__name__)
 
-
 _VERSION = 1  # to be raised when the preprocessing changes, so that nothing old is taken for new
-
-
 _HEADER = 128  # bytes of an .npy file beside its samples
 
 

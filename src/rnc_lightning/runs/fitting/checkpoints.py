@@ -17,7 +17,6 @@ from rnc_lightning.system.files import write_whole
 
 log = logging.getLogger(__name__)
 
-
 LAST, BEFORE, BEST = "last.ckpt", "last.before.ckpt", "best.ckpt"
 
 

@@ -28,14 +28,8 @@ from rnc_lightning.system.files import write_text
 from rnc_lightning.targets import TargetSpec
 
 PREFIX = "diagnostics/"
-
-
 _VIEWED = 64  # training samples whose two views are compared
-
-
 _ANCHORS = 64  # of the ordinality: each against all samples
-
-
 _Batches = list[dict[str, Tensor]]
 
 

@@ -10,11 +10,9 @@ from rnc_lightning.system.errors import UserError
 
 _SUBMITITS_OWN = {"submitit_folder", "max_num_timeout"}  # the executor's, not a job's
 
-
 _GENERAL = {  # what submitit knows without the prefix of a cluster
     "timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name", "stderr_to_stdout",
 }  # fmt: skip
-
 
 _GPUS = ("gpus_per_node", "gpus_per_task", "gres")
 

@@ -12,18 +12,12 @@ from rnc_lightning.system.errors import UserError
 
 log = logging.getLogger(__name__)
 
-
 _ENDED = {
     "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "PREEMPTED",
 }  # fmt: skip
 
-
 _GONE = "no longer known to Slurm"
-
-
 _LOOK = 2.0  # seconds between looks at the result files
-
-
 _ASK = 30.0  # seconds between questions to Slurm
 
 

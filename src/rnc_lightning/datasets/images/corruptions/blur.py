@@ -8,17 +8,9 @@ from scipy import fft, ndimage
 from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 
 _GAUSSIAN = (1, 2, 3, 4, 6)  # standard deviation in pixels
-
-
 _DEFOCUS = ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5))  # radius, softness of the rim; pixels
-
-
 _GLASS = ((0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2))  # standard deviation, reach, rounds
-
-
 _MOTION = ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))  # radius and standard deviation in pixels
-
-
 _ZOOM = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))  # end and step of the factors, from 1
 
 

@@ -8,14 +8,8 @@ from PIL import Image
 from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 
 _CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)  # share of the contrast that is left
-
-
 _PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)  # share of the resolution that is left
-
-
 _JPEG = (25, 18, 15, 10, 7)  # quality
-
-
 _SATURATE = ((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2))  # factor and summand of the saturation
 
 

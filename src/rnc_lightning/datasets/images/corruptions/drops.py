@@ -8,26 +8,12 @@ from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 
 # Mean and standard deviation of the noise, its smoothing in pixels, threshold, strength (water) or smoothing (mud).
 _WATER = ((0.65, 0.3, 4, 0.69, 0.6), (0.65, 0.3, 3, 0.68, 0.6), (0.65, 0.3, 2, 0.68, 0.5))  # severities 1 to 3
-
-
 _MUD = ((0.65, 0.3, 1, 0.65, 1.5), (0.67, 0.4, 1, 0.65, 1.5))  # severities 4 and 5
-
-
 _TURQUOISE = np.array([175, 238, 238]) / 255
-
-
 _BROWN = np.array([63, 42, 20]) / 255
-
-
 _MUD_RIM = 0.8  # mud thinner than this is left out
-
-
 _CANNY = (50, 150)  # gradient of an edge's weak and strong pixels
-
-
 _FARTHEST = 20.0  # distances from an edge count up to this many pixels
-
-
 _EMBOSS = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
 
 

@@ -10,11 +10,7 @@ from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 # Strength and standard deviation of the displacement, reach of the affine map's corners. ImageNet-C gives them as
 # multiples of 244 pixels for pictures of 224.
 _ELASTIC = ((2.0, 0.7, 0.1), (2.0, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
-
-
 _UNIT = 244 / 224
-
-
 _TRUNCATE = 3.0  # the Gaussian filter ends after so many standard deviations
 
 

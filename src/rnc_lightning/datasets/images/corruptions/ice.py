@@ -9,17 +9,9 @@ from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 from rnc_lightning.datasets.images.corruptions.plasma import plasma
 
 _FROST = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # weight of the picture, of the ice
-
-
 _NEEDLE = (6.0, 0.7)  # length and width of a needle in pixels, as standard deviations
-
-
 _TINT = (0.87, 1.0, 1.07)  # pale blue; the luminance stays about the same
-
-
 _MEAN = (0.45, 0.8)  # the range in which a texture's mean lies, of the pixel range
-
-
 _SPREAD = (0.07, 0.17)  # the range of its standard deviation
 
 

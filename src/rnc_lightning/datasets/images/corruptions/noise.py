@@ -5,14 +5,8 @@ import numpy as np
 from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 
 _GAUSSIAN = (0.08, 0.12, 0.18, 0.26, 0.38)  # standard deviation, of the pixel range
-
-
 _SHOT = (60, 25, 12, 5, 3)  # photons for a white pixel
-
-
 _IMPULSE = (0.03, 0.06, 0.09, 0.17, 0.27)  # share of the values replaced
-
-
 _SPECKLE = (0.15, 0.2, 0.35, 0.45, 0.6)  # standard deviation, relative to the value
 
 

@@ -16,10 +16,7 @@ _SNOW = (
     (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
 )
 
-
 _FOG = ((1.5, 2), (2.0, 2), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))  # thickness, decay of the plasma
-
-
 _BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)  # added to the value of hue, saturation, value
 
 
