@@ -1,6 +1,6 @@
 """Images of your own, listed in a table with the values that belong to them.
 
-<anywhere>/my.csv        columns of one's choice, such as path, age, person, split
+<anywhere>/my.csv        columns of your choice, such as path, age, person, split
 <anywhere>/...           the images, at the paths that the table has
 """
 

@@ -144,7 +144,7 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
         console.print(f"[red]{found.problems.samples} cannot be used[/]: {kinds}", highlight=False, soft_wrap=True)
         for problem in found.problems:
             console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
-        console.print("Mend them, or train without them: data.on_bad=skip")
+        console.print("Fix them, or train without them: data.on_bad=skip")
     elif found.refusal is None:
         console.print("[green]every sample can be used[/]")
     if found.refusal is not None:

@@ -61,7 +61,7 @@ def evaluate_run(
         `outside`), count, and the metrics.
 
     Raises:
-        UserError: For whatever the user can mend.
+        UserError: For whatever the user can fix.
     """
     request = Request(
         Path(run),

@@ -45,7 +45,7 @@ def export_run(
         overwrite: Whether an export that is there may be replaced.
 
     Raises:
-        UserError: For whatever the user can mend; nothing is then left behind.
+        UserError: For whatever the user can fix; nothing is then left behind.
     """
     place = Path(run) / "export" if out is None else Path(out)
     _check(place, tolerance, overwrite)

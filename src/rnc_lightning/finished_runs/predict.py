@@ -49,7 +49,7 @@ def predict_run(
         progress: Whether to show a bar.
 
     Raises:
-        UserError: For whatever the user can mend; nothing is then written but the list of what cannot be used.
+        UserError: For whatever the user can fix; nothing is then written but the list of what cannot be used.
     """
     out = Path(out)
     _check(out, on_bad, batch_size, num_workers, overwrite)
@@ -129,4 +129,4 @@ def _report_bad(problems: "Problems", out: Path, refused: bool) -> None:
     shown = problems.lines[:_MOST_SHOWN]
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more")
-    raise UserError(f"{told}. Mend them, or predict from the others: on_bad=skip. They are:", shown)
+    raise UserError(f"{told}. Fix them, or predict from the others: on_bad=skip. They are:", shown)

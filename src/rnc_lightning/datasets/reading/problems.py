@@ -76,7 +76,7 @@ class Problems:
             return
         kinds = ", ".join(f"{count} x {kind}" for kind, count in self.counts.items())
         raise UserError(
-            f"{dataset}: {self.samples} cannot be used ({kinds}). Mend them, or train without them: "
+            f"{dataset}: {self.samples} cannot be used ({kinds}). Fix them, or train without them: "
             "data.on_bad=skip. They are:",
             self.lines,
         )
