@@ -95,13 +95,13 @@ study-losses: $(VENV)/.installed ## The study of experiments/regression_losses: 
 	OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc \
 	  head=l1,mse,huber,dex,dldl_v2,or,corn scheme=linear_probe,end_to_end seed=0,1,2,3,4 \
 	  paths.output_dir=runs/regression_losses $(STUDY_QUIET)
-	$(BIN)/python -m rnc_lightning.report runs/regression_losses --out experiments/regression_losses/results
+	$(BIN)/python -m rnc_lightning.report runs/regression_losses out=experiments/regression_losses/results
 
 STUDIES := ordinality representations robustness reduced_data transfer unseen_targets ablations spurious_targets theory
 
 studies: $(VENV)/.installed ## The paper's other studies on digits, and the page of claims: two to three hours
 	for name in $(STUDIES); do \
-	  OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.study $$name data=digits --out experiments/$$name/results || exit 1; \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.study $$name data=digits out=experiments/$$name/results || exit 1; \
 	done
 	$(MAKE) claims
 
@@ -112,7 +112,7 @@ METHODS_STUDY := OMP_NUM_THREADS=1 $(BIN)/python experiments/competing_methods/s
 
 study-methods: $(VENV)/.installed ## The study of experiments/competing_methods: 95 runs, an hour or two
 	$(METHODS_STUDY) run runs/competing_methods
-	$(BIN)/python -m rnc_lightning.report runs/competing_methods/five_seeds --out experiments/competing_methods/results
+	$(BIN)/python -m rnc_lightning.report runs/competing_methods/five_seeds out=experiments/competing_methods/results
 	$(BIN)/python experiments/competing_methods/summary.py runs/competing_methods/five_seeds experiments/competing_methods/results
 
 tune-methods: $(VENV)/.installed ## The learning rates of that study, from a seed that it does not report: an hour or two
@@ -120,7 +120,7 @@ tune-methods: $(VENV)/.installed ## The learning rates of that study, from a see
 
 MADE := runs/made
 SEEDS ?= 0
-IMITATED := OMP_NUM_THREADS=1 RNC_DATA=$(MADE) $(BIN)/python -m rnc_lightning.train -m recipe=small data.num_workers=0 \
+SYNTHETIC := OMP_NUM_THREADS=1 RNC_DATA=$(MADE) $(BIN)/python -m rnc_lightning.train -m recipe=small data.num_workers=0 \
   seed=$(SEEDS) paths.output_dir=runs/synthetic $(STUDY_QUIET)
 SMALL_IMAGES := encoder=small_resnet input.size=48
 SMALL_SIGNALS := encoder.width=16 data.window=4 data.on_bad=skip recipe.pretrain.epochs=60 recipe.pretrain.batch_size=32 \
@@ -128,15 +128,15 @@ SMALL_SIGNALS := encoder.width=16 data.window=4 data.on_bad=skip recipe.pretrain
 
 study-synthetic: $(VENV)/.installed ## The study of experiments/synthetic: synthetic data of all five data sets, about an hour
 	for name in agedb imdb_wiki tuab mpiifacegaze skyfinder; do \
-	  grep -qs "^- $$name:" $(MADE)/SYNTHETIC_DATA.txt || $(BIN)/python -m rnc_lightning.data imitate $$name --out $(MADE) \
+	  grep -qs "^- $$name:" $(MADE)/SYNTHETIC_DATA.txt || $(BIN)/python -m rnc_lightning.data synthesize $$name out=$(MADE) \
 	    || exit 1; \
 	done
-	$(IMITATED) data=agedb method=rnc,l1 $(SMALL_IMAGES)
-	$(IMITATED) data=imdb_wiki method=rnc,l1 $(SMALL_IMAGES) data.subset.size=2000
-	$(IMITATED) data=tuab method=rnc,l1 $(SMALL_SIGNALS)
-	$(IMITATED) data=mpiifacegaze method=rnc,l1 $(SMALL_IMAGES)
-	$(IMITATED) data=skyfinder method=rnc,l1 $(SMALL_IMAGES)
-	$(BIN)/python -m rnc_lightning.report runs/synthetic --out experiments/synthetic/results
+	$(SYNTHETIC) data=agedb method=rnc,l1 $(SMALL_IMAGES)
+	$(SYNTHETIC) data=imdb_wiki method=rnc,l1 $(SMALL_IMAGES) data.subset.size=2000
+	$(SYNTHETIC) data=tuab method=rnc,l1 $(SMALL_SIGNALS)
+	$(SYNTHETIC) data=mpiifacegaze method=rnc,l1 $(SMALL_IMAGES)
+	$(SYNTHETIC) data=skyfinder method=rnc,l1 $(SMALL_IMAGES)
+	$(BIN)/python -m rnc_lightning.report runs/synthetic out=experiments/synthetic/results
 
 TUNE := OMP_NUM_THREADS=1 $(BIN)/python -m rnc_lightning.train -m +experiment=digits_rnc seed=100,101 \
   paths.output_dir=runs/learning_rates $(STUDY_QUIET)

@@ -63,7 +63,7 @@ OTHERS = """
 ## Other folders
 
 - [digits](digits/README.md): RnC against L1 at 32 pixels, each at its best learning rate; the front page's maps.
-- [imitations](synthetic/README.md): computer-drawn synthetic files of the paper's five data sets in their layouts.
+- [synthetic](synthetic/README.md): computer-drawn synthetic files of the paper's five data sets in their layouts.
 - [sweeps](sweeps/README.md): sweeps for W&B agents.
 """
 
