@@ -10,7 +10,7 @@ STUDY_QUIET := print_config=false trainer.enable_progress_bar=false callbacks.mo
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-corruptions lint format benchmark \
   docs notebooks studies claims study-digits study-losses study-methods study-synthetic tune-losses tune-methods \
-  check-ddp check-faults slurm-check clean
+  check-ddp check-faults check-gpu slurm-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,11 @@ check-ddp: $(VENV)/.installed-dev ## Several processes against one, sweeps and t
 
 check-faults: $(VENV)/.installed-dev ## What goes wrong with a run, done on purpose: docs/checked (half an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python checks/faults.py --out docs/checked/faults.md
+
+OUT ?= runs/gpu_check
+
+check-gpu: $(VENV)/.installed-dev ## What a GPU does with the suite: OUT/gpu.md (eight minutes; without a GPU a tiny rehearsal)
+	PYTHON=$(BIN)/python bash checks/gpu.sh $(OUT)
 
 slurm-check: $(VENV)/.installed-dev ## Runs stopped and requeued by a real Slurm on this machine (Debian, as root, 10 minutes)
 	$(BIN)/python checks/slurm/check.py

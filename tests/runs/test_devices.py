@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.strategies import DDPStrategy
+from omegaconf import OmegaConf
 
-from rnc_lightning.runs.devices import counted
+from rnc_lightning.runs.devices import as_lightning_takes, backend, counted, named
 from rnc_lightning.system.errors import UserError
 
 
@@ -34,3 +36,30 @@ def test_devices_are_counted_as_lightning_counts_them(
 def test_anything_else_is_refused(devices: Any) -> None:
     with pytest.raises(UserError, match=r"trainer\.devices"):
         counted(devices, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        (OmegaConf.create([1, 3]), [1, 3]),
+        ([0, 0], [0, 0]),
+        ("0, 2", [0, 2]),
+        ("3,", [3]),
+        ("3", None),
+        (2, None),
+        ("auto", None),
+        (-1, None),
+    ],
+)
+def test_gpus_that_are_named_are_known(devices: Any, expected: list[int] | None) -> None:
+    assert named(devices) == expected
+
+
+def test_processes_that_share_a_gpu_speak_through_gloo_and_lightning_is_not_asked() -> None:
+    assert [backend("gpu", devices) for devices in (2, [1, 3], [0, 0], "1,1")] == ["nccl", "nccl", "gloo", "gloo"]
+    assert as_lightning_takes({"devices": [1, 3], "strategy": "ddp"}) == {}
+    assert as_lightning_takes({"devices": 2}) == {}
+    told = as_lightning_takes({"devices": [1, 1], "strategy": "ddp"})
+    assert told["devices"] == 1
+    assert type(told["strategy"]) is DDPStrategy
+    assert told["strategy"].parallel_devices == [torch.device("cuda", 1)] * 2

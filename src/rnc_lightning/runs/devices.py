@@ -1,5 +1,6 @@
-"""How many processes a trainer asks for, and that Lightning would start none by itself."""
+"""How many processes a trainer asks for and on which GPUs, and that Lightning would start none by itself."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnc_lightning.system.errors import UserError
@@ -32,6 +33,48 @@ def counted(devices: Any, accelerator: str) -> int:
     if found < 1:
         raise UserError(f"trainer.devices: must be a number of devices, a list of GPUs, or auto, got {devices}")
     return found
+
+
+def named(devices: Any) -> list[int] | None:
+    """The GPUs that `trainer.devices` names, one for each process; None where it says how many.
+
+    >>> named([1, 3]), named("0,0"), named("3,"), named(2), named("auto")
+    ([1, 3], [0, 0], [3], None, None)
+    """
+    if isinstance(devices, str):
+        words = [word for word in devices.split(",") if word.strip()]
+        return [int(word) for word in words] if "," in devices and all(w.strip().isdecimal() for w in words) else None
+    return [int(device) for device in devices] if isinstance(devices, Sequence) else None
+
+
+def backend(accelerator: str, devices: Any) -> str:
+    """What processes speak through: NCCL on GPUs, unless one has several processes, which NCCL refuses.
+
+    >>> backend("gpu", 2), backend("gpu", [0, 0]), backend("cpu", 2)
+    ('nccl', 'gloo', 'gloo')
+    """
+    return "gloo" if accelerator == "cpu" or _share_a_gpu(devices) else "nccl"
+
+
+def as_lightning_takes(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """What to say to Lightning instead where a GPU is named twice, which it refuses; else nothing.
+
+    A strategy that is given its devices is not asked about them.
+    """
+    gpus = named(trainer.get("devices"))
+    if gpus is None or not _share_a_gpu(gpus):
+        return {}
+    import torch
+    from lightning.pytorch.strategies import DDPStrategy
+
+    unused = str(trainer.get("strategy")).endswith("_true")  # the end of its name in Lightning
+    devices = [torch.device("cuda", gpu) for gpu in gpus]
+    return {"devices": 1, "strategy": DDPStrategy(parallel_devices=devices, find_unused_parameters=unused)}
+
+
+def _share_a_gpu(devices: Any) -> bool:
+    gpus = named(devices)
+    return gpus is not None and len(set(gpus)) < len(gpus)
 
 
 def check_strategy(strategy: Any) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.numerics import distributed
+from rnc_lightning.runs.devices import backend, named
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.processes import end_with_parent
@@ -25,7 +26,7 @@ def main() -> None:
     request = handover.take()
     rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s", stream=sys.stdout)
-    distributed.join(rank, processes, _backend(request.trainer.get("accelerator")))
+    distributed.join(rank, processes, _backend(request.trainer.get("accelerator"), request.trainer.get("devices")))
 
     from rnc_lightning.runs.run import execute_here
 
@@ -41,13 +42,14 @@ def main() -> None:
         handover.succeed(result)
 
 
-def _backend(accelerator: Any) -> str:
+def _backend(accelerator: Any, devices: Any) -> str:
     import torch
 
     if accelerator == "cpu" or not torch.cuda.is_available():
         return "gloo"
-    torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    return "nccl"
+    gpus, place = named(devices), int(os.environ["LOCAL_RANK"])
+    torch.cuda.set_device(place if gpus is None else gpus[place])
+    return backend(accelerator, devices)
 
 
 if __name__ == "__main__":

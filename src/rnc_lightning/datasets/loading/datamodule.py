@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rnc_lightning.datasets.images.colour_on_device import finish_on_device
+from rnc_lightning.datasets.loading.batch_transport import collated_into_a_file, is_short_of_shared_memory
 from rnc_lightning.datasets.loading.features import features_loader
-from rnc_lightning.datasets.loading.sampling import SeededBatches, SeededSampler
+from rnc_lightning.datasets.loading.sampling import Draw, SeededBatches, SeededSampler
 from rnc_lightning.datasets.loading.views_dataset import ViewsDataset
 from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.datasets.splits import Split, SplitName
@@ -217,10 +218,13 @@ class RegressionDataModule(DataSource, LightningDataModule):
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _loader(self, dataset: ViewsDataset, batches: SeededBatches) -> Loader:
+        share = -(-batches.batch_size // batches.processes)
+        short = self.num_workers > 0 and is_short_of_shared_memory(lambda: dataset[Draw(0, 0)], share, self.num_workers)
         return DataLoader(
             dataset,
             batch_sampler=batches,
             num_workers=self.num_workers,
+            collate_fn=collated_into_a_file if short else None,
             pin_memory=self.pin_memory,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=_one_thread if self.num_workers else None,

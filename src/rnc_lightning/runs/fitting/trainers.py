@@ -4,12 +4,13 @@ import logging
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.runs.devices import check_trainer
+from rnc_lightning.runs.devices import as_lightning_takes, check_trainer
 from rnc_lightning.runs.fitting.checkpoints import WholeCheckpoints
 from rnc_lightning.system.errors import UserError
 
@@ -25,7 +26,11 @@ def as_the_suite_runs(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
     """
     # Lightning is told that nobody else starts processes, so that it looks for no Slurm or torchrun of its own.
     plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
-    factory = partial(chosen, plugins=plugins)
+
+    def factory(**settings: Any) -> Trainer:
+        shared = {} if "devices" in settings else as_lightning_takes(chosen.keywords)
+        return chosen(**{"plugins": plugins, **shared, **settings})
+
     made = factory(logger=False, enable_checkpointing=False)
     check_trainer(made, distributed.world_size())
     if chosen.keywords.get("precision") == "16-mixed" and made.strategy.root_device.type == "cpu":
