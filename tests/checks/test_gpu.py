@@ -87,7 +87,7 @@ def test_a_machine_without_those_packages_can_import_all_that_the_check_does(tmp
     assert len(modules) > 12
     code = (
         f"import importlib; [importlib.import_module('gpu.' + name) for name in {modules!r}]; "
-        "import rnc_lightning.train, rnc_lightning.rank, rnc_lightning.execution"
+        "import rnc_lightning.train, rnc_lightning.runs.worker, rnc_lightning.runs.execute"
     )
     paths = os.pathsep.join([str(tmp_path), *(str(ROOT / name) for name in ("src", "checks", "benchmarks"))])
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, check=True)

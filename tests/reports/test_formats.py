@@ -61,7 +61,7 @@ def test_every_format_shows_what_is_missing_or_doubtful(
         assert "DIFFERENT results" in text, name
         assert "14 finished, 1 failed, 1 unfinished; 1 file with problems" in text, name
         assert "6.63" in text, name  # published
-        assert "digits is synthetic data" in text, name
+        assert "digits has a synthetic target" in text, name
 
 
 def test_the_csv_holds_the_unrounded_numbers(

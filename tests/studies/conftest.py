@@ -39,6 +39,7 @@ def stand_in(tmp_path: Path) -> Callable[..., StudyRun]:
             "status": "finished",
             "dataset": "shown",
             "synthetic_data": False,
+            "synthetic_parts": [],
             "data_fingerprint": "f1",
             "units": ["years"],
             "counts": {"train": 8, "val": 4, "test": 4},

@@ -99,7 +99,14 @@ def test_without_a_server_it_goes_on_offline(
 def test_after_the_service_was_killed_the_next_run_has_a_new_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    identity = {"experiment": "e", "seed": 0, "dataset": "d", "setting": "s", "synthetic_data": False}
+    identity = {
+        "experiment": "e",
+        "seed": 0,
+        "dataset": "d",
+        "setting": "s",
+        "synthetic_data": False,
+        "synthetic_parts": [],
+    }
     rest: dict[str, Any] = {"name": "e/seed=0", "config": {"stages": {}}, "identity": identity, "project": "p",
                             "entity": None, "tags": [], "init_timeout": 5, "finish_timeout": 5}  # fmt: skip
     first = wandb_run.open_run(tmp_path / "first", **rest)

@@ -194,6 +194,7 @@ def test_made_data_are_called_so(tmp_path: Path) -> None:
         "dataset": "agedb_synthetic",
         "setting": "s",
         "synthetic_data": True,
+        "synthetic_parts": ["inputs", "target"],
     }
     config = {"stages": {}, "dataset": "agedb"}
     wandb_run.open_run(tmp_path, name="agedb_rnc/seed=0 (synthetic data)", config=config, identity=identity,

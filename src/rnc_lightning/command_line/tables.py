@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from rnc_lightning.system.synthetic_marker import synthetic_note
+
 _IN_UNITS = ("mae", "rmse", "gmean")
 _FIRST = ("angular", "mae")  # what corruptions are compared by: the first that there is
 
@@ -37,8 +39,8 @@ def print_evaluation(table: pd.DataFrame, about: Mapping[str, Any], console: Con
         about: The `result.json` of one of the conditions.
         console: Where to.
     """
-    made = " (synthetic data)" if about["synthetic_data"] else ""
-    title = f"{about['method']} ({about['scheme']}), seed {about['seed']}, on {about['evaluated_on']}{made}"
+    note = _note(about)
+    title = f"{about['method']} ({about['scheme']}), seed {about['seed']}, on {about['evaluated_on']}{note}"
     units = ", ".join(dict.fromkeys(unit for unit in about["units"] if unit))
     metrics = [name for name in table.columns if name not in ("corruption", "severity", "samples", "count")]
     clean = table[table["severity"] == 0]
@@ -94,8 +96,8 @@ def _ratio(value: float, clean: float) -> str:
 
 def print_result(result: Mapping[str, Any], directory: Path, console: Console) -> None:
     """The test metrics beside the constant predictor's, and where everything lies."""
-    made = " (synthetic data)" if result["synthetic_data"] else ""
-    title = f"{result['dataset']}{made}, {result['method']} ({result['scheme']}), seed {result['seed']}: test set"
+    note = _note(result)
+    title = f"{result['dataset']}{note}, {result['method']} ({result['scheme']}), seed {result['seed']}: test set"
     table = Table(title=_title(title))
     table.add_column("metric")
     table.add_column("this run", justify="right")
@@ -117,6 +119,11 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
         console.print(Text(f"left out: {count} x {kind}"))
     console.print(Text(f"plots: {directory / 'plots'}"), soft_wrap=True)
     console.print(Text(f"run directory: {directory}"), soft_wrap=True)
+
+
+def _note(about: Mapping[str, Any]) -> str:
+    note = synthetic_note(about["synthetic_parts"])
+    return f" ({note})" if note else ""
 
 
 def _title(text: str) -> Text:

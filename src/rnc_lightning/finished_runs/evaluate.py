@@ -183,6 +183,7 @@ def _about(datamodule: "RegressionDataModule", dataset: str) -> dict[str, Any]:
     return {
         "evaluated_on": dataset_name(dataset, datamodule),
         "synthetic_data": datamodule.synthetic,
+        "synthetic_parts": list(datamodule.synthetic_parts),
         "skipped": datamodule.skipped,
         "versions": versions(),
         "machine": machine(),

@@ -68,7 +68,7 @@ class FinishedRun:
     def unread_data(self) -> "RegressionDataModule":
         """The data that it was trained on, before anything of them is read: how inputs become batches."""
         datamodule = Parts(self._for_one()).unread_data()
-        datamodule.preparation = self.result.get("preparation")
+        datamodule.preparation = self.result["preparation"]
         return datamodule
 
     def data_at(self, words: Sequence[str]) -> "RegressionDataModule":
@@ -118,11 +118,6 @@ class FinishedRun:
                 "they must agree in names, order and units"
             )
         return parts.data(), str(cfg.dataset)
-
-    @property
-    def preparation(self) -> dict[str, Any] | None:
-        """What of the training data goes into every input."""
-        return self.result["preparation"]
 
     @cached_property
     def target(self) -> TargetSpec:

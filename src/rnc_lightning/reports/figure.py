@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.reports.contents import COMPETING, group_of
-from rnc_lightning.reports.names import END_TO_END, LINEAR_PROBE, is_made, metric_label, row_label
+from rnc_lightning.reports.names import END_TO_END, LINEAR_PROBE, metric_label, row_label, synthetic_remark
 from rnc_lightning.reports.table import Cell, MetricTable
 from rnc_lightning.reports.text import decimals, number
 
@@ -55,7 +55,7 @@ def _dress(axes: Any, table: MetricTable) -> None:
     axes.set_axisbelow(True)
     axes.margins(x=0.12)
     kind = f", {table.kind}" if table.is_named else ""
-    axes.set_title(plain(table.dataset) + kind + (" (synthetic data)" if is_made(table.dataset) else ""))
+    axes.set_title(plain(table.dataset) + kind + _synthetic(table.dataset))
     axes.set_xlabel(plain(metric_label(table.metric, table.unit)) + ", mean ± sd over seeds")
 
 
@@ -174,3 +174,9 @@ def _pair_label(head: str, *cells: Cell | None) -> str:
     """The head, and what is special about its rows."""
     details = dict.fromkeys(cell.row.details for cell in cells if cell is not None and cell.row.details)
     return "\n".join(plain(text) for text in (head, *details))
+
+
+def _synthetic(dataset: str) -> str:
+    if synthetic_remark(dataset) is None:
+        return ""
+    return " (synthetic data)" if dataset.endswith("_synthetic") else " (synthetic target)"

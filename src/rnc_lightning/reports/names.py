@@ -91,14 +91,14 @@ def place(known: Sequence[str], name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def is_made(dataset: str) -> str | None:
-    """What is made about a data set, or None where it is real.
+def synthetic_remark(dataset: str) -> str | None:
+    """What of a data set is synthetic, in a sentence; None where it is real.
 
-    >>> is_made("agedb") is None
+    >>> synthetic_remark("agedb") is None
     True
     """
     if dataset == "digits":
-        return "digits is synthetic data: real images of digits, whose target is the angle that they were turned by."
+        return "digits has a synthetic target: real images of digits, and the angle that they were turned by."
     if dataset.endswith("_synthetic"):
         return f"{dataset} is synthetic data in the layout of the real files; its numbers say nothing of them."
     return None

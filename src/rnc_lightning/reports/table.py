@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnc_lightning.reports.contents import COMPETING, contents, listed_heads
-from rnc_lightning.reports.names import is_made
+from rnc_lightning.reports.names import synthetic_remark
 from rnc_lightning.reports.pairing import row_alone
 from rnc_lightning.reports.provenance import facts
 from rnc_lightning.reports.published import published_rows, published_value, regression_losses
@@ -141,7 +141,7 @@ def build_report(runs: Sequence[Run], problems: Sequence[Problem]) -> Report:
         ]
         tables += made
         notes += [f"{cell.row.title}: {cell.reason}." for table in made for cell in table.cells if cell.reason]
-        if synthetic_data := is_made(dataset):
+        if synthetic_data := synthetic_remark(dataset):
             notes.append(synthetic_data)
         if not any(table.has_published for table in made):
             notes.append(f"{dataset}: there are no published values for it.")

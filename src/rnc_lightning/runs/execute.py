@@ -34,6 +34,7 @@ from rnc_lightning.stages import Regress, Stage
 from rnc_lightning.system.code_version import training_code_version
 from rnc_lightning.system.environment import git_revision, machine, versions
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.synthetic_marker import synthetic_note
 from rnc_lightning.tracking import loggers
 from rnc_lightning.tracking.run_files import RunFiles
 
@@ -58,7 +59,7 @@ def execute(request: RunRequest, parts: Parts, directory: RunDirectory, console:
         datamodule.write_division(directory.split)
         datamodule.write_subset(directory.subset)
     distributed.wait_for_all()
-    about = {**identity, "synthetic_data": datamodule.synthetic}
+    about = {**identity, **_synthetic(datamodule)}
     stage_loggers = {stage: _loggers(request, parts, directory, about, stage) for stage in request.stages}
     _fit_stages(request, built, directory, shared, stage_loggers)
 
@@ -201,7 +202,8 @@ def _take_encoder(module: Stage, file: Any) -> None:
 def _loggers(
     request: RunRequest, parts: Parts, directory: RunDirectory, about: Mapping[str, Any], stage: str
 ) -> list[Logger]:
-    name = f"{request.name} (synthetic data)" if about["synthetic_data"] else request.name
+    note = synthetic_note(about["synthetic_parts"])
+    name = f"{request.name} ({note})" if note else request.name
     return parts.loggers(directory=directory.path, stage=stage, name=name, config=request.config, identity=about)
 
 
@@ -226,7 +228,7 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
     write_predictions(predictions, datamodule, target, directory)
     stages = {stage: directory.stage(stage) for stage in built.modules}
     try:
-        note = "synthetic data" if datamodule.synthetic else ""
+        note = synthetic_note(datamodule.synthetic_parts)
         if request.config["plots"]:
             write_plots(predictions, target, stages, directory.plots, test.get("mae"), note)
     except ValueError as error:  # features that are not finite, say: no reason to lose the numbers
@@ -243,7 +245,7 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
         "stages": {stage: _stage_report(built.modules[stage], stages[stage], request.name) for stage in stages},
         "counts": datamodule.counts,
         "skipped": datamodule.skipped,
-        "synthetic_data": datamodule.synthetic,
+        **_synthetic(datamodule),
         "data_fingerprint": datamodule.fingerprint,
         "parameters": sum(p.numel() for p in module.parameters()),
         "versions": versions(),
@@ -251,6 +253,11 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
         "code": training_code_version(),
         "git_revision": git_revision(),
     }
+
+
+def _synthetic(datamodule: RegressionDataModule) -> dict[str, Any]:
+    """Whether the data are synthetic as a whole, and which parts of them are."""
+    return {"synthetic_data": datamodule.synthetic, "synthetic_parts": list(datamodule.synthetic_parts)}
 
 
 def _stage_report(module: Stage, place: StageDirectory, run: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rnc_lightning.runs.built import BuiltRun
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.stages import Regress, Stage
+from rnc_lightning.system.synthetic_marker import synthetic_note
 from rnc_lightning.targets import TargetSpec
 
 _MOST_LINES = 15
@@ -61,9 +62,9 @@ def _lines(
 
 def _data(name: str, built: BuiltRun) -> str:
     counts = ", ".join(f"{count:,} {part}" for part, count in built.datamodule.counts.items())
-    synthetic = " (synthetic data)" if built.datamodule.synthetic else ""
+    note = synthetic_note(built.datamodule.synthetic_parts)
     left_out = sum(built.datamodule.skipped.values())
-    return f"{name}{synthetic}: {counts}{f'; {left_out:,} left out' if left_out else ''}"
+    return f"{name}{f' ({note})' if note else ''}: {counts}{f'; {left_out:,} left out' if left_out else ''}"
 
 
 def _target(target: TargetSpec) -> str:

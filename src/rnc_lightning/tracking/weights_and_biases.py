@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from rnc_lightning.system.files import write_text
+from rnc_lightning.system.synthetic_marker import synthetic_note
 from rnc_lightning.tracking.run_files import RunFiles
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def open_run(
     if wandb.run is not None:
         return wandb.run
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # the client's measures of itself, without a network
-    made = ["synthetic data"] if identity["synthetic_data"] else []
+    note = synthetic_note(identity["synthetic_parts"])
     arguments: dict[str, Any] = {
         "project": project,
         "entity": entity,
@@ -67,7 +68,7 @@ def open_run(
         "resume": "allow",
         "dir": str(directory.resolve()),  # the client's service may have another working directory
         "config": {**config, **{key: identity[key] for key in ("experiment", "dataset", "setting", "synthetic_data")}},
-        "tags": sorted({str(tag)[:_LONGEST_TAG] for tag in tags if tag} | set(made)),
+        "tags": sorted({str(tag)[:_LONGEST_TAG] for tag in tags if tag} | ({note} if note else set())),
         "settings": wandb.Settings(
             init_timeout=init_timeout, finish_timeout=finish_timeout, finish_timeout_raises=True, silent=True
         ),

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnc_lightning.datasets.loading import batch_transport
 from rnc_lightning.datasets.digits import DigitsDataModule
 from rnc_lightning.datasets.images.transforms import augmented_digit, plain_digit
+from rnc_lightning.datasets.loading import batch_transport
 from rnc_lightning.datasets.loading.batch_transport import collated_into_a_file, is_short_of_shared_memory
 
 
