@@ -138,7 +138,7 @@ def head_step(name: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     module = Headed(name)
     reached = DistributedDataParallel(module) if distributed.world_size() > 1 else module
     mean = module.head.loss(reached(x[:, 0]), y)
-    distributed.weighted_by_rows(mean, len(y)).backward()
+    distributed.weight_by_rows(mean, len(y)).backward()
     gradient = torch.cat([p.grad.flatten() for p in module.parameters()])
     return distributed.mean_over_rows(mean.detach(), len(y))[0], gradient
 

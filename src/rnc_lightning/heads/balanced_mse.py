@@ -88,7 +88,7 @@ class BalancedMSEHead(nn.Module):
         check_shape(outputs, target)
         outputs = at_least_float32(outputs)
         target = target.to(outputs.dtype)
-        losses = balanced_mse(outputs, target, distributed.gathered(target), self.sigma.to(outputs.dtype))
+        losses = balanced_mse(outputs, target, distributed.gather_rows(target), self.sigma.to(outputs.dtype))
         return batch_mean(losses, weight)
 
     def decode(self, outputs: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ class OrdinalHead(nn.Module):
                 mask = asked(column, logits.shape[1])
                 # Of the batch of all processes: a process' own mean would weigh its questions by how few it asks.
                 counts = torch.stack([torch.ones_like(mask[:, 0]).sum(), mask.sum()])
-                samples, questions = distributed.summed(counts).unbind()
+                samples, questions = distributed.sum_over_processes(counts).unbind()
                 per_dimension.append((losses * mask).sum(dim=1) * samples / questions)
             else:
                 per_dimension.append((losses * tasks).sum(dim=1))

@@ -38,7 +38,7 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def join(place: int, processes: int, backend: str) -> None:
+def join_process_group(place: int, processes: int, backend: str) -> None:
     """Become one of several processes; the address is that of the environment (MASTER_ADDR, MASTER_PORT).
 
     A process may wait for another as long as a lock is held elsewhere, so the patience is a day.
@@ -46,7 +46,7 @@ def join(place: int, processes: int, backend: str) -> None:
     dist.init_process_group(backend, rank=place, world_size=processes, timeout=timedelta(days=1))
 
 
-def leave() -> None:
+def leave_process_group() -> None:
     """Be a single process from here on; every process does so, and at the same point."""
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
@@ -68,7 +68,7 @@ def broadcast_from_first(value: Any) -> Any:
     return box[0]
 
 
-def gathered(part: Tensor) -> Tensor:
+def gather_rows(part: Tensor) -> Tensor:
     """The rows of all processes, in the order of their ranks; the gradient comes back to the process of each row.
 
     Every process gets the sum of what all processes say of its rows, so that losses on the gathered rows may differ
@@ -83,7 +83,7 @@ def gathered(part: Tensor) -> Tensor:
     return part if world_size() == 1 else _Gathered.apply(part)
 
 
-def shared_out(share: Tensor) -> Tensor:
+def sum_shares(share: Tensor) -> Tensor:
     """What each process minimises so that DDP's mean of gradients is the gradient of a sum of shares.
 
     Args:
@@ -95,25 +95,27 @@ def shared_out(share: Tensor) -> Tensor:
     if world_size() == 1:
         return share
     scaled = share * world_size()
-    return scaled + (summed(share) - scaled.detach())
+    return scaled + (sum_over_processes(share) - scaled.detach())
 
 
-def weighted_by_rows(mean: Tensor, rows: int) -> Tensor:
+def weight_by_rows(mean: Tensor, rows: int) -> Tensor:
     """A process' mean over its rows, weighted so that DDP's mean of gradients is that of the mean over all rows."""
     if world_size() == 1:
         return mean
-    return mean * (rows * world_size() / summed(torch.tensor(rows, dtype=torch.float64, device=mean.device)))
+    return mean * (
+        rows * world_size() / sum_over_processes(torch.tensor(rows, dtype=torch.float64, device=mean.device))
+    )
 
 
 def mean_over_rows(mean: Tensor, rows: int) -> tuple[Tensor, int]:
     """A process' mean over its rows as the mean over all rows, and how many those are; without a gradient."""
     if world_size() == 1:
         return mean, rows
-    total = summed(torch.stack([mean.detach().double() * rows, mean.new_tensor(rows, dtype=torch.float64)]))
+    total = sum_over_processes(torch.stack([mean.detach().double() * rows, mean.new_tensor(rows, dtype=torch.float64)]))
     return (total[0] / total[1]).to(mean.dtype), int(total[1])
 
 
-def summed(value: Tensor) -> Tensor:
+def sum_over_processes(value: Tensor) -> Tensor:
     """Sum over all processes, without a gradient."""
     total = value.detach().clone()
     if world_size() > 1:
@@ -121,7 +123,7 @@ def summed(value: Tensor) -> Tensor:
     return total
 
 
-def largest(count: int, device: torch.device) -> int:
+def max_over_processes(count: int, device: torch.device) -> int:
     """The largest of the processes' counts; `device` is where the processes meet."""
     if world_size() == 1:
         return count

@@ -189,8 +189,8 @@ class RnCLoss(nn.Module):
         """The loss of features (B, V, F) or (N, F) with targets (B,) or (B, D)."""
         if not self.gather or distributed.world_size() == 1:
             return self._loss(features, targets)
-        everything = distributed.gathered(features), distributed.gathered(targets.detach())
-        return distributed.shared_out(self._loss(*everything, distributed.share()))
+        everything = distributed.gather_rows(features), distributed.gather_rows(targets.detach())
+        return distributed.sum_shares(self._loss(*everything, distributed.share()))
 
     def _loss(self, features: Tensor, targets: Tensor, share: tuple[int, int] = (0, 1)) -> Tensor:
         return rnc_loss(
@@ -208,7 +208,7 @@ class RnCLoss(nn.Module):
     def floor(self, targets: Tensor, views: int = 1) -> Tensor:
         """The least value that this loss can come to on the targets; see `rnc_loss_floor`."""
         if self.gather:
-            targets = distributed.gathered(targets.detach())
+            targets = distributed.gather_rows(targets.detach())
         return rnc_loss_floor(
             targets,
             views,

@@ -101,12 +101,12 @@ class ConR(nn.Module):
         """The loss of features (B, V, F) with targets (B, D) and predictions (B, V, D)."""
         views = features.shape[1]
         loss = conr_loss(
-            distributed.gathered(features).flatten(0, 1),
-            distributed.gathered(targets).repeat_interleave(views, dim=0),
-            distributed.gathered(predictions.detach()).flatten(0, 1),
+            distributed.gather_rows(features).flatten(0, 1),
+            distributed.gather_rows(targets).repeat_interleave(views, dim=0),
+            distributed.gather_rows(predictions.detach()).flatten(0, 1),
             similar=self.similar,
             temperature=self.temperature,
             push=self.push,
             target_distance=self.target_distance,
         )
-        return distributed.shared_out(loss / distributed.world_size())  # every process has all of it
+        return distributed.sum_shares(loss / distributed.world_size())  # every process has all of it

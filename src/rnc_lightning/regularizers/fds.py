@@ -145,7 +145,7 @@ class FDS(nn.Module):
         """Use the running statistics as they stand, then let this epoch's sums join them."""
         if self._sums is None:
             return
-        count, total, squares = (distributed.summed(part) for part in self._sums)
+        count, total, squares = (distributed.sum_over_processes(part) for part in self._sums)
         self._sums = None
         self._use_running_statistics()
         here = count > 0

@@ -74,11 +74,11 @@ class OrdinalEntropy(nn.Module):
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F) with targets (B, D)."""
-        rows = distributed.gathered(features).flatten(0, 1)
-        labels = distributed.gathered(targets).repeat_interleave(features.shape[1], dim=0)
+        rows = distributed.gather_rows(features).flatten(0, 1)
+        labels = distributed.gather_rows(targets).repeat_interleave(features.shape[1], dim=0)
         diversity, tightness = ordinal_entropy_terms(rows, labels, target_distance=self.target_distance)
         loss = self.diversity_weight * diversity + self.tightness_weight * tightness
-        return distributed.shared_out(loss / distributed.world_size())  # every process has all of it
+        return distributed.sum_shares(loss / distributed.world_size())  # every process has all of it
 
 
 def _diversity(centres: Tensor, labels: Tensor, target_distance: str | TargetDistance) -> Tensor:

@@ -92,13 +92,13 @@ class RankSim(nn.Module):
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F) with targets (B, D)."""
-        rows = distributed.gathered(features).flatten(0, 1)
-        labels = distributed.gathered(targets).repeat_interleave(features.shape[1], dim=0)
+        rows = distributed.gather_rows(features).flatten(0, 1)
+        labels = distributed.gather_rows(targets).repeat_interleave(features.shape[1], dim=0)
         chosen = one_a_label(labels, distributed.common_seed())
         loss = ranksim_loss(
             rows[chosen], labels[chosen], interpolation=self.interpolation, target_distance=self.target_distance
         )
-        return distributed.shared_out(loss / distributed.world_size())  # every process has all of it
+        return distributed.sum_shares(loss / distributed.world_size())  # every process has all of it
 
 
 class _Ranks(torch.autograd.Function):

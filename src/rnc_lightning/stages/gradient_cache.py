@@ -37,7 +37,7 @@ def encoded_in_chunks(encoder: nn.Module, x: Tensor, at_once: int) -> Tensor:
     Returns:
         Features (N, F).
     """
-    count = max(1, -(-distributed.largest(len(x), x.device) // at_once))
+    count = max(1, -(-distributed.max_over_processes(len(x), x.device) // at_once))
     return torch.cat([_encoded_twice(encoder, chunk) for chunk in x.tensor_split(count)])
 
 
