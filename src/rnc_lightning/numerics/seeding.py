@@ -34,28 +34,28 @@ def seed_all(seed: int) -> None:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Run a block under its own CPU generators and put the former states back afterwards."""
-    with generators_kept():
+    with preserve_generators():
         set_cpu_generators(seed)
         yield
 
 
-def set_cpu_generators(seed: int, torch_alone: bool = False) -> None:
+def set_cpu_generators(seed: int, torch_only: bool = False) -> None:
     """Set the CPU generators of Python, NumPy and PyTorch, or that of PyTorch alone."""
     import torch
 
     torch.default_generator.manual_seed(seed)  # torch.manual_seed would also touch every GPU: 100 times slower
-    if not torch_alone:
+    if not torch_only:
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
 
 
 @contextmanager
-def generators_kept(torch_alone: bool = False) -> Iterator[None]:
+def preserve_generators(torch_only: bool = False) -> Iterator[None]:
     """Put the states of the CPU generators, or that of PyTorch alone, back after a block."""
     import torch
 
     torch_state = torch.get_rng_state()
-    others = None if torch_alone else (np.random.get_state(), random.getstate())  # noqa: NPY002
+    others = None if torch_only else (np.random.get_state(), random.getstate())  # noqa: NPY002
     try:
         yield
     finally:
