@@ -13,7 +13,7 @@ from torch import Tensor
 class TargetRange:
     """A closed range of one target dimension.
 
-    >>> TargetRange(low=10).holds(torch.tensor([[9.0], [10.0], [30.0]])).tolist()
+    >>> TargetRange(low=10).contains(torch.tensor([[9.0], [10.0], [30.0]])).tolist()
     [False, True, True]
 
     Attributes:
@@ -41,7 +41,7 @@ class TargetRange:
         """Both ends, an open one infinite."""
         return -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
 
-    def holds(self, targets: Tensor) -> Tensor:
+    def contains(self, targets: Tensor) -> Tensor:
         """Which of the targets (N, D) lie in it, (N,) bool; its ends are compared in the targets' own precision."""
         if self.dimension >= targets.shape[1]:
             raise ValueError(f"there is no dimension {self.dimension}: the target has {targets.shape[1]}")
@@ -49,24 +49,24 @@ class TargetRange:
         return (values >= low) & (values <= high)
 
 
-def inside(targets: Tensor, ranges: Iterable[TargetRange]) -> Tensor:
+def in_all_ranges(targets: Tensor, ranges: Iterable[TargetRange]) -> Tensor:
     """Which of the targets (N, D) lie in all of some ranges, (N,) bool.
 
     >>> ranges = [TargetRange(low=5), TargetRange(high=0, dimension=1)]
-    >>> inside(torch.tensor([[10.0, 1.0], [20.0, 0.0]]), ranges).tolist()
+    >>> in_all_ranges(torch.tensor([[10.0, 1.0], [20.0, 0.0]]), ranges).tolist()
     [False, True]
     """
     within = torch.ones(len(targets), dtype=torch.bool)
     for one in ranges:
-        within &= one.holds(targets)
+        within &= one.contains(targets)
     return within
 
 
-def in_any(targets: Tensor, ranges: Iterable[TargetRange]) -> Tensor:
+def in_any_range(targets: Tensor, ranges: Iterable[TargetRange]) -> Tensor:
     """Which of the targets (N, D) lie in at least one of some ranges, (N,) bool."""
     found = torch.zeros(len(targets), dtype=torch.bool)
     for one in ranges:
-        found |= one.holds(targets)
+        found |= one.contains(targets)
     return found
 
 
