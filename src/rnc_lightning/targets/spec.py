@@ -195,7 +195,7 @@ class TargetSpec:
             code = code * grid.count + column
         return code
 
-    def outside(self, labels: Tensor) -> dict[str, int]:
+    def count_outside(self, labels: Tensor) -> dict[str, int]:
         """How many of the labels (B, D) lie outside the configured range, for each dimension where some do."""
         self.check(labels)
         counts = {}
