@@ -64,7 +64,7 @@ class BalancedMSEHead(nn.Module):
         self.sigma = nn.Parameter(torch.tensor(float(sigma)), requires_grad=sigma_lr is not None)
         self.sigma_lr = sigma_lr
 
-    def user_rates(self) -> list[dict[str, Any]]:
+    def optimizer_groups(self) -> list[dict[str, Any]]:
         """The noise scale's group for the optimiser, without weight decay."""
         if self.sigma_lr is None:
             return []

@@ -102,9 +102,9 @@ class Stage(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """All that trains; what a part wants trained at a rate of its own (`user_rates`) in groups of its own."""
-        parts: list[Any] = [part for part in self.modules() if hasattr(part, "user_rates")]
-        own = [group for part in parts for group in part.user_rates()]
+        """All that trains; what a part wants trained at a rate of its own (`optimizer_groups`) in groups of its own."""
+        parts: list[Any] = [part for part in self.modules() if hasattr(part, "optimizer_groups")]
+        own = [group for part in parts for group in part.optimizer_groups()]
         apart = {id(parameter) for group in own for parameter in group["params"]}
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
         return [{"params": rest}, *own]
