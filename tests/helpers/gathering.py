@@ -28,7 +28,7 @@ from rnc_lightning.regularizers.conr import ConR
 from rnc_lightning.regularizers.fds import FDS
 from rnc_lightning.regularizers.ordinal_entropy import OrdinalEntropy
 from rnc_lightning.regularizers.ranksim import RankSim
-from rnc_lightning.stages.gradient_cache import encoded_in_chunks
+from rnc_lightning.stages.gradient_cache import encode_in_chunks
 from rnc_lightning.targets import TargetSpec
 
 
@@ -161,7 +161,7 @@ class InChunks(nn.Module):
         self.inner = inner
 
     def forward(self, x: Tensor) -> Tensor:
-        return encoded_in_chunks(self.inner, x, AT_ONCE)
+        return encode_in_chunks(self.inner, x, AT_ONCE)
 
 
 class SyncedNorm(nn.Module):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from rnc_lightning.targets.ranges import TargetRange, in_any_range, in_all_ranges
+from rnc_lightning.targets.ranges import TargetRange, in_all_ranges, in_any_range
 
 LABELS = torch.tensor([[0.1, 5.0], [0.2, -5.0], [0.3, 0.0]])
 

@@ -29,7 +29,7 @@ def threshold_losses(logits: Tensor, bins: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, above.to(logits.dtype), reduction="none")
 
 
-def asked(bins: Tensor, thresholds: int) -> Tensor:
+def asked_questions(bins: Tensor, thresholds: int) -> Tensor:
     """Which questions CORN puts to a sample: the t-th only where the rank is above t - 1.
 
     Returns:
@@ -127,7 +127,7 @@ class OrdinalHead(nn.Module):
         for logits, column, tasks in zip(self._split(outputs), bins.unbind(dim=1), weights, strict=True):
             losses = threshold_losses(logits, column)
             if self.conditional:
-                mask = asked(column, logits.shape[1])
+                mask = asked_questions(column, logits.shape[1])
                 # Of the batch of all processes: a process' own mean would weigh its questions by how few it asks.
                 counts = torch.stack([torch.ones_like(mask[:, 0]).sum(), mask.sum()])
                 samples, questions = distributed.sum_over_processes(counts).unbind()

@@ -69,7 +69,7 @@ def temperature_at(epoch: int, start: float, end: float, warmup_epochs: int) -> 
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Move the teacher's parameters to `momentum` times themselves plus the rest of the student's; no buffers."""
     for its, other in zip(teacher.parameters(), student.parameters(), strict=True):
         its.lerp_(other, 1 - momentum)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rnc_lightning.numerics import distributed
 from rnc_lightning.objectives._rnc_core import RnCFunction
-from rnc_lightning.objectives._rnc_ranks import LabelRanks, least_loss
+from rnc_lightning.objectives._rnc_ranks import LabelRanks, loss_floor
 from rnc_lightning.objectives._rnc_similarity import SIMILARITIES
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
@@ -144,7 +144,7 @@ def rnc_loss_floor(
     rows = len(checked) * views
     if rows == 1:
         return torch.zeros((), dtype=torch.float64, device=targets.device)
-    return least_loss(checked, views, distance, tie_tolerance, _limit(positives, rows)).to(targets.device)
+    return loss_floor(checked, views, distance, tie_tolerance, _limit(positives, rows)).to(targets.device)
 
 
 class RnCLoss(nn.Module):

@@ -20,7 +20,7 @@ from rnc_lightning.targets import TargetSpec
 _LEAST_VARIANCE = 1e-10  # of a bin over all dimensions: below it the bin is left alone
 
 
-def calibrated(
+def calibrate(
     features: Tensor, mean: Tensor, variance: Tensor, smoothed_mean: Tensor, smoothed_variance: Tensor
 ) -> Tensor:
     """Features with the smoothed statistics in the place of their own, dimension by dimension.
@@ -33,7 +33,7 @@ def calibrated(
         smoothed_variance: What the variance becomes, within a factor of 10.
 
     >>> one = torch.ones(1, 1)
-    >>> calibrated(3 * one, one, 4 * one, 2 * one, one), calibrated(3 * one, one, 100 * one, 2 * one, one)
+    >>> calibrate(3 * one, one, 4 * one, 2 * one, one), calibrate(3 * one, one, 100 * one, 2 * one, one)
     (tensor([[3.]]), tensor([[2.6325]]))
     """
     known = variance > 0
@@ -41,7 +41,7 @@ def calibrated(
     return torch.where(known, ratio.sqrt() * (features - mean) + smoothed_mean, features)
 
 
-def smoothed_over_bins(values: Tensor, filled: Tensor, window: Tensor) -> Tensor:
+def smooth_over_bins(values: Tensor, filled: Tensor, window: Tensor) -> Tensor:
     """Weighted mean over neighbouring bins, reflected at the ends; bins without samples take no part.
 
     Args:
@@ -128,7 +128,7 @@ class FDS(nn.Module):
         bins = self.target.bins(targets)[:, 0]
         known = self.used[bins] & (self.used_variance[bins].sum(dim=1) >= _LEAST_VARIANCE)
         statistics = (self.used_mean, self.used_variance, self.smoothed_mean, self.smoothed_variance)
-        return torch.where(known[:, None], calibrated(features, *(part[bins] for part in statistics)), features)
+        return torch.where(known[:, None], calibrate(features, *(part[bins] for part in statistics)), features)
 
     def collect(self, features: Tensor, targets: Tensor) -> None:
         """Add features (N, F), not calibrated, to this epoch's sums."""
@@ -165,7 +165,7 @@ class FDS(nn.Module):
             (self.variance, self.used_variance, self.smoothed_variance),
         ):
             used.copy_(running)
-            smoothed.copy_(smoothed_over_bins(running, self.seen, window))
+            smoothed.copy_(smooth_over_bins(running, self.seen, window))
         self.used.copy_(self.seen)
 
 

@@ -56,7 +56,7 @@ def ranksim_loss(
     return (ranks - wanted.to(ranks.dtype)).square().sum() / max(len(z), 1)
 
 
-def one_a_label(targets: Tensor, seed: int) -> Tensor:
+def draw_one_per_label(targets: Tensor, seed: int) -> Tensor:
     """Indices of one row of each label, drawn at random, in the order of the labels.
 
     Args:
@@ -94,7 +94,7 @@ class RankSim(nn.Module):
         """The loss of features (B, V, F) with targets (B, D)."""
         rows = distributed.gather_rows(features).flatten(0, 1)
         labels = distributed.gather_rows(targets).repeat_interleave(features.shape[1], dim=0)
-        chosen = one_a_label(labels, distributed.common_seed())
+        chosen = draw_one_per_label(labels, distributed.common_seed())
         loss = ranksim_loss(
             rows[chosen], labels[chosen], interpolation=self.interpolation, target_distance=self.target_distance
         )

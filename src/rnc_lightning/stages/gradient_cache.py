@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from rnc_lightning.numerics import distributed
 
 
-def encoded_in_chunks(encoder: nn.Module, x: Tensor, at_once: int) -> Tensor:
+def encode_in_chunks(encoder: nn.Module, x: Tensor, at_once: int) -> Tensor:
     """Features of a batch, with the gradient of one forward over all of it, at the memory of a chunk.
 
     Random numbers (dropout), autocast and buffers (running statistics) are the same in both passes, and the second
