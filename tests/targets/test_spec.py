@@ -263,7 +263,7 @@ def test_a_target_without_dimensions_is_refused() -> None:
         TargetSpec({})
 
 
-@pytest.mark.parametrize("method", ["bins", "fitted", "outside", "check"])
+@pytest.mark.parametrize("method", ["bins", "fitted", "count_outside", "check"])
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 3), (3, 2, 1), ()])
 def test_labels_of_another_shape_are_refused(shape: tuple[int, ...], method: str) -> None:
     with pytest.raises(ValueError, match=r"labels must be \(B, 2\) for pitch, yaw, got \("):
