@@ -18,7 +18,7 @@ from rnc_lightning.command_line.messages import whole
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
-from rnc_lightning.system.errors import UserError, machine_failures_explained
+from rnc_lightning.system.errors import UserError, explain_machine_failures
 from rnc_lightning.system.locks import exclusive
 from rnc_lightning.system.signals import Terminated, sigterm_raises
 
@@ -54,7 +54,7 @@ def carry_out(request: RunRequest, console: Console | None = None) -> dict[str, 
     result = directory.finished()
     if result is None:
         if node.rank > 0:
-            with sigterm_raises(), machine_failures_explained():
+            with sigterm_raises(), explain_machine_failures():
                 _execute_in_processes(request, processes(request.trainer), directory, node)
             return {}
         result = _run_stages(request, directory, node, console)
@@ -104,7 +104,7 @@ def execute_here(request: RunRequest, console: Console | None = None) -> dict[st
     quiet_lightning()
     exit_code = 1
     try:
-        with machine_failures_explained():
+        with explain_machine_failures():
             result = execute(request, Parts(request.config), RunDirectory(request.path), console or Console())
         exit_code = 0
     except Exception:
@@ -135,7 +135,7 @@ def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
 def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", console: Console) -> dict[str, Any]:
     began = time.perf_counter()
     count = processes(request.trainer)
-    with sigterm_raises(), machine_failures_explained(), exclusive(directory.path):
+    with sigterm_raises(), explain_machine_failures(), exclusive(directory.path):
         try:
             if count * node.count == 1:
                 result = execute_here(request, console)

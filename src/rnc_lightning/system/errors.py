@@ -59,7 +59,7 @@ _STORAGE = {
 
 
 @contextmanager
-def machine_failures_explained() -> Iterator[None]:
+def explain_machine_failures() -> Iterator[None]:
     """Turn the machine's troubles (a full disk, a data worker that died) into what they mean to a user.
 
     Raises:

@@ -18,7 +18,7 @@ from rnc_lightning.runs.fitting.checkpoints import (
     read_checkpoint,
     resume_point,
 )
-from rnc_lightning.system.errors import UserError, machine_failures_explained
+from rnc_lightning.system.errors import UserError, explain_machine_failures
 
 
 def _write(path: Path, epoch: int) -> None:
@@ -94,7 +94,7 @@ def test_a_write_that_fails_leaves_the_old_checkpoint_and_names_the_file(
     before = (stage / LAST).read_bytes()
     monkeypatch.setattr(os, "fsync", full)
     told = rf"^{stage / LAST}: the disk is full: make room\. .* the same command"
-    with pytest.raises(UserError, match=told), machine_failures_explained():
+    with pytest.raises(UserError, match=told), explain_machine_failures():
         _write(stage / LAST, 3)
     assert (stage / LAST).read_bytes() == before
     assert sorted(file.name for file in stage.iterdir()) == sorted([LAST, BEFORE, BEST])
