@@ -124,10 +124,10 @@ class Parts:
 
     def trainer(self) -> "Callable[..., Trainer]":
         """Makes a Trainer; what belongs to a stage is added to it."""
-        from rnc_lightning.runs.fitting.trainers import as_the_suite_runs
+        from rnc_lightning.runs.fitting.trainers import trainer_factory
 
         with _blaming("trainer"):
-            return as_the_suite_runs(instantiate(self.config["trainer"], _partial_=True, _convert_="all"))
+            return trainer_factory(instantiate(self.config["trainer"], _partial_=True, _convert_="all"))
 
     def callbacks(self) -> "list[Callback]":
         """Optional callbacks, those set to null left out."""

@@ -15,7 +15,7 @@ from rnc_lightning.runs.fitting.checkpoints import WholeCheckpoints
 from rnc_lightning.system.errors import UserError
 
 
-def as_the_suite_runs(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
+def trainer_factory(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
     """A factory of Trainers that start no processes of their own and write checkpoints that are whole.
 
     Args:
