@@ -29,7 +29,7 @@ import yaml
 
 from rnc_lightning.command_line.identity import differences
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_text, write_whole
+from rnc_lightning.system.files import write_text, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +104,7 @@ class TestFolder:
         def write(path: Path) -> None:
             np.savez_compressed(path, features=features, targets=targets)
 
-        write_whole(self.features_file, write)
+        write_atomically(self.features_file, write)
 
 
 class StageDirectory:
@@ -161,7 +161,7 @@ class StageDirectory:
         """Copy what a finished stage leaves, but for checkpoints; the summary comes last."""
         files = (self.diagnostics, self.history, self.encoder, self.encoder_card, self._summary)
         for file in files if self.diagnostics.is_file() else files[1:]:
-            write_whole(other.path / file.name, partial(shutil.copyfile, file))
+            write_atomically(other.path / file.name, partial(shutil.copyfile, file))
 
 
 class RunDirectory(TestFolder):

@@ -31,7 +31,7 @@ from rich.progress import Progress
 from rnc_lightning.datasets.images.crop import Pixels
 from rnc_lightning.datasets.images.files import ImageFiles
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_whole
+from rnc_lightning.system.files import write_atomically
 from rnc_lightning.system.locks import held
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ class _Build:
             pool.shutdown(cancel_futures=True)
         if _state(self.files.paths) != self.state:
             raise UserError(f"image files changed while the cache in {self.directory} was built: start again")
-        write_whole(self.path(".npz"), lambda path: np.savez(path, offsets=offsets, shapes=shapes))
+        write_atomically(self.path(".npz"), lambda path: np.savez(path, offsets=offsets, shapes=shapes))
         self.path(".rows").unlink()
 
     def _size(self, index: int) -> tuple[int, int]:

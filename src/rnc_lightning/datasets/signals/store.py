@@ -17,7 +17,7 @@ from rich.progress import track
 
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_whole
+from rnc_lightning.system.files import write_atomically
 from rnc_lightning.system.locks import held
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class RecordingStore:
         assert self.folder is not None
         for old in self.folder.glob(f"{_source(recording)}-*.npy"):  # of an earlier state of the source
             old.unlink()
-        write_whole(file, partial(_write, samples=samples))
+        write_atomically(file, partial(_write, samples=samples))
 
     def _fits(self, recordings: Sequence[Recording]) -> None:
         assert self.folder is not None
