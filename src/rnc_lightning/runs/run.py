@@ -20,7 +20,7 @@ from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError, explain_machine_failures
 from rnc_lightning.system.locks import exclusive
-from rnc_lightning.system.signals import Terminated, sigterm_raises
+from rnc_lightning.system.signals import Terminated, raise_on_sigterm
 
 if TYPE_CHECKING:
     from rnc_lightning.system.nodes import Node
@@ -54,7 +54,7 @@ def carry_out(request: RunRequest, console: Console | None = None) -> dict[str, 
     result = directory.finished()
     if result is None:
         if node.rank > 0:
-            with sigterm_raises(), explain_machine_failures():
+            with raise_on_sigterm(), explain_machine_failures():
                 _execute_in_processes(request, processes(request.trainer), directory, node)
             return {}
         result = _run_stages(request, directory, node, console)
@@ -135,7 +135,7 @@ def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
 def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", console: Console) -> dict[str, Any]:
     began = time.perf_counter()
     count = processes(request.trainer)
-    with sigterm_raises(), explain_machine_failures(), exclusive(directory.path):
+    with raise_on_sigterm(), explain_machine_failures(), exclusive(directory.path):
         try:
             if count * node.count == 1:
                 result = execute_here(request, console)

@@ -15,7 +15,7 @@ from rnc_lightning.runs.devices import backend, named
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.processes import end_with_parent
-from rnc_lightning.system.signals import sigterm_raises
+from rnc_lightning.system.signals import raise_on_sigterm
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     from rnc_lightning.runs.run import execute_here
 
     try:
-        with sigterm_raises():
+        with raise_on_sigterm():
             result = execute_here(request)
     except Exception as error:
         handover.fail(error, f"in process {rank}")
