@@ -42,10 +42,10 @@ def run(cfg: DictConfig, options: Sequence[str] = (), console: Console | None = 
     Raises:
         UserError: For whatever the user can fix.
     """
-    return carry_out(RunRequest.read(cfg, options), console)
+    return run_request(RunRequest.read(cfg, options), console)
 
 
-def carry_out(request: RunRequest, console: Console | None = None) -> dict[str, float | None]:
+def run_request(request: RunRequest, console: Console | None = None) -> dict[str, float | None]:
     """The same for a request; see `run`."""
     node = _this_node(request.trainer)
     console = console or Console()
@@ -79,7 +79,7 @@ def returned_metrics(result: Mapping[str, Any]) -> dict[str, float | None]:
 
 def optimized(request: RunRequest) -> float | None:
     """Run one experiment and return what a sweep optimises; None on nodes other than the first."""
-    metrics = carry_out(request)
+    metrics = run_request(request)
     if not metrics:
         return None
     metric = request.config["optimized_metric"]

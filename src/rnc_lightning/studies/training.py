@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rnc_lightning.runs.handover import Handover
-from rnc_lightning.runs.run import carry_out, processes
+from rnc_lightning.runs.run import run_request, processes
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.scheduler import Job, Places, gpus_needed, how, run_jobs, visible_gpus
@@ -55,7 +55,7 @@ def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dic
 
 def _trained_here(run: StudyRun) -> str | None:
     try:
-        carry_out(run.request, Console(quiet=True))
+        run_request(run.request, Console(quiet=True))
     except UserError as error:
         return str(error)
     except Exception as error:
