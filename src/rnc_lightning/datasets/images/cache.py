@@ -108,7 +108,7 @@ def cached_images(
     with held(directory / f"{build.key}.lock", f"builds the image cache in {directory}"):
         if (cache := build.finished()) is not None:
             return cache
-        build.drop_former()
+        build.delete_previous()
         build.run(workers or os.cpu_count() or 1)
         return _present(build.finished())
 
@@ -146,7 +146,7 @@ class _Build:
             return None
         return CachedImages(self.files.paths, pixels, offsets, shapes)
 
-    def drop_former(self) -> None:
+    def delete_previous(self) -> None:
         """Delete caches of the same files in a former state, and an index without its pixels."""
         former = [path for path in self.directory.glob(f"{self.key}-*") if not path.name.startswith(self.path("").name)]
         if any(path.suffix == ".npz" for path in former):
