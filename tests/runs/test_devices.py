@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import OmegaConf
 
-from rnc_lightning.runs.devices import as_lightning_takes, backend, counted, named
+from rnc_lightning.runs.devices import shared_gpu_arguments, backend, counted, named
 from rnc_lightning.system.errors import UserError
 
 
@@ -57,9 +57,9 @@ def test_gpus_that_are_named_are_known(devices: Any, expected: list[int] | None)
 
 def test_processes_that_share_a_gpu_speak_through_gloo_and_lightning_is_not_asked() -> None:
     assert [backend("gpu", devices) for devices in (2, [1, 3], [0, 0], "1,1")] == ["nccl", "nccl", "gloo", "gloo"]
-    assert as_lightning_takes({"devices": [1, 3], "strategy": "ddp"}) == {}
-    assert as_lightning_takes({"devices": 2}) == {}
-    told = as_lightning_takes({"devices": [1, 1], "strategy": "ddp"})
+    assert shared_gpu_arguments({"devices": [1, 3], "strategy": "ddp"}) == {}
+    assert shared_gpu_arguments({"devices": 2}) == {}
+    told = shared_gpu_arguments({"devices": [1, 1], "strategy": "ddp"})
     assert told["devices"] == 1
     assert type(told["strategy"]) is DDPStrategy
     assert told["strategy"].parallel_devices == [torch.device("cuda", 1)] * 2

@@ -56,7 +56,7 @@ def backend(accelerator: str, devices: Any) -> str:
     return "gloo" if accelerator == "cpu" or _share_a_gpu(devices) else "nccl"
 
 
-def as_lightning_takes(trainer: Mapping[str, Any]) -> dict[str, Any]:
+def shared_gpu_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """What to say to Lightning instead where a GPU is named twice, which it refuses; else nothing.
 
     A strategy that is given its devices is not asked about them.

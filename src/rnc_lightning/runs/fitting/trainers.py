@@ -10,7 +10,7 @@ from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.runs.devices import as_lightning_takes, check_trainer
+from rnc_lightning.runs.devices import shared_gpu_arguments, check_trainer
 from rnc_lightning.runs.fitting.checkpoints import WholeCheckpoints
 from rnc_lightning.system.errors import UserError
 
@@ -28,7 +28,7 @@ def trainer_factory(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
     plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
 
     def factory(**settings: Any) -> Trainer:
-        shared = {} if "devices" in settings else as_lightning_takes(chosen.keywords)
+        shared = {} if "devices" in settings else shared_gpu_arguments(chosen.keywords)
         return chosen(**{"plugins": plugins, **shared, **settings})
 
     made = factory(logger=False, enable_checkpointing=False)
