@@ -13,7 +13,7 @@ from rnc_lightning.runs.fitting.checkpoints import (
     BEFORE,
     BEST,
     LAST,
-    WholeCheckpoints,
+    AtomicCheckpoints,
     is_sound,
     read_checkpoint,
     resume_point,
@@ -22,7 +22,7 @@ from rnc_lightning.system.errors import UserError, explain_machine_failures
 
 
 def _write(path: Path, epoch: int) -> None:
-    WholeCheckpoints().save_checkpoint({"epoch": epoch, "state_dict": {"weight": torch.full((1000,), epoch)}}, path)
+    AtomicCheckpoints().save_checkpoint({"epoch": epoch, "state_dict": {"weight": torch.full((1000,), epoch)}}, path)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_pickle_that_is_a_program_is_refused_and_not_executed(zipped: bool, tm
     with pytest.raises(UserError, match=r"last\.ckpt holds more than tensors and plain values"):
         read_checkpoint(path)
     with pytest.raises(UserError, match=r"nothing of it was executed"):
-        WholeCheckpoints().load_checkpoint(path, weights_only=False)
+        AtomicCheckpoints().load_checkpoint(path, weights_only=False)
     assert not mark.exists()
     torch.load(path, weights_only=False)  # it would have been, otherwise
     assert mark.exists()

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 LAST, BEFORE, BEST = "last.ckpt", "last.before.ckpt", "best.ckpt"
 
 
-class WholeCheckpoints(CheckpointIO):
+class AtomicCheckpoints(CheckpointIO):
     """Writes a file beside the old one and then puts it in its place; loads without executing what is in a file.
 
     Of `last.ckpt` the one before is kept as `last.before.ckpt`, for the day that the last one is damaged.

@@ -11,7 +11,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnc_lightning.numerics import distributed
 from rnc_lightning.runs.devices import shared_gpu_arguments, check_trainer
-from rnc_lightning.runs.fitting.checkpoints import WholeCheckpoints
+from rnc_lightning.runs.fitting.checkpoints import AtomicCheckpoints
 from rnc_lightning.system.errors import UserError
 
 
@@ -25,7 +25,7 @@ def trainer_factory(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
         UserError: Where such a Trainer would not run in the processes that there are, or not in its precision.
     """
     # Lightning is told that nobody else starts processes, so that it looks for no Slurm or torchrun of its own.
-    plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
+    plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), AtomicCheckpoints()]
 
     def factory(**settings: Any) -> Trainer:
         shared = {} if "devices" in settings else shared_gpu_arguments(chosen.keywords)
