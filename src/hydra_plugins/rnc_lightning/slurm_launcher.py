@@ -19,12 +19,12 @@ else:
 
         def __call__(self, *arguments: Any) -> JobReturn:
             """One run, inside its job."""
-            from rnc_lightning.sweeps.slurm.requeue import requeued_if_stopped
+            from rnc_lightning.sweeps.slurm.requeue import requeue_if_stopped
 
             # Not by the name of this class: a job that submitit requeues has another class of that name, since Hydra
             # runs this file again within a job.
             call = super().__call__
-            return requeued_if_stopped(lambda: call(*arguments))
+            return requeue_if_stopped(lambda: call(*arguments))
 
         def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
             """All runs of a sweep as one array of jobs."""
