@@ -77,7 +77,7 @@ def returned_metrics(result: Mapping[str, Any]) -> dict[str, float | None]:
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
-def optimized(request: RunRequest) -> float | None:
+def run_and_return_metric(request: RunRequest) -> float | None:
     """Run one experiment and return what a sweep optimises; None on nodes other than the first."""
     metrics = run_request(request)
     if not metrics:
