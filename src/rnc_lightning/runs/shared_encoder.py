@@ -23,7 +23,7 @@ from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.fit import StageSummary
 from rnc_lightning.system.code_version import code_version
 from rnc_lightning.system.files import write_text
-from rnc_lightning.system.locks import held
+from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class SharedEncoders:
         """
         home, first = self.home, distributed.is_first()
         self._lock.parent.mkdir(parents=True, exist_ok=True)
-        lock = held(self._lock, f"is training the encoder {home.path}")
+        lock = wait_for_lock(self._lock, f"is training the encoder {home.path}")
         with lock if first else nullcontext():
             damage = distributed.broadcast_from_first(_damage(home, encoder) if first else None)
             if damage is not None:

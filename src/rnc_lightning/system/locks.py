@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def held(path: Path, work: str) -> Iterator[None]:
+def wait_for_lock(path: Path, work: str) -> Iterator[None]:
     """Hold a lock file; a process that ends, however it ends, lets go of it.
 
     Args:

@@ -32,7 +32,7 @@ from rnc_lightning.datasets.images.crop import Pixels
 from rnc_lightning.datasets.images.files import ImageFiles
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_atomically
-from rnc_lightning.system.locks import held
+from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def cached_images(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the image cache {directory} cannot be made ({error.strerror})") from error
-    with held(directory / f"{build.key}.lock", f"builds the image cache in {directory}"):
+    with wait_for_lock(directory / f"{build.key}.lock", f"builds the image cache in {directory}"):
         if (cache := build.finished()) is not None:
             return cache
         build.delete_previous()

@@ -18,7 +18,7 @@ from rich.progress import track
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_atomically
-from rnc_lightning.system.locks import held
+from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class RecordingStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"data.cache_dir: {self.folder} cannot be made ({error.strerror})") from error
-        with held(self.folder / ".lock", f"preprocesses {what}"):
+        with wait_for_lock(self.folder / ".lock", f"preprocesses {what}"):
             for left in self.folder.glob(".*.npy"):  # unfinished, of a process that was killed
                 left.unlink()
             missing = [recording for recording in recordings if not self._cached(recording)]
