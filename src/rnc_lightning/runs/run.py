@@ -19,7 +19,7 @@ from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError, explain_machine_failures
-from rnc_lightning.system.locks import exclusive
+from rnc_lightning.system.locks import lock_folder
 from rnc_lightning.system.signals import Terminated, raise_on_sigterm
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
 def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", console: Console) -> dict[str, Any]:
     began = time.perf_counter()
     count = processes(request.trainer)
-    with raise_on_sigterm(), explain_machine_failures(), exclusive(directory.path):
+    with raise_on_sigterm(), explain_machine_failures(), lock_folder(directory.path):
         try:
             if count * node.count == 1:
                 result = execute_here(request, console)
