@@ -39,7 +39,7 @@ def nearest(name: object, known: Iterable[object], prefix: str = "") -> str:
 
 
 @contextmanager
-def naming(what: str) -> Iterator[None]:
+def prefix_errors(what: str) -> Iterator[None]:
     """Put a part's name before what it complains of, as a ValueError."""
     try:
         yield
