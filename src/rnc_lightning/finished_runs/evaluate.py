@@ -13,7 +13,7 @@ import torch
 from rnc_lightning.command_line.identity import VOLATILE
 from rnc_lightning.command_line.options import several
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 from rnc_lightning.targets import TargetSpec
 from rnc_lightning.targets.ranges import TargetRange, inside
 
@@ -216,7 +216,7 @@ def read_ranges(given: Mapping[str, Any] | None, target: TargetSpec) -> dict[str
     ranges = {}
     for name, ends in (given or {}).items():
         if name not in target.names:
-            raise UserError(f"targets.{name}: no such target; {nearest(name, target.names)}")
+            raise UserError(f"targets.{name}: no such target; {suggest(name, target.names)}")
         if not isinstance(ends, Mapping) or not ends or set(ends) - {"low", "high"}:
             raise UserError(f"targets.{name}: takes low, high or both, such as {{low: 20, high: 40}}; got {ends}")
         try:

@@ -27,10 +27,10 @@ class RunInUseError(UserError):
     """Another process is at work in the same run directory."""
 
 
-def nearest(name: object, known: Iterable[object], prefix: str = "") -> str:
+def suggest(name: object, known: Iterable[object], prefix: str = "") -> str:
     """What to put after the message on an unknown name: the known one most like it, or else all that are known.
 
-    >>> nearest("seeed", ["seed", "data"]), nearest("x", ["seed", "data"]), nearest("lrr", ["lr"], "optimizer.")
+    >>> suggest("seeed", ["seed", "data"]), suggest("x", ["seed", "data"]), suggest("lrr", ["lr"], "optimizer.")
     ('did you mean seed?', 'known here: seed, data', 'did you mean optimizer.lr?')
     """
     names = [str(one) for one in known]
