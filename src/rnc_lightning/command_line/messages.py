@@ -138,7 +138,7 @@ def reason(error: BaseException) -> str:
     return one_line(error) if expected else f"{type(error).__name__}: {one_line(error)}"
 
 
-def whole(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """An error with its traceback and its details."""
     details = error.details if isinstance(error, UserError) else ()
     return "".join([*traceback.format_exception(error), *(f"  {line}\n" for line in details)])

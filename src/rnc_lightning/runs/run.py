@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from rnc_lightning.command_line.messages import whole
+from rnc_lightning.command_line.messages import format_error
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
@@ -156,7 +156,7 @@ def _note_failure(directory: RunDirectory, request: RunRequest, error: Exception
     failed = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     try:
         directory.write_result({**request.identity, **(directory.result() or {}), **failed})
-        directory.write_error(whole(error))
+        directory.write_error(format_error(error))
     except (OSError, UserError) as trouble:  # the disk is full, say: the failure itself is what the user must hear of
         log.warning("%s: the failure could not be noted (%s)", directory.path, trouble)
 

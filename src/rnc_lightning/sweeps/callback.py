@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from rnc_lightning.command_line.messages import FULL_ERROR, reason, whole
+from rnc_lightning.command_line.messages import FULL_ERROR, reason, format_error
 from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.sweeps import record as sweep_record
@@ -94,7 +94,7 @@ class Sweep(Callback):
             return in_run
         if not _changed(of_job, began):
             of_job.parent.mkdir(parents=True, exist_ok=True)
-            of_job.write_text(whole(error), encoding="utf-8")
+            of_job.write_text(format_error(error), encoding="utf-8")
         return of_job
 
 
