@@ -55,7 +55,7 @@ def run_request(request: RunRequest, console: Console | None = None) -> dict[str
     if result is None:
         if node.rank > 0:
             with raise_on_sigterm(), explain_machine_failures():
-                _execute_in_processes(request, processes(request.trainer), directory, node)
+                _execute_in_processes(request, count_processes(request.trainer), directory, node)
             return {}
         result = _run_stages(request, directory, node, console)
     else:
@@ -134,7 +134,7 @@ def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
 
 def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", console: Console) -> dict[str, Any]:
     began = time.perf_counter()
-    count = processes(request.trainer)
+    count = count_processes(request.trainer)
     with raise_on_sigterm(), explain_machine_failures(), lock_folder(directory.path):
         try:
             if count * node.count == 1:
@@ -195,10 +195,10 @@ def _this_node(trainer: Mapping[str, Any]) -> "Node":
     return this_node(trainer.get("num_nodes", 1), os.environ)
 
 
-def processes(trainer: Mapping[str, Any]) -> int:
+def count_processes(trainer: Mapping[str, Any]) -> int:
     """How many processes on each node the trainer's configuration asks for; whatever starts them, Lightning does not.
 
-    >>> processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), processes({"devices": 1})
+    >>> count_processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), count_processes({"devices": 1})
     (2, 1)
 
     Raises:

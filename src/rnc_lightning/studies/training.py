@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rnc_lightning.runs.handover import Handover
-from rnc_lightning.runs.run import run_request, processes
+from rnc_lightning.runs.run import run_request, count_processes
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.scheduler import Job, Places, gpus_needed, how, run_jobs, visible_gpus
@@ -73,7 +73,7 @@ def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[S
                 task = Path(folder) / str(number)
                 Handover(task).give(run.request)
                 trainer = run.request.trainer
-                count = processes(trainer)
+                count = count_processes(trainer)
                 yield Job(number, task, task / "log.txt", gpus_needed(trainer, count, gpus, slots), count)
 
         def job_ended(job: Job, code: int) -> None:

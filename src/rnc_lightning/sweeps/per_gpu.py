@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
-from rnc_lightning.runs.run import processes
+from rnc_lightning.runs.run import count_processes
 from rnc_lightning.sweeps.record import swept
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.scheduler import ON_CPU, Job, Places, gpus_needed, how, run_jobs, visible_gpus
@@ -97,7 +97,7 @@ class Batch:
         self.configs[number] = config
         try:
             request = RunRequest.read(_without_hydra(config), config.hydra.overrides.task)
-            count = processes(request.trainer)
+            count = count_processes(request.trainer)
             needed = gpus_needed(request.trainer, count, self.gpus, self.slots)
         except UserError as error:
             self._ended(number, None, error)
