@@ -20,7 +20,7 @@ from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.runs.run import count_processes
 from rnc_lightning.sweeps.record import swept
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import ON_CPU, Job, Places, gpus_needed, how, run_jobs, visible_gpus
+from rnc_lightning.system.scheduler import ON_CPU, Job, Places, gpus_needed, describe_exit_code, run_jobs, visible_gpus
 
 
 class Batch:
@@ -139,7 +139,7 @@ def _outcome(job: Job, code: int) -> tuple[Any, UserError | None]:
     """What a job returned, or why it failed."""
     outcome = Handover(job.task).outcome()
     if outcome is None:
-        return None, UserError(f"its process ended with {how(code)}")
+        return None, UserError(f"its process ended with {describe_exit_code(code)}")
     return outcome.value, outcome.failure
 
 

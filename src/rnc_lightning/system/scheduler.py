@@ -130,10 +130,10 @@ def run_jobs(
         end([process for _, process, _ in running])
 
 
-def how(code: int) -> str:
+def describe_exit_code(code: int) -> str:
     """An exit code in words.
 
-    >>> how(-9), how(3)
+    >>> describe_exit_code(-9), describe_exit_code(3)
     ('signal SIGKILL', 'exit code 3')
     """
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
