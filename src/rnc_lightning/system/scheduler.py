@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.processes import end, python_module, start
+from rnc_lightning.system.processes import end_processes, python_module, start_process
 
 ON_CPU = "hydra.launcher.slots=2 runs two at a time on the CPU"
 _POLL = 0.1
@@ -121,13 +121,13 @@ def run_jobs(
                 waiting = next(jobs, None)
             for entry in [entry for entry in running if entry[1].poll() is not None]:
                 job, process, gpus = entry
-                end([process])  # what it may have left behind
+                end_processes([process])  # what it may have left behind
                 running.remove(entry)
                 places.give_back(gpus)
                 ended(job, process.returncode)
             time.sleep(_POLL)
     finally:
-        end([process for _, process, _ in running])
+        end_processes([process for _, process, _ in running])
 
 
 def describe_exit_code(code: int) -> str:
@@ -167,4 +167,4 @@ def _process(job: Job, gpus: list[str], places: Places) -> subprocess.Popen[byte
     environment = {"OMP_NUM_THREADS": str(places.threads(job)), **os.environ, **job.environment}
     if places.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-    return start(python_module("rnc_lightning.sweeps.worker", str(job.task)), environment, job.log)
+    return start_process(python_module("rnc_lightning.sweeps.worker", str(job.task)), environment, job.log)
