@@ -13,7 +13,7 @@ from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.run import run_request, count_processes
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import Job, Places, gpus_needed, describe_exit_code, run_jobs, visible_gpus
+from rnc_lightning.system.scheduler import Job, GpuPool, gpus_needed, describe_exit_code, run_jobs, visible_gpus
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[S
             outcome = Handover(job.task).outcome()
             ended(runs[job.number], describe_exit_code(code) if outcome is None else outcome.message or None)
 
-        run_jobs(jobs(), Places(gpus, slots), lambda job: None, job_ended)
+        run_jobs(jobs(), GpuPool(gpus, slots), lambda job: None, job_ended)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.runs.run import count_processes
 from rnc_lightning.sweeps.record import swept
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import ON_CPU, Job, Places, gpus_needed, describe_exit_code, run_jobs, visible_gpus
+from rnc_lightning.system.scheduler import ON_CPU, Job, GpuPool, gpus_needed, describe_exit_code, run_jobs, visible_gpus
 
 
 class Batch:
@@ -54,7 +54,7 @@ class Batch:
         """Run them and return what each came to."""
         setup_globals()
         self.folder.mkdir(parents=True, exist_ok=True)
-        places = Places(self.gpus, self.slots)
+        places = GpuPool(self.gpus, self.slots)
         common = self.config.hydra.overrides.task
         before = HydraConfig.instance().cfg
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

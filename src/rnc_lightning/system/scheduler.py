@@ -52,7 +52,7 @@ def visible_gpus() -> list[str]:
     return found
 
 
-class Places:
+class GpuPool:
     """Which GPUs are taken.
 
     Args:
@@ -69,7 +69,7 @@ class Places:
     def take(self, needed: int) -> list[str] | None:
         """GPUs for a job, the least used ones, or None where it has to wait.
 
-        >>> places = Places(["0", "1"], None)
+        >>> places = GpuPool(["0", "1"], None)
         >>> places.take(1), places.take(1), places.take(1)
         (['0'], ['1'], None)
         """
@@ -101,7 +101,7 @@ class Places:
 
 
 def run_jobs(
-    jobs: Iterator[Job], places: Places, started: Callable[[Job], None], ended: Callable[[Job, int], None]
+    jobs: Iterator[Job], places: GpuPool, started: Callable[[Job], None], ended: Callable[[Job, int], None]
 ) -> None:
     """Run jobs as places become free, in their order; a job that fails or is killed fails alone.
 
@@ -163,7 +163,7 @@ def gpus_needed(trainer: Mapping[str, Any], processes: int, gpus: list[str], slo
     return processes
 
 
-def _process(job: Job, gpus: list[str], places: Places) -> subprocess.Popen[bytes]:
+def _process(job: Job, gpus: list[str], places: GpuPool) -> subprocess.Popen[bytes]:
     environment = {"OMP_NUM_THREADS": str(places.threads(job)), **os.environ, **job.environment}
     if places.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
