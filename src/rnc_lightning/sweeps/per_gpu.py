@@ -54,7 +54,7 @@ class Batch:
         """Run them and return what each came to."""
         setup_globals()
         self.folder.mkdir(parents=True, exist_ok=True)
-        places = GpuPool(self.gpus, self.slots)
+        pool = GpuPool(self.gpus, self.slots)
         common = self.config.hydra.overrides.task
         before = HydraConfig.instance().cfg
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -82,7 +82,7 @@ class Batch:
                     words = " ".join(swept(self.returns[job.number].overrides or (), common))
                     progress.console.print(f"run {job.number} has ended: {words}", markup=False, highlight=False)
 
-                run_jobs(prepared(), places, started, ended)
+                run_jobs(prepared(), pool, started, ended)
         finally:
             HydraConfig.instance().cfg = before
         return [self.returns[number] for number in sorted(self.returns)]

@@ -69,8 +69,8 @@ class GpuPool:
     def take(self, needed: int) -> list[str] | None:
         """GPUs for a job, the least used ones, or None where it has to wait.
 
-        >>> places = GpuPool(["0", "1"], None)
-        >>> places.take(1), places.take(1), places.take(1)
+        >>> pool = GpuPool(["0", "1"], None)
+        >>> pool.take(1), pool.take(1), pool.take(1)
         (['0'], ['1'], None)
         """
         if self.slots is not None and self.jobs >= self.slots:
@@ -83,7 +83,7 @@ class GpuPool:
         self.jobs += 1
         return least
 
-    def give_back(self, gpus: list[str]) -> None:
+    def release(self, gpus: list[str]) -> None:
         """A job has ended."""
         for gpu in gpus:
             self.taken[gpu] -= 1
@@ -101,13 +101,13 @@ class GpuPool:
 
 
 def run_jobs(
-    jobs: Iterator[Job], places: GpuPool, started: Callable[[Job], None], ended: Callable[[Job, int], None]
+    jobs: Iterator[Job], pool: GpuPool, started: Callable[[Job], None], ended: Callable[[Job, int], None]
 ) -> None:
-    """Run jobs as places become free, in their order; a job that fails or is killed fails alone.
+    """Run jobs as pool become free, in their order; a job that fails or is killed fails alone.
 
     Args:
         jobs: The jobs; each is asked for when the one before it has been started.
-        places: What there is.
+        pool: What there is.
         started: Told of each job that is about to start.
         ended: Told of each job that has ended, with its exit code (that of a signal is negative).
     """
@@ -115,15 +115,15 @@ def run_jobs(
     waiting = next(jobs, None)
     try:
         while waiting is not None or running:
-            while waiting is not None and (gpus := places.take(waiting.gpus)) is not None:
+            while waiting is not None and (gpus := pool.take(waiting.gpus)) is not None:
                 started(waiting)
-                running.append((waiting, _process(waiting, gpus, places), gpus))
+                running.append((waiting, _process(waiting, gpus, pool), gpus))
                 waiting = next(jobs, None)
             for entry in [entry for entry in running if entry[1].poll() is not None]:
                 job, process, gpus = entry
                 end_processes([process])  # what it may have left behind
                 running.remove(entry)
-                places.give_back(gpus)
+                pool.release(gpus)
                 ended(job, process.returncode)
             time.sleep(_POLL)
     finally:
@@ -163,8 +163,8 @@ def gpus_needed(trainer: Mapping[str, Any], processes: int, gpus: list[str], slo
     return processes
 
 
-def _process(job: Job, gpus: list[str], places: GpuPool) -> subprocess.Popen[bytes]:
-    environment = {"OMP_NUM_THREADS": str(places.threads(job)), **os.environ, **job.environment}
-    if places.gpus:
+def _process(job: Job, gpus: list[str], pool: GpuPool) -> subprocess.Popen[bytes]:
+    environment = {"OMP_NUM_THREADS": str(pool.threads(job)), **os.environ, **job.environment}
+    if pool.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     return start_process(python_module("rnc_lightning.sweeps.worker", str(job.task)), environment, job.log)
