@@ -161,7 +161,7 @@ def _tested(
 ) -> dict[str, Any]:
 
     from rnc_lightning.finished_runs.evaluation_conditions import under
-    from rnc_lightning.runs.testing import evaluate_regressor, measured, write_predictions
+    from rnc_lightning.runs.testing import evaluate_regressor, compute_metrics, write_predictions
 
     data = under(condition, datamodule, store.key["part"], store.key["corruption_side"])
     metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)
@@ -171,7 +171,7 @@ def _tested(
         within = inside(predictions.target, ranges.values())
         for name, chosen in (("inside", within), ("outside", ~within)):
             count = int(torch.count_nonzero(chosen))
-            samples[name] = {"count": count, **measured(predictions, run.target, chosen, request.ordinality)}
+            samples[name] = {"count": count, **compute_metrics(predictions, run.target, chosen, request.ordinality)}
     return {"test": metrics, "samples": samples}
 
 

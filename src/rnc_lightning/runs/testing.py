@@ -56,7 +56,7 @@ class _Unmeasured(nn.Module):
         """Nothing to forget."""
 
 
-def measured(
+def compute_metrics(
     predictions: Predictions, target: TargetSpec, chosen: Tensor, ordinality: bool = True
 ) -> dict[str, float | None]:
     """The same metrics over some of the samples, chosen by a mask (N,); none where there are none."""
@@ -80,7 +80,7 @@ def seen_and_unseen(
         return {}
     unseen = datamodule.subset.is_unseen(predictions.target)
     return {
-        name: {"count": int(chosen.sum()), **measured(predictions, target, chosen)}
+        name: {"count": int(chosen.sum()), **compute_metrics(predictions, target, chosen)}
         for name, chosen in (("seen", ~unseen), ("unseen", unseen))
     }
 
