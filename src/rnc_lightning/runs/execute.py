@@ -25,7 +25,7 @@ from rnc_lightning.runs.summary import print_summary
 from rnc_lightning.runs.testing import (
     constant_predictor,
     evaluate_regressor,
-    finite,
+    finite_or_none,
     seen_and_unseen,
     write_plots,
     write_predictions,
@@ -241,7 +241,7 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
         "preparation": datamodule.preparation,
         "test": test,
         **({"targets": ranges} if (ranges := seen_and_unseen(predictions, datamodule, target)) else {}),
-        "constant": finite(constant_predictor(splits["train"].labels, splits["test"].labels, target)),
+        "constant": finite_or_none(constant_predictor(splits["train"].labels, splits["test"].labels, target)),
         "stages": {stage: _stage_report(built.modules[stage], stages[stage], request.name) for stage in stages},
         "counts": datamodule.counts,
         "skipped": datamodule.skipped,
@@ -268,7 +268,7 @@ def _stage_report(module: Stage, place: StageDirectory, run: str) -> dict[str, A
         "epochs": summary.epochs,
         "seconds": summary.seconds,
         "chosen_epoch": summary.chosen_epoch,
-        "metrics": finite(summary.metrics),
+        "metrics": finite_or_none(summary.metrics),
     }
     if isinstance(module, Regress):
         return report
