@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import OmegaConf
 
-from rnc_lightning.runs.devices import shared_gpu_arguments, backend, counted, named
+from rnc_lightning.runs.devices import shared_gpu_arguments, backend, count_devices, named
 from rnc_lightning.system.errors import UserError
 
 
@@ -29,13 +29,13 @@ def test_devices_are_counted_as_lightning_counts_them(
     devices: Any, accelerator: str, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    assert counted(devices, accelerator) == expected
+    assert count_devices(devices, accelerator) == expected
 
 
 @pytest.mark.parametrize("devices", [0, -2, "two", [], 1.5, True, None])
 def test_anything_else_is_refused(devices: Any) -> None:
     with pytest.raises(UserError, match=r"trainer\.devices"):
-        counted(devices, "cpu")
+        count_devices(devices, "cpu")
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ _STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unuse
 _STARTS_PROCESSES = ("spawn", "fork", "notebook")
 
 
-def counted(devices: Any, accelerator: str) -> int:
+def count_devices(devices: Any, accelerator: str) -> int:
     """Devices, and so processes, that `trainer.devices` asks for: a number, a list of them, -1 or auto.
 
-    >>> counted(2, "cpu"), counted("2", "gpu"), counted("0,1,3", "gpu"), counted([1], "gpu"), counted("auto", "cpu")
+    >>> count_devices(2, "cpu"), count_devices("2", "gpu"), count_devices("0,1,3", "gpu"), count_devices([1], "gpu"), count_devices("auto", "cpu")
     (2, 2, 3, 1, 1)
 
     Raises:

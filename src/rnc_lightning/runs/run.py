@@ -204,7 +204,7 @@ def count_processes(trainer: Mapping[str, Any]) -> int:
     Raises:
         UserError: For strategies that would start processes by themselves.
     """
-    from rnc_lightning.runs.devices import check_strategy, counted
+    from rnc_lightning.runs.devices import check_strategy, count_devices
 
     check_strategy(trainer.get("strategy"))
-    return counted(trainer.get("devices", 1), trainer.get("accelerator", "auto"))
+    return count_devices(trainer.get("devices", 1), trainer.get("accelerator", "auto"))
