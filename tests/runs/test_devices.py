@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import OmegaConf
 
-from rnc_lightning.runs.devices import shared_gpu_arguments, backend, count_devices, named
+from rnc_lightning.runs.devices import shared_gpu_arguments, backend, count_devices, named_gpus
 from rnc_lightning.system.errors import UserError
 
 
@@ -52,7 +52,7 @@ def test_anything_else_is_refused(devices: Any) -> None:
     ],
 )
 def test_gpus_that_are_named_are_known(devices: Any, expected: list[int] | None) -> None:
-    assert named(devices) == expected
+    assert named_gpus(devices) == expected
 
 
 def test_processes_that_share_a_gpu_speak_through_gloo_and_lightning_is_not_asked() -> None:

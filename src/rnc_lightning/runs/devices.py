@@ -35,10 +35,10 @@ def count_devices(devices: Any, accelerator: str) -> int:
     return found
 
 
-def named(devices: Any) -> list[int] | None:
+def named_gpus(devices: Any) -> list[int] | None:
     """The GPUs that `trainer.devices` names, one for each process; None where it says how many.
 
-    >>> named([1, 3]), named("0,0"), named("3,"), named(2), named("auto")
+    >>> named_gpus([1, 3]), named_gpus("0,0"), named_gpus("3,"), named_gpus(2), named_gpus("auto")
     ([1, 3], [0, 0], [3], None, None)
     """
     if isinstance(devices, str):
@@ -61,7 +61,7 @@ def shared_gpu_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
 
     A strategy that is given its devices is not asked about them.
     """
-    gpus = named(trainer.get("devices"))
+    gpus = named_gpus(trainer.get("devices"))
     if gpus is None or not _share_a_gpu(gpus):
         return {}
     import torch
@@ -73,7 +73,7 @@ def shared_gpu_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _share_a_gpu(devices: Any) -> bool:
-    gpus = named(devices)
+    gpus = named_gpus(devices)
     return gpus is not None and len(set(gpus)) < len(gpus)
 
 

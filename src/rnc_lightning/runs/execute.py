@@ -14,7 +14,7 @@ from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.runs.built import BuiltRun, build
-from rnc_lightning.runs.devices import named
+from rnc_lightning.runs.devices import named_gpus
 from rnc_lightning.runs.directory import RunDirectory, StageDirectory
 from rnc_lightning.runs.fitting.checkpoints import is_sound
 from rnc_lightning.runs.fitting.fit import StageSummary, fit_stage, load_weights
@@ -220,7 +220,7 @@ def _ended(directory: RunDirectory, stages: Any) -> RunFiles:
 
 def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> dict[str, Any]:
     """Test in one process alone, so that no sample counts twice, on the first GPU of those that were named."""
-    gpus = named(request.trainer.get("devices"))
+    gpus = named_gpus(request.trainer.get("devices"))
     alone = {"devices": gpus[:1] if gpus else 1, "num_nodes": 1, "strategy": "auto"}
     tester = built.make_trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, **alone)
     module, datamodule, target = built.regressor, built.datamodule, built.target

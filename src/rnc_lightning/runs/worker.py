@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.runs.devices import backend, named
+from rnc_lightning.runs.devices import backend, named_gpus
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.processes import end_with_parent
@@ -47,7 +47,7 @@ def _backend(accelerator: Any, devices: Any) -> str:
 
     if accelerator == "cpu" or not torch.cuda.is_available():
         return "gloo"
-    gpus, place = named(devices), int(os.environ["LOCAL_RANK"])
+    gpus, place = named_gpus(devices), int(os.environ["LOCAL_RANK"])
     torch.cuda.set_device(place if gpus is None else gpus[place])
     return backend(accelerator, devices)
 
