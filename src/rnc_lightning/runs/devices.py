@@ -47,10 +47,10 @@ def named_gpus(devices: Any) -> list[int] | None:
     return [int(device) for device in devices] if isinstance(devices, Sequence) else None
 
 
-def backend(accelerator: str, devices: Any) -> str:
+def choose_backend(accelerator: str, devices: Any) -> str:
     """What processes speak through: NCCL on GPUs, unless one has several processes, which NCCL refuses.
 
-    >>> backend("gpu", 2), backend("gpu", [0, 0]), backend("cpu", 2)
+    >>> choose_backend("gpu", 2), choose_backend("gpu", [0, 0]), choose_backend("cpu", 2)
     ('nccl', 'gloo', 'gloo')
     """
     return "gloo" if accelerator == "cpu" or _share_a_gpu(devices) else "nccl"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.runs.devices import backend, named_gpus
+from rnc_lightning.runs.devices import choose_backend, named_gpus
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.processes import end_with_parent
@@ -49,7 +49,7 @@ def _backend(accelerator: Any, devices: Any) -> str:
         return "gloo"
     gpus, place = named_gpus(devices), int(os.environ["LOCAL_RANK"])
     torch.cuda.set_device(place if gpus is None else gpus[place])
-    return backend(accelerator, devices)
+    return choose_backend(accelerator, devices)
 
 
 if __name__ == "__main__":
