@@ -57,7 +57,7 @@ class Handover:
         self._request = folder / "request.yaml"
         self._outcome = folder / "outcome.json"
 
-    def give(self, request: RunRequest) -> None:
+    def write_request(self, request: RunRequest) -> None:
         """Hand a run over."""
         content = {"config": dict(request.config), "options": list(request.options)}
         write_text(self._request, yaml.safe_dump(content, sort_keys=False))

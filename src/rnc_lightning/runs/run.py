@@ -167,7 +167,7 @@ def _execute_in_processes(request: RunRequest, count: int, directory: RunDirecto
 
     with tempfile.TemporaryDirectory() as folder:
         handover = Handover(Path(folder))
-        handover.give(request)
+        handover.write_request(request)
         command = python_module("rnc_lightning.runs.worker", folder)
         try:
             run_processes(command, count, directory.process_logs, node=node)

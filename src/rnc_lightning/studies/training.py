@@ -71,7 +71,7 @@ def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[S
         def jobs() -> Iterator[Job]:
             for number, run in enumerate(runs):
                 task = Path(folder) / str(number)
-                Handover(task).give(run.request)
+                Handover(task).write_request(run.request)
                 trainer = run.request.trainer
                 count = count_processes(trainer)
                 yield Job(number, task, task / "log.txt", gpus_needed(trainer, count, gpus, slots), count)

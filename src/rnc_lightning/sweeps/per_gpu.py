@@ -102,7 +102,7 @@ class Batch:
         except UserError as error:
             self._ended(number, None, error)
             raise _RefusedError from error
-        Handover(task).give(request)
+        Handover(task).write_request(request)
         environment = {key: str(value) for key, value in config.hydra.job.env_set.items()}
         return Job(number, task, self.folder / f"job_{number}.log", needed, count, environment)
 
