@@ -62,7 +62,7 @@ class Handover:
         content = {"config": dict(request.config), "options": list(request.options)}
         write_text(self._request, yaml.safe_dump(content, sort_keys=False))
 
-    def take(self) -> RunRequest:
+    def read_request(self) -> RunRequest:
         """The run that was handed over."""
         found = yaml.safe_load(self._request.read_text(encoding="utf-8"))
         return RunRequest.read(found["config"], found["options"])

@@ -23,7 +23,7 @@ def main() -> None:
     end_with_parent()
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a cluster tells all processes; the parent knows what to do
     handover = Handover(Path(sys.argv[1]))
-    request = handover.take()
+    request = handover.read_request()
     rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s", stream=sys.stdout)
     distributed.join(rank, processes, _backend(request.trainer.get("accelerator"), request.trainer.get("devices")))

@@ -24,7 +24,7 @@ def main() -> None:
     from rnc_lightning.runs.run import run_and_return_metric
 
     try:
-        handover.succeed(run_and_return_metric(handover.take()))
+        handover.succeed(run_and_return_metric(handover.read_request()))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
