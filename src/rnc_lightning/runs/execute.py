@@ -121,7 +121,7 @@ def _fit_stages(
         if _load_finished(module, place):
             log.info("stage %s is finished already", stage)
         elif stage in shared:
-            shared[stage].obtain(request.name, module.exported_encoder, place, partial(fit, stage))
+            shared[stage].load_or_train(request.name, module.exported_encoder, place, partial(fit, stage))
         else:
             if before is not None:
                 _take_encoder(module, before)

@@ -77,7 +77,7 @@ class SharedEncoders:
         except ValueError:
             return None
 
-    def obtain(
+    def load_or_train(
         self, run: str, encoder: nn.Module, into: StageDirectory, train: Callable[[StageDirectory], None]
     ) -> None:
         """Load the encoder of this shape into `encoder`, training it first where it is missing or damaged.
