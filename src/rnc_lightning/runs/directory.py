@@ -152,7 +152,7 @@ class StageDirectory:
         """Start the stage anew."""
         shutil.rmtree(self.path)
 
-    def missing(self) -> list[str]:
+    def missing_files(self) -> list[str]:
         """Names of the files that a finished stage leaves and that are not there."""
         kept = (self.history, self.encoder, self.encoder_card, self._summary)
         return [file.name for file in kept if not file.is_file()]

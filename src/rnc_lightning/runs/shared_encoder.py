@@ -70,7 +70,7 @@ class SharedEncoders:
 
     def trained_by(self) -> str | None:
         """Name of the run that trained the encoder; None where none is finished."""
-        if not self.home.finished or self.home.missing():
+        if not self.home.finished or self.home.missing_files():
             return None
         try:
             return str(read_card(self.home.encoder).get("run") or "an unnamed run")
@@ -120,7 +120,7 @@ def _damage(home: StageDirectory, encoder: nn.Module) -> str | None:
     try:
         if home.summary() is None:
             return ""
-        if missing := home.missing():
+        if missing := home.missing_files():
             return f"{', '.join(missing)} missing"
         StageSummary.read(home)
         load_encoder(encoder, home.encoder)
