@@ -253,7 +253,7 @@ class RunDirectory(TestFolder):
         """The run has ended well after all."""
         self.error_log.unlink(missing_ok=True)
 
-    def keep_encoder(self, stage: StageDirectory) -> None:
+    def copy_encoder(self, stage: StageDirectory) -> None:
         """Copy a stage's encoder to the top of the directory, the JSON last."""
         for source in (stage.encoder, stage.encoder_card):
             shutil.copyfile(source, self.path / source.name)

@@ -233,7 +233,7 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
             write_plots(predictions, target, stages, directory.plots, test.get("mae"), note)
     except ValueError as error:  # features that are not finite, say: no reason to lose the numbers
         log.warning("no plots: %s", error)
-    directory.keep_encoder(stages[built.last])
+    directory.copy_encoder(stages[built.last])
     splits = datamodule.splits
     return {
         "units": target.units,
