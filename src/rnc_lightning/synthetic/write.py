@@ -16,7 +16,7 @@ from rnc_lightning.synthetic.skyfinder import write_skyfinder
 from rnc_lightning.synthetic.tuab import write_tuab
 from rnc_lightning.system.errors import UserError, suggest
 from rnc_lightning.system.files import write_text
-from rnc_lightning.system.synthetic_marker import MARKER, mark, synthetic_data_sets
+from rnc_lightning.system.synthetic_marker import MARKER, write_marker, synthetic_data_sets
 
 WRITERS: dict[str, Callable[..., None]] = {
     "agedb": write_agedb,
@@ -114,7 +114,7 @@ def _marked(out: Path, name: str, arguments: dict[str, object], unfinished: Path
     """Write the marker before anything else and make the folder to fill; on failure leave all as it was."""
     marker, was_there = out / MARKER, out.exists()
     before = marker.read_text(encoding="utf-8") if marker.is_file() else None
-    mark(out, name, arguments)
+    write_marker(out, name, arguments)
     try:
         shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
         unfinished.mkdir()

@@ -38,7 +38,7 @@ def synthetic_data_sets(out: Path) -> dict[str, str]:
     return dict(line[2:].split(": ", 1) for line in lines if line.startswith("- ") and ": " in line)
 
 
-def mark(out: Path, name: str, arguments: dict[str, object]) -> None:
+def write_marker(out: Path, name: str, arguments: dict[str, object]) -> None:
     """Add a data set to a folder's marker, or put its line in place of an older one."""
     call = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in arguments.items())])
     made = {**synthetic_data_sets(out), name: f"rnc_lightning {__version__}, write_synthetic({call})"}
