@@ -7,16 +7,16 @@ from rnc_lightning import __version__
 from rnc_lightning.system.files import write_text
 
 MARKER = "SYNTHETIC_DATA.txt"
-WHOLE = ("inputs", "target")  # what of a sample can be synthetic
+ALL_PARTS = ("inputs", "target")  # what of a sample can be synthetic
 
 
 def synthetic_note(parts: Sequence[str]) -> str:
-    """What titles and tables say of data whose parts, some of `WHOLE`, were made by a program; empty for real ones.
+    """What titles and tables say of data whose parts, some of `ALL_PARTS`, were made by a program; empty for real ones.
 
     >>> synthetic_note(["inputs", "target"]), synthetic_note(["target"]), synthetic_note([])
     ('synthetic data', 'synthetic target', '')
     """
-    if set(parts) == set(WHOLE):
+    if set(parts) == set(ALL_PARTS):
         return "synthetic data"
     return f"synthetic {' and '.join(parts)}" if parts else ""
 
