@@ -16,7 +16,7 @@ from rnc_lightning.command_line.messages import run_cli, task
 from rnc_lightning.command_line.options import path_quoted
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.runs.run import run_and_return_metric
-from rnc_lightning.sweeps.callback import ending
+from rnc_lightning.sweeps.callback import run_and_show_sweep
 
 
 @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
@@ -28,7 +28,7 @@ def _main(cfg: DictConfig) -> float | None:
 def main() -> None:
     """Entry point."""
     sys.argv[1:] = [path_quoted(word) for word in sys.argv[1:]]
-    run_cli(partial(ending, _main))
+    run_cli(partial(run_and_show_sweep, _main))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a sweep remembers of its jobs and shows at its end, whichever launcher runs them.
 
-A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record a job; `ending` shows them. Hydra itself
+A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record a job; `run_and_show_sweep` shows them. Hydra itself
 tells nothing of a failed job before the last one has ended, and then raises the first failure only.
 """
 
@@ -98,7 +98,7 @@ class Sweep(Callback):
         return of_job
 
 
-def ending(main: Callable[[], Any]) -> None:
+def run_and_show_sweep(main: Callable[[], Any]) -> None:
     """Call a Hydra main; where it was a sweep, show how it ended, and exit with 1 where a job failed."""
     Sweep.current = None
     try:
