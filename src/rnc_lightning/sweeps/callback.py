@@ -118,7 +118,7 @@ def run_and_show_sweep(main: Callable[[], Any]) -> None:
 
 def _show(stopped: bool = False) -> list[JobRecord]:
     sweep = Sweep.current
-    records = sweep_record.concluded(sweep_record.read_records(sweep.folder), stopped) if sweep else []
+    records = sweep_record.close_records(sweep_record.read_records(sweep.folder), stopped) if sweep else []
     if sweep and records:
         console = Console()
         print_sweep(records, sweep.folder, sweep.metric, console)

@@ -52,7 +52,7 @@ def forget_records(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def concluded(records: Sequence[JobRecord], stopped: bool = False) -> list[JobRecord]:
+def close_records(records: Sequence[JobRecord], stopped: bool = False) -> list[JobRecord]:
     """The records of a sweep that is over: what still seems to run was stopped with it, or had been killed."""
     status, reason = (STOPPED, "") if stopped else (FAILED, "its process ended without a word (killed?)")
     return [
