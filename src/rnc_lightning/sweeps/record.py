@@ -61,10 +61,10 @@ def close_records(records: Sequence[JobRecord], stopped: bool = False) -> list[J
     ]
 
 
-def telling(records: Sequence[JobRecord]) -> dict[int, tuple[str, ...]]:
+def differing_options(records: Sequence[JobRecord]) -> dict[int, tuple[str, ...]]:
     """For each job the words that not all jobs have.
 
-    >>> telling([JobRecord(0, ("head=l1", "seed=0")), JobRecord(1, ("head=l1", "seed=1"))])
+    >>> differing_options([JobRecord(0, ("head=l1", "seed=0")), JobRecord(1, ("head=l1", "seed=1"))])
     {0: ('seed=0',), 1: ('seed=1',)}
     """
     if len(records) < 2:
