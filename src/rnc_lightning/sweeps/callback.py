@@ -81,7 +81,7 @@ class Sweep(Callback):
         record.write(self.folder)
         if self.whole_errors:
             traceback.print_exception(error)
-        words = " ".join(sweep_record.swept(overrides, self.words))
+        words = " ".join(sweep_record.swept_options(overrides, self.words))
         print(f"error: run {number} ({words}): {record.reason}; see {record.log}", file=sys.stderr, flush=True)
         if self.basic:  # it would raise this one error and leave out later batches; a search has to know of failures
             job_return.status = JobStatus.COMPLETED

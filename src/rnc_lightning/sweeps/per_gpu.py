@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.runs.run import count_processes
-from rnc_lightning.sweeps.record import swept
+from rnc_lightning.sweeps.record import swept_options
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.scheduler import ON_CPU, Job, GpuPool, gpus_needed, describe_exit_code, run_jobs, visible_gpus
 
@@ -79,7 +79,7 @@ class Batch:
                     self.running -= 1
                     self._ended(job.number, *_outcome(job, code))
                     show()
-                    words = " ".join(swept(self.returns[job.number].overrides or (), common))
+                    words = " ".join(swept_options(self.returns[job.number].overrides or (), common))
                     progress.console.print(f"run {job.number} has ended: {words}", markup=False, highlight=False)
 
                 run_jobs(prepared(), pool, started, ended)

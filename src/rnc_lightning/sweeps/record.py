@@ -73,10 +73,10 @@ def differing_options(records: Sequence[JobRecord]) -> dict[int, tuple[str, ...]
     return {record.number: tuple(word for word in record.overrides if word not in common) for record in records}
 
 
-def swept(overrides: Sequence[str], words: Sequence[str]) -> list[str]:
+def swept_options(overrides: Sequence[str], words: Sequence[str]) -> list[str]:
     """A job's words that the sweep's command does not have as they are: what the sweep varies.
 
-    >>> swept(["head=l1", "print_config=False", "seed=1"], ["head=l1", "print_config=false", "seed=0,1"])
+    >>> swept_options(["head=l1", "print_config=False", "seed=1"], ["head=l1", "print_config=false", "seed=0,1"])
     ['seed=1']
     """
     common = {word.casefold() for word in words}
