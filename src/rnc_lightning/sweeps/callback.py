@@ -50,7 +50,7 @@ class Sweep(Callback):
         self.direction = str(getattr(direction, "name", direction)) if direction is not None else None
         self.basic = str(sweeper.get("_target_")).endswith(".BasicSweeper")
         self.words = tuple(config.hydra.overrides.task)
-        sweep_record.forget_records(self.folder)
+        sweep_record.delete_records(self.folder)
         Sweep.current = self
 
     def on_job_start(self, config: DictConfig, *, task_function: Any = None, **kwargs: Any) -> None:

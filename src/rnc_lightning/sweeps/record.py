@@ -46,7 +46,7 @@ def read_records(folder: Path) -> list[JobRecord]:
     return sorted(records, key=lambda record: record.number)
 
 
-def forget_records(folder: Path) -> None:
+def delete_records(folder: Path) -> None:
     """Remove those of an earlier sweep in the same directory."""
     for path in (folder / "jobs").glob("[0-9]*.json"):
         path.unlink(missing_ok=True)
