@@ -21,7 +21,7 @@ _LOOK = 2.0  # seconds between looks at the result files
 _ASK = 30.0  # seconds between questions to Slurm
 
 
-def wait(jobs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+def wait_for_jobs(jobs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
     """What the jobs of a sweep returned, in order; one that left no result is a failed run with its log.
 
     The result files are what counts. Slurm is asked with `squeue`, which needs no accounting, whether a job without
