@@ -47,6 +47,6 @@ def test_each_job_ends_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_requeued_job_and_a_silent_slurm_are_waited_for() -> None:
-    assert waiting.ended(["9_0", "9_1"], lambda _: "9_0 PENDING\n9_1 COMPLETING\n") == {}
-    assert waiting.ended(["9_0"], lambda _: None) == {}
-    assert waiting.ended(["9_0"], lambda _: "") == {"9_0": "no longer known to Slurm"}
+    assert waiting.find_ended_jobs(["9_0", "9_1"], lambda _: "9_0 PENDING\n9_1 COMPLETING\n") == {}
+    assert waiting.find_ended_jobs(["9_0"], lambda _: None) == {}
+    assert waiting.find_ended_jobs(["9_0"], lambda _: "") == {"9_0": "no longer known to Slurm"}

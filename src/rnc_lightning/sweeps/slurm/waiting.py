@@ -46,7 +46,7 @@ def wait_for_jobs(jobs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -
             if time.monotonic() - asked >= _ASK:
                 asked = time.monotonic()
                 open_jobs = {str(job.job_id): place for place, job in enumerate(jobs) if place not in outcomes}
-                before, over = over, ended(list(open_jobs))
+                before, over = over, find_ended_jobs(list(open_jobs))
                 for name in over.keys() & before.keys():  # twice, so that a result has had time to be seen
                     if not _has_result(jobs[open_jobs[name]]):
                         outcomes[open_jobs[name]] = _lost(
@@ -58,10 +58,10 @@ def wait_for_jobs(jobs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -
     return [outcomes[place] for place in range(len(jobs))]
 
 
-def ended(names: Sequence[str], ask: Callable[[str], str | None] | None = None) -> dict[str, str]:
+def find_ended_jobs(names: Sequence[str], ask: Callable[[str], str | None] | None = None) -> dict[str, str]:
     r"""Which of these jobs are over, with their states.
 
-    >>> ended(["7_0", "7_1", "7_2"], lambda array: "7_0 RUNNING\n7_1 TIMEOUT\n")
+    >>> find_ended_jobs(["7_0", "7_1", "7_2"], lambda array: "7_0 RUNNING\n7_1 TIMEOUT\n")
     {'7_1': 'TIMEOUT', '7_2': 'no longer known to Slurm'}
 
     Args:
