@@ -141,7 +141,7 @@ class Parts:
 
         chosen = [config for config in self.config["logger"].values() if config]
         if not distributed.is_first():
-            return [loggers.silent() for _ in chosen]
+            return [loggers.dummy_logger() for _ in chosen]
         with _blaming("logger"):
             return [instantiate(config, _convert_="all")(**context) for config in chosen]
 
