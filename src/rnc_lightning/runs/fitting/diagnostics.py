@@ -110,12 +110,12 @@ class _Samples:
     def __init__(self, datamodule: RegressionDataModule, most: int) -> None:
         self._datamodule = datamodule
         train, val = datamodule.splits["train"], datamodule.splits["val"]
-        chosen = {"train": spaced(len(train), most), "val": spaced(len(val), most)}
+        chosen = {"train": evenly_spaced(len(train), most), "val": evenly_spaced(len(val), most)}
         self._train_y, self._val_y = train.targets[chosen["train"]], val.targets[chosen["val"]]
         self._train = self._read(train, chosen["train"], datamodule.eval_transform)
         self._val = self._read(val, chosen["val"], datamodule.eval_transform)
         # Of training samples: a data set may have cut those of validation already, with no room for a crop.
-        viewed = spaced(len(train), min(most, _VIEWED))
+        viewed = evenly_spaced(len(train), min(most, _VIEWED))
         self._views = self._read(train, viewed, datamodule.train_transform, views=2)
 
     def measured(self, encoder: nn.Module, trainer: Trainer, target: TargetSpec, neighbours: int) -> dict[str, float]:
@@ -176,7 +176,7 @@ def diagnosed(
     }
 
 
-def spaced(n: int, most: int) -> list[int]:
+def evenly_spaced(n: int, most: int) -> list[int]:
     """At most so many of n places, evenly spaced from the first to the last."""
     places: list[int] = np.linspace(0, n - 1, min(n, most)).round().astype(np.int64).tolist()
     return places
