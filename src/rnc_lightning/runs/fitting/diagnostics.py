@@ -122,7 +122,7 @@ class _Samples:
         """All diagnostics of an encoder as it stands."""
         train, val, views = (self._features(encoder, trainer, part) for part in (self._train, self._val, self._views))
         pairs = rearrange(views, "(b v) f -> b v f", v=2)
-        return diagnosed(train, self._train_y, val, self._val_y, pairs, target, neighbours)
+        return compute_diagnostics(train, self._train_y, val, self._val_y, pairs, target, neighbours)
 
     def _read(self, split: Split, chosen: Sequence[int], transform: Transform, views: int | None = None) -> _Batches:
         # Images stay bytes, a quarter of the memory; the data module finishes them on any device.
@@ -144,7 +144,7 @@ class _Samples:
         return torch.cat(features)
 
 
-def diagnosed(
+def compute_diagnostics(
     train: Tensor,
     train_targets: Tensor,
     val: Tensor,
