@@ -84,7 +84,7 @@ def run_processes(
                 )
         while not _all_done(running, count * node.count, logs):
             try:
-                lifeline.look()
+                lifeline.check()
             except NodeFailedError:
                 _own_failure(running, count * node.count, logs)
                 raise
