@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import OmegaConf
 
-from rnc_lightning.runs.devices import shared_gpu_arguments, choose_backend, count_devices, named_gpus
+from rnc_lightning.runs.devices import choose_backend, count_devices, named_gpus, shared_gpu_arguments
 from rnc_lightning.system.errors import UserError
 
 
@@ -56,7 +56,12 @@ def test_gpus_that_are_named_are_known(devices: Any, expected: list[int] | None)
 
 
 def test_processes_that_share_a_gpu_speak_through_gloo_and_lightning_is_not_asked() -> None:
-    assert [choose_backend("gpu", devices) for devices in (2, [1, 3], [0, 0], "1,1")] == ["nccl", "nccl", "gloo", "gloo"]
+    assert [choose_backend("gpu", devices) for devices in (2, [1, 3], [0, 0], "1,1")] == [
+        "nccl",
+        "nccl",
+        "gloo",
+        "gloo",
+    ]
     assert shared_gpu_arguments({"devices": [1, 3], "strategy": "ddp"}) == {}
     assert shared_gpu_arguments({"devices": 2}) == {}
     told = shared_gpu_arguments({"devices": [1, 1], "strategy": "ddp"})

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from rnc_lightning.system.files import sha256, write_text, write_atomically
+from rnc_lightning.system.files import sha256, write_atomically, write_text
 
 
 def save_encoder(encoder: nn.Module, path: Path, origin: Mapping[str, Any]) -> None:

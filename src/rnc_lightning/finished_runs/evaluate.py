@@ -161,7 +161,7 @@ def _tested(
 ) -> dict[str, Any]:
 
     from rnc_lightning.finished_runs.evaluation_conditions import under
-    from rnc_lightning.runs.testing import evaluate_regressor, compute_metrics, write_predictions
+    from rnc_lightning.runs.testing import compute_metrics, evaluate_regressor, write_predictions
 
     data = under(condition, datamodule, store.key["part"], store.key["corruption_side"])
     metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)

@@ -29,7 +29,7 @@ import yaml
 
 from rnc_lightning.command_line.identity import differences
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_text, write_atomically
+from rnc_lightning.system.files import write_atomically, write_text
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rnc_lightning.runs.handover import Handover
-from rnc_lightning.runs.run import run_request, count_processes
+from rnc_lightning.runs.run import count_processes, run_request
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import Job, GpuPool, gpus_needed, describe_exit_code, run_jobs, visible_gpus
+from rnc_lightning.system.scheduler import GpuPool, Job, describe_exit_code, gpus_needed, run_jobs, visible_gpus
 
 log = logging.getLogger(__name__)
 

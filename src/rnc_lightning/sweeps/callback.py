@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from rnc_lightning.command_line.messages import FULL_ERROR, reason, format_error
+from rnc_lightning.command_line.messages import FULL_ERROR, format_error, reason
 from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.sweeps import record as sweep_record

@@ -20,7 +20,7 @@ from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.runs.run import count_processes
 from rnc_lightning.sweeps.record import swept_options
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import ON_CPU, Job, GpuPool, gpus_needed, describe_exit_code, run_jobs, visible_gpus
+from rnc_lightning.system.scheduler import ON_CPU, GpuPool, Job, describe_exit_code, gpus_needed, run_jobs, visible_gpus
 
 
 class Batch:

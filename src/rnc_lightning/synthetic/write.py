@@ -16,7 +16,7 @@ from rnc_lightning.synthetic.skyfinder import write_skyfinder
 from rnc_lightning.synthetic.tuab import write_tuab
 from rnc_lightning.system.errors import UserError, suggest
 from rnc_lightning.system.files import write_text
-from rnc_lightning.system.synthetic_marker import MARKER, write_marker, synthetic_data_sets
+from rnc_lightning.system.synthetic_marker import MARKER, synthetic_data_sets, write_marker
 
 WRITERS: dict[str, Callable[..., None]] = {
     "agedb": write_agedb,

@@ -15,7 +15,7 @@ from rnc_lightning.datasets.reading.training_subset import TrainingSubset, write
 from rnc_lightning.datasets.splits import Split, SplitName, fingerprint
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.synthetic_marker import MARKER, ALL_PARTS
+from rnc_lightning.system.synthetic_marker import ALL_PARTS, MARKER
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.runs.devices import shared_gpu_arguments, check_trainer
+from rnc_lightning.runs.devices import check_trainer, shared_gpu_arguments
 from rnc_lightning.runs.fitting.checkpoints import AtomicCheckpoints
 from rnc_lightning.system.errors import UserError
 
