@@ -10,7 +10,7 @@ from rnc_lightning.numerics import distributed
 from rnc_lightning.stages import Pretrain
 
 
-class SeenRates(Callback):
+class RecordLearningRates(Callback):
     """Leaves one small file a process and run.
 
     Args:

@@ -101,7 +101,7 @@ def run(case: Case, folder: Path) -> dict[str, Any]:
     """Run a sweep and say what became of it."""
     place, mark = folder / case.place, uuid.uuid4().hex
     seen = folder / f"seen_{case.place}"
-    words = [*TINY, *case.words, f"paths.output_dir={place}", f"+callbacks.seen={{_target_: seen_rates.SeenRates, "
+    words = [*TINY, *case.words, f"paths.output_dir={place}", f"+callbacks.seen={{_target_: seen_rates.RecordLearningRates, "
              f"folder: {seen}}}"]  # fmt: skip
     path = os.pathsep.join([str(CHECKS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "SWEEP_MARK": mark}

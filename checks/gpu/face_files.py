@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gpu.setting import Setting
 from rnc_lightning.synthetic.agedb import write_agedb
-from rnc_lightning.system.synthetic_marker import mark
+from rnc_lightning.system.synthetic_marker import write_marker
 
 FILES, SIDE = 2000, 224
 SMALL_FILES, SMALL_SIDE = 60, 40
@@ -46,7 +46,7 @@ def draw(folder: Path, files: int, side: int) -> None:
                 (part / row["path"]).replace(target)
                 rows.append({**row, "path": f"AgeDB/{target.name}"})
         shutil.rmtree(part)
-    mark(folder, "agedb", {"samples": files, "size": side})
+    write_marker(folder, "agedb", {"samples": files, "size": side})
     with (folder / "unfinished.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["age", "path", "split"], lineterminator="\n")
         writer.writeheader()

@@ -23,7 +23,7 @@ from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.fitting.checkpoints import LAST
 from rnc_lightning.runs.run import run
 from rnc_lightning.system.errors import RunInUseError, UserError
-from rnc_lightning.system.locks import exclusive
+from rnc_lightning.system.locks import lock_folder
 from rnc_lightning.system.signals import Terminated
 
 WORDS = ["+experiment=digits_rnc", "recipe.pretrain.epochs=3", "recipe.linear_probe.epochs=3", "paths.encoder_dir=null"]
@@ -124,7 +124,7 @@ def test_a_malicious_checkpoint_is_refused_by_a_run(start: Start, monkeypatch: p
 
 
 def test_a_run_directory_in_use_is_refused_and_left_as_it_is(start: Start) -> None:
-    with exclusive(Path("run")):
+    with lock_folder(Path("run")):
         before = sorted(path.name for path in Path("run").iterdir())
         with pytest.raises(RunInUseError, match="run: another process is at work on this run; wait for it, or stop it"):
             start("run")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import rnc_lightning
-from rnc_lightning.system.code_version import SHAPING, code_version, hash_of_rooms, training_code_version
+from rnc_lightning.system.code_version import SHAPING, code_version, hash_rooms, training_code_version
 
 
 @pytest.fixture
@@ -77,13 +77,13 @@ def test_every_room_is_known_to_shape_results_or_not_to() -> None:
 def test_an_edit_counts_only_in_rooms_that_shape_results(tmp_path: Path) -> None:
     house = tmp_path / "rnc_lightning"
     shutil.copytree(Path(rnc_lightning.__file__).parent, house, ignore=shutil.ignore_patterns("__pycache__"))
-    before = hash_of_rooms(house)
+    before = hash_rooms(house)
     assert before == training_code_version()
     for file in ("tracking/dashboard.py", "synthetic/faces.py", "train.py"):
         _append(house / file)
-        assert hash_of_rooms(house) == before, file
+        assert hash_rooms(house) == before, file
     _append(house / "objectives/rnc.py")
-    assert hash_of_rooms(house) != before
+    assert hash_rooms(house) != before
 
 
 def _append(file: Path) -> None:

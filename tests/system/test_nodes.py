@@ -128,7 +128,7 @@ def test_a_node_that_fails_ends_the_other(failing: int, tmp_path: Path) -> None:
 def test_a_node_that_never_comes_is_told(place: int, expected: str) -> None:
     lifeline = Lifeline(Node(place, 2, "127.0.0.1", _free_port()), patience=0.0)
     with pytest.raises(NodeFailedError, match=expected):
-        lifeline.look()
+        lifeline.check()
     lifeline.close(farewell=False)
 
 

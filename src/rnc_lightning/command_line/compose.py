@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 
 Composed = DictConfig  # what Hydra composes, for those who only pass it on
 
@@ -92,4 +92,4 @@ def check_known(config: Mapping[str, Any], known: set[str], prefix: str) -> None
     """Refuse keys of a mapping that are not known, with the nearest that is."""
     for key in config:
         if key not in known:
-            raise UserError(f"{prefix}{key}: no such key; {nearest(key, sorted(known), prefix)}")
+            raise UserError(f"{prefix}{key}: no such key; {suggest(key, sorted(known), prefix)}")

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from rnc_lightning.command_line.compose import config_directory
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 
 PREFIX = "study."
 
@@ -55,7 +55,7 @@ def _check_settings(settings: DictConfig) -> None:
     known = list(inspect.signature(get_class(settings["_target_"])).parameters)
     for key in map(str, settings):
         if key not in known and key != "_target_":
-            raise UserError(f"{PREFIX}{key}: unknown option; {nearest(key, known, PREFIX)}")
+            raise UserError(f"{PREFIX}{key}: unknown option; {suggest(key, known, PREFIX)}")
 
 
 def _read(file: Path) -> DictConfig:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 
 HELP = ("-h", "--help")
 
@@ -59,6 +59,6 @@ def _right_form(
         return f"{shown}: write {key}={value or '...'}"
     if key.removeprefix("no_") in switches:
         return f"{argument}: write {key.removeprefix('no_')}=false"
-    hints = (nearest(flag, flags), nearest(key, keys))
+    hints = (suggest(flag, flags), suggest(key, keys))
     hint = next((hint for hint in hints if hint.endswith("?")), "--help lists all")
     return f"{flag}: unknown option; options are written key=value; {hint}"

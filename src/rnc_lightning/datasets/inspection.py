@@ -16,7 +16,7 @@ from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import PARTS, SplitName
 from rnc_lightning.system.files import sha256
-from rnc_lightning.system.synthetic_marker import WHOLE, synthetic_note
+from rnc_lightning.system.synthetic_marker import ALL_PARTS, synthetic_note
 from rnc_lightning.targets import TargetSpec
 
 
@@ -51,7 +51,7 @@ class Inspection:
     @property
     def synthetic(self) -> bool:
         """Whether all of it is synthetic."""
-        return set(self.synthetic_parts) == set(WHOLE)
+        return set(self.synthetic_parts) == set(ALL_PARTS)
 
     def disagreements(self) -> list[str]:
         """Where the data differ from what the paper used, in words; empty where they agree in all that is known."""

@@ -13,7 +13,7 @@ import torch
 from rnc_lightning.command_line.identity import VOLATILE
 from rnc_lightning.command_line.options import several
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 from rnc_lightning.targets import TargetSpec
 from rnc_lightning.targets.ranges import TargetRange, inside
 
@@ -161,7 +161,7 @@ def _tested(
 ) -> dict[str, Any]:
 
     from rnc_lightning.finished_runs.evaluation_conditions import under
-    from rnc_lightning.runs.testing import evaluate_regressor, measured, write_predictions
+    from rnc_lightning.runs.testing import compute_metrics, evaluate_regressor, write_predictions
 
     data = under(condition, datamodule, store.key["part"], store.key["corruption_side"])
     metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)
@@ -171,7 +171,7 @@ def _tested(
         within = inside(predictions.target, ranges.values())
         for name, chosen in (("inside", within), ("outside", ~within)):
             count = int(torch.count_nonzero(chosen))
-            samples[name] = {"count": count, **measured(predictions, run.target, chosen, request.ordinality)}
+            samples[name] = {"count": count, **compute_metrics(predictions, run.target, chosen, request.ordinality)}
     return {"test": metrics, "samples": samples}
 
 
@@ -216,7 +216,7 @@ def read_ranges(given: Mapping[str, Any] | None, target: TargetSpec) -> dict[str
     ranges = {}
     for name, ends in (given or {}).items():
         if name not in target.names:
-            raise UserError(f"targets.{name}: no such target; {nearest(name, target.names)}")
+            raise UserError(f"targets.{name}: no such target; {suggest(name, target.names)}")
         if not isinstance(ends, Mapping) or not ends or set(ends) - {"low", "high"}:
             raise UserError(f"targets.{name}: takes low, high or both, such as {{low: 20, high: 40}}; got {ends}")
         try:

@@ -13,7 +13,7 @@ from rnc_lightning.command_line.identity import shaping
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256, write_text
-from rnc_lightning.system.synthetic_marker import WHOLE
+from rnc_lightning.system.synthetic_marker import ALL_PARTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +91,7 @@ def _write(run: FinishedRun, folder: Path, tolerance: float | None) -> None:
     data = run.unread_data()
     facts = _facts(run, prepared, backbone, differences)
     facts |= {
-        "synthetic_parts": list(WHOLE if run.result.get("synthetic_data") else data.synthetic_parts),
+        "synthetic_parts": list(ALL_PARTS if run.result.get("synthetic_data") else data.synthetic_parts),
         "files": files,
     }
     write_text(folder / "config.json", json.dumps(facts, indent=1))

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnc_lightning.system.files import write_whole
+from rnc_lightning.system.files import write_atomically
 
 DPI = 150
 BLUE = "#2a5b8c"
@@ -52,7 +52,7 @@ def new_figure(width: float, height: float) -> Figure:
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure whole, in the format of the path's suffix; folders are made as needed."""
     path = Path(path)
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI))
+    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=DPI))
     return path
 
 

@@ -12,10 +12,10 @@ _STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unuse
 _STARTS_PROCESSES = ("spawn", "fork", "notebook")
 
 
-def counted(devices: Any, accelerator: str) -> int:
+def count_devices(devices: Any, accelerator: str) -> int:
     """Devices, and so processes, that `trainer.devices` asks for: a number, a list of them, -1 or auto.
 
-    >>> counted(2, "cpu"), counted("2", "gpu"), counted("0,1,3", "gpu"), counted([1], "gpu"), counted("auto", "cpu")
+    >>> count_devices(2, "cpu"), count_devices("2", "gpu"), count_devices("0,1,3", "gpu"), count_devices([1], "gpu"), count_devices("auto", "cpu")
     (2, 2, 3, 1, 1)
 
     Raises:
@@ -35,10 +35,10 @@ def counted(devices: Any, accelerator: str) -> int:
     return found
 
 
-def named(devices: Any) -> list[int] | None:
+def named_gpus(devices: Any) -> list[int] | None:
     """The GPUs that `trainer.devices` names, one for each process; None where it says how many.
 
-    >>> named([1, 3]), named("0,0"), named("3,"), named(2), named("auto")
+    >>> named_gpus([1, 3]), named_gpus("0,0"), named_gpus("3,"), named_gpus(2), named_gpus("auto")
     ([1, 3], [0, 0], [3], None, None)
     """
     if isinstance(devices, str):
@@ -47,21 +47,21 @@ def named(devices: Any) -> list[int] | None:
     return [int(device) for device in devices] if isinstance(devices, Sequence) else None
 
 
-def backend(accelerator: str, devices: Any) -> str:
+def choose_backend(accelerator: str, devices: Any) -> str:
     """What processes speak through: NCCL on GPUs, unless one has several processes, which NCCL refuses.
 
-    >>> backend("gpu", 2), backend("gpu", [0, 0]), backend("cpu", 2)
+    >>> choose_backend("gpu", 2), choose_backend("gpu", [0, 0]), choose_backend("cpu", 2)
     ('nccl', 'gloo', 'gloo')
     """
     return "gloo" if accelerator == "cpu" or _share_a_gpu(devices) else "nccl"
 
 
-def as_lightning_takes(trainer: Mapping[str, Any]) -> dict[str, Any]:
+def shared_gpu_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """What to say to Lightning instead where a GPU is named twice, which it refuses; else nothing.
 
     A strategy that is given its devices is not asked about them.
     """
-    gpus = named(trainer.get("devices"))
+    gpus = named_gpus(trainer.get("devices"))
     if gpus is None or not _share_a_gpu(gpus):
         return {}
     import torch
@@ -73,7 +73,7 @@ def as_lightning_takes(trainer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _share_a_gpu(devices: Any) -> bool:
-    gpus = named(devices)
+    gpus = named_gpus(devices)
     return gpus is not None and len(set(gpus)) < len(gpus)
 
 

@@ -29,7 +29,7 @@ import yaml
 
 from rnc_lightning.command_line.identity import differences
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_text, write_whole
+from rnc_lightning.system.files import write_atomically, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +104,7 @@ class TestFolder:
         def write(path: Path) -> None:
             np.savez_compressed(path, features=features, targets=targets)
 
-        write_whole(self.features_file, write)
+        write_atomically(self.features_file, write)
 
 
 class StageDirectory:
@@ -152,7 +152,7 @@ class StageDirectory:
         """Start the stage anew."""
         shutil.rmtree(self.path)
 
-    def missing(self) -> list[str]:
+    def missing_files(self) -> list[str]:
         """Names of the files that a finished stage leaves and that are not there."""
         kept = (self.history, self.encoder, self.encoder_card, self._summary)
         return [file.name for file in kept if not file.is_file()]
@@ -161,7 +161,7 @@ class StageDirectory:
         """Copy what a finished stage leaves, but for checkpoints; the summary comes last."""
         files = (self.diagnostics, self.history, self.encoder, self.encoder_card, self._summary)
         for file in files if self.diagnostics.is_file() else files[1:]:
-            write_whole(other.path / file.name, partial(shutil.copyfile, file))
+            write_atomically(other.path / file.name, partial(shutil.copyfile, file))
 
 
 class RunDirectory(TestFolder):
@@ -253,7 +253,7 @@ class RunDirectory(TestFolder):
         """The run has ended well after all."""
         self.error_log.unlink(missing_ok=True)
 
-    def keep_encoder(self, stage: StageDirectory) -> None:
+    def copy_encoder(self, stage: StageDirectory) -> None:
         """Copy a stage's encoder to the top of the directory, the JSON last."""
         for source in (stage.encoder, stage.encoder_card):
             shutil.copyfile(source, self.path / source.name)

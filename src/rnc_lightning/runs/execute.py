@@ -14,7 +14,7 @@ from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.runs.built import BuiltRun, build
-from rnc_lightning.runs.devices import named
+from rnc_lightning.runs.devices import named_gpus
 from rnc_lightning.runs.directory import RunDirectory, StageDirectory
 from rnc_lightning.runs.fitting.checkpoints import is_sound
 from rnc_lightning.runs.fitting.fit import StageSummary, fit_stage, load_weights
@@ -25,7 +25,7 @@ from rnc_lightning.runs.summary import print_summary
 from rnc_lightning.runs.testing import (
     constant_predictor,
     evaluate_regressor,
-    finite,
+    finite_or_none,
     seen_and_unseen,
     write_plots,
     write_predictions,
@@ -121,7 +121,7 @@ def _fit_stages(
         if _load_finished(module, place):
             log.info("stage %s is finished already", stage)
         elif stage in shared:
-            shared[stage].obtain(request.name, module.exported_encoder, place, partial(fit, stage))
+            shared[stage].load_or_train(request.name, module.exported_encoder, place, partial(fit, stage))
         else:
             if before is not None:
                 _take_encoder(module, before)
@@ -220,7 +220,7 @@ def _ended(directory: RunDirectory, stages: Any) -> RunFiles:
 
 def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> dict[str, Any]:
     """Test in one process alone, so that no sample counts twice, on the first GPU of those that were named."""
-    gpus = named(request.trainer.get("devices"))
+    gpus = named_gpus(request.trainer.get("devices"))
     alone = {"devices": gpus[:1] if gpus else 1, "num_nodes": 1, "strategy": "auto"}
     tester = built.make_trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, **alone)
     module, datamodule, target = built.regressor, built.datamodule, built.target
@@ -233,7 +233,7 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
             write_plots(predictions, target, stages, directory.plots, test.get("mae"), note)
     except ValueError as error:  # features that are not finite, say: no reason to lose the numbers
         log.warning("no plots: %s", error)
-    directory.keep_encoder(stages[built.last])
+    directory.copy_encoder(stages[built.last])
     splits = datamodule.splits
     return {
         "units": target.units,
@@ -241,7 +241,7 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
         "preparation": datamodule.preparation,
         "test": test,
         **({"targets": ranges} if (ranges := seen_and_unseen(predictions, datamodule, target)) else {}),
-        "constant": finite(constant_predictor(splits["train"].labels, splits["test"].labels, target)),
+        "constant": finite_or_none(constant_predictor(splits["train"].labels, splits["test"].labels, target)),
         "stages": {stage: _stage_report(built.modules[stage], stages[stage], request.name) for stage in stages},
         "counts": datamodule.counts,
         "skipped": datamodule.skipped,
@@ -268,7 +268,7 @@ def _stage_report(module: Stage, place: StageDirectory, run: str) -> dict[str, A
         "epochs": summary.epochs,
         "seconds": summary.seconds,
         "chosen_epoch": summary.chosen_epoch,
-        "metrics": finite(summary.metrics),
+        "metrics": finite_or_none(summary.metrics),
     }
     if isinstance(module, Regress):
         return report

@@ -57,12 +57,12 @@ class Handover:
         self._request = folder / "request.yaml"
         self._outcome = folder / "outcome.json"
 
-    def give(self, request: RunRequest) -> None:
+    def write_request(self, request: RunRequest) -> None:
         """Hand a run over."""
         content = {"config": dict(request.config), "options": list(request.options)}
         write_text(self._request, yaml.safe_dump(content, sort_keys=False))
 
-    def take(self) -> RunRequest:
+    def read_request(self) -> RunRequest:
         """The run that was handed over."""
         found = yaml.safe_load(self._request.read_text(encoding="utf-8"))
         return RunRequest.read(found["config"], found["options"])

@@ -124,10 +124,10 @@ class Parts:
 
     def trainer(self) -> "Callable[..., Trainer]":
         """Makes a Trainer; what belongs to a stage is added to it."""
-        from rnc_lightning.runs.fitting.trainers import as_the_suite_runs
+        from rnc_lightning.runs.fitting.trainers import trainer_factory
 
         with _blaming("trainer"):
-            return as_the_suite_runs(instantiate(self.config["trainer"], _partial_=True, _convert_="all"))
+            return trainer_factory(instantiate(self.config["trainer"], _partial_=True, _convert_="all"))
 
     def callbacks(self) -> "list[Callback]":
         """Optional callbacks, those set to null left out."""
@@ -141,7 +141,7 @@ class Parts:
 
         chosen = [config for config in self.config["logger"].values() if config]
         if not distributed.is_first():
-            return [loggers.silent() for _ in chosen]
+            return [loggers.dummy_logger() for _ in chosen]
         with _blaming("logger"):
             return [instantiate(config, _convert_="all")(**context) for config in chosen]
 

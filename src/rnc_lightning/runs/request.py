@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from rnc_lightning.command_line.compose import check_keys, plain
 from rnc_lightning.command_line.identity import run_identity, run_name, run_path, setting_hash
-from rnc_lightning.runs.source_encoder import encoder_file, setting_from, source_of
+from rnc_lightning.runs.source_encoder import encoder_file, setting_with_source, source_of
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,6 @@ class RunRequest:
             "head": config.get("head_name"),
             "seed": config.get("seed"),
             "with": [name for name in added if name and name != "objective"],  # that one is the scheme's
-            "setting": setting_from(setting_hash(config), source),
+            "setting": setting_with_source(setting_hash(config), source),
             **({} if source is None else {"encoder_from": source}),
         }

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from rnc_lightning.command_line.messages import whole
+from rnc_lightning.command_line.messages import format_error
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
-from rnc_lightning.system.errors import UserError, machine_failures_explained
-from rnc_lightning.system.locks import exclusive
-from rnc_lightning.system.signals import Terminated, sigterm_raises
+from rnc_lightning.system.errors import UserError, explain_machine_failures
+from rnc_lightning.system.locks import lock_folder
+from rnc_lightning.system.signals import Terminated, raise_on_sigterm
 
 if TYPE_CHECKING:
     from rnc_lightning.system.nodes import Node
@@ -42,10 +42,10 @@ def run(cfg: DictConfig, options: Sequence[str] = (), console: Console | None = 
     Raises:
         UserError: For whatever the user can fix.
     """
-    return carry_out(RunRequest.read(cfg, options), console)
+    return run_request(RunRequest.read(cfg, options), console)
 
 
-def carry_out(request: RunRequest, console: Console | None = None) -> dict[str, float | None]:
+def run_request(request: RunRequest, console: Console | None = None) -> dict[str, float | None]:
     """The same for a request; see `run`."""
     node = _this_node(request.trainer)
     console = console or Console()
@@ -54,8 +54,8 @@ def carry_out(request: RunRequest, console: Console | None = None) -> dict[str, 
     result = directory.finished()
     if result is None:
         if node.rank > 0:
-            with sigterm_raises(), machine_failures_explained():
-                _execute_in_processes(request, processes(request.trainer), directory, node)
+            with raise_on_sigterm(), explain_machine_failures():
+                _execute_in_processes(request, count_processes(request.trainer), directory, node)
             return {}
         result = _run_stages(request, directory, node, console)
     else:
@@ -77,9 +77,9 @@ def returned_metrics(result: Mapping[str, Any]) -> dict[str, float | None]:
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
-def optimized(request: RunRequest) -> float | None:
+def run_and_return_metric(request: RunRequest) -> float | None:
     """Run one experiment and return what a sweep optimises; None on nodes other than the first."""
-    metrics = carry_out(request)
+    metrics = run_request(request)
     if not metrics:
         return None
     metric = request.config["optimized_metric"]
@@ -104,7 +104,7 @@ def execute_here(request: RunRequest, console: Console | None = None) -> dict[st
     quiet_lightning()
     exit_code = 1
     try:
-        with machine_failures_explained():
+        with explain_machine_failures():
             result = execute(request, Parts(request.config), RunDirectory(request.path), console or Console())
         exit_code = 0
     except Exception:
@@ -134,8 +134,8 @@ def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
 
 def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", console: Console) -> dict[str, Any]:
     began = time.perf_counter()
-    count = processes(request.trainer)
-    with sigterm_raises(), machine_failures_explained(), exclusive(directory.path):
+    count = count_processes(request.trainer)
+    with raise_on_sigterm(), explain_machine_failures(), lock_folder(directory.path):
         try:
             if count * node.count == 1:
                 result = execute_here(request, console)
@@ -156,7 +156,7 @@ def _note_failure(directory: RunDirectory, request: RunRequest, error: Exception
     failed = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     try:
         directory.write_result({**request.identity, **(directory.result() or {}), **failed})
-        directory.write_error(whole(error))
+        directory.write_error(format_error(error))
     except (OSError, UserError) as trouble:  # the disk is full, say: the failure itself is what the user must hear of
         log.warning("%s: the failure could not be noted (%s)", directory.path, trouble)
 
@@ -167,7 +167,7 @@ def _execute_in_processes(request: RunRequest, count: int, directory: RunDirecto
 
     with tempfile.TemporaryDirectory() as folder:
         handover = Handover(Path(folder))
-        handover.give(request)
+        handover.write_request(request)
         command = python_module("rnc_lightning.runs.worker", folder)
         try:
             run_processes(command, count, directory.process_logs, node=node)
@@ -195,16 +195,16 @@ def _this_node(trainer: Mapping[str, Any]) -> "Node":
     return this_node(trainer.get("num_nodes", 1), os.environ)
 
 
-def processes(trainer: Mapping[str, Any]) -> int:
+def count_processes(trainer: Mapping[str, Any]) -> int:
     """How many processes on each node the trainer's configuration asks for; whatever starts them, Lightning does not.
 
-    >>> processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), processes({"devices": 1})
+    >>> count_processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), count_processes({"devices": 1})
     (2, 1)
 
     Raises:
         UserError: For strategies that would start processes by themselves.
     """
-    from rnc_lightning.runs.devices import check_strategy, counted
+    from rnc_lightning.runs.devices import check_strategy, count_devices
 
     check_strategy(trainer.get("strategy"))
-    return counted(trainer.get("devices", 1), trainer.get("accelerator", "auto"))
+    return count_devices(trainer.get("devices", 1), trainer.get("accelerator", "auto"))

@@ -23,7 +23,7 @@ from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.fit import StageSummary
 from rnc_lightning.system.code_version import code_version
 from rnc_lightning.system.files import write_text
-from rnc_lightning.system.locks import held
+from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +70,14 @@ class SharedEncoders:
 
     def trained_by(self) -> str | None:
         """Name of the run that trained the encoder; None where none is finished."""
-        if not self.home.finished or self.home.missing():
+        if not self.home.finished or self.home.missing_files():
             return None
         try:
             return str(read_card(self.home.encoder).get("run") or "an unnamed run")
         except ValueError:
             return None
 
-    def obtain(
+    def load_or_train(
         self, run: str, encoder: nn.Module, into: StageDirectory, train: Callable[[StageDirectory], None]
     ) -> None:
         """Load the encoder of this shape into `encoder`, training it first where it is missing or damaged.
@@ -92,7 +92,7 @@ class SharedEncoders:
         """
         home, first = self.home, distributed.is_first()
         self._lock.parent.mkdir(parents=True, exist_ok=True)
-        lock = held(self._lock, f"is training the encoder {home.path}")
+        lock = wait_for_lock(self._lock, f"is training the encoder {home.path}")
         with lock if first else nullcontext():
             damage = distributed.broadcast_from_first(_damage(home, encoder) if first else None)
             if damage is not None:
@@ -120,7 +120,7 @@ def _damage(home: StageDirectory, encoder: nn.Module) -> str | None:
     try:
         if home.summary() is None:
             return ""
-        if missing := home.missing():
+        if missing := home.missing_files():
             return f"{', '.join(missing)} missing"
         StageSummary.read(home)
         load_encoder(encoder, home.encoder)

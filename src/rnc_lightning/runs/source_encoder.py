@@ -36,7 +36,7 @@ def source_of(encoder_from: str | None) -> dict[str, Any] | None:
     return facts
 
 
-def setting_from(setting: str, source: Mapping[str, Any] | None) -> str:
+def setting_with_source(setting: str, source: Mapping[str, Any] | None) -> str:
     """A setting's hash where the run starts from another's encoder: that run's setting is a part of it."""
     if source is None:
         return setting

@@ -39,7 +39,7 @@ def evaluate_regressor(
         module.test_ordinality = measure
     metrics = {name.removeprefix("test/"): value for name, value in logged.items()}
     order = [name for name in _ORDER if name in metrics] + sorted(set(metrics) - set(_ORDER))
-    return finite({name: metrics[name] for name in order}), module.predictions()
+    return finite_or_none({name: metrics[name] for name in order}), module.predictions()
 
 
 class _Unmeasured(nn.Module):
@@ -56,7 +56,7 @@ class _Unmeasured(nn.Module):
         """Nothing to forget."""
 
 
-def measured(
+def compute_metrics(
     predictions: Predictions, target: TargetSpec, chosen: Tensor, ordinality: bool = True
 ) -> dict[str, float | None]:
     """The same metrics over some of the samples, chosen by a mask (N,); none where there are none."""
@@ -69,7 +69,7 @@ def measured(
     metrics.update(prediction, truth)
     order = feature_ordinality(features, truth, target.distance) if ordinality else {}
     found = {**metrics.compute(), **order}
-    return finite({name: found[name] for name in _ORDER if name in found})
+    return finite_or_none({name: found[name] for name in _ORDER if name in found})
 
 
 def seen_and_unseen(
@@ -80,7 +80,7 @@ def seen_and_unseen(
         return {}
     unseen = datamodule.subset.is_unseen(predictions.target)
     return {
-        name: {"count": int(chosen.sum()), **measured(predictions, target, chosen)}
+        name: {"count": int(chosen.sum()), **compute_metrics(predictions, target, chosen)}
         for name, chosen in (("seen", ~unseen), ("unseen", unseen))
     }
 
@@ -165,7 +165,7 @@ def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[
     return {name: float(value) for name, value in metrics.compute().items()}
 
 
-def finite(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+def finite_or_none(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """Metrics as plain numbers; what is undefined becomes None, since JSON has no NaN."""
     values = {name: float(value) for name, value in metrics.items()}
     return {name: value if np.isfinite(value) else None for name, value in values.items()}

@@ -13,7 +13,7 @@ from rnc_lightning.objectives.dino import DINO, follow
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.compiling import compile_in_place
 from rnc_lightning.stages.factories import Made, build_for
-from rnc_lightning.system.errors import naming
+from rnc_lightning.system.errors import prefix_errors
 
 
 class Dino(Stage):
@@ -37,7 +37,7 @@ class Dino(Stage):
         teacher: nn.Module = deepcopy(stage["encoder"])  # before the student's is compiled
         super().__init__(**stage)
         width: Any = self.encoder.num_features
-        with naming("objective"):
+        with prefix_errors("objective"):
             made = build_for(objective, width, self.target, stage=DINO.needs_stage)
             if not isinstance(made, DINO):
                 raise ValueError(f"this stage trains DINO alone, not {type(made).__name__}")

@@ -13,7 +13,7 @@ from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 from rnc_lightning.numerics import distributed
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.factories import build_for
-from rnc_lightning.system.errors import naming
+from rnc_lightning.system.errors import prefix_errors
 from rnc_lightning.targets import TargetSpec
 from rnc_lightning.targets.groups import Groups, group_means
 
@@ -85,9 +85,9 @@ class Regress(Stage):
         terms = {name: _term(name, given, width, target) for name, given in (regularizers or {}).items()}
         self.regularizers = nn.ModuleDict(terms)
         self._weights = {name: float(given["weight"]) for name, given in (regularizers or {}).items()}
-        with naming("weighting"):
+        with prefix_errors("weighting"):
             self.weighting: Any = None if weighting is None else weighting(target=target)
-        with naming("calibration"):
+        with prefix_errors("calibration"):
             self.calibration: Any = None if calibration is None else calibration(in_features=width, target=target)
         self._views = views
         if freeze_encoder:
@@ -235,6 +235,6 @@ def _term(name: str, given: Mapping[str, Any], in_features: int, target: TargetS
     weight = given.get("weight")
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
         raise ValueError(f"regularizers.{name}.weight must be a finite number, got {weight}")
-    with naming(f"regularizers.{name}.term"):
+    with prefix_errors(f"regularizers.{name}.term"):
         term: nn.Module = build_for(given.get("term"), in_features, target)
     return term

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rnc_lightning.runs.handover import Handover
-from rnc_lightning.runs.run import carry_out, processes
+from rnc_lightning.runs.run import count_processes, run_request
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import Job, Places, gpus_needed, how, run_jobs, visible_gpus
+from rnc_lightning.system.scheduler import GpuPool, Job, describe_exit_code, gpus_needed, run_jobs, visible_gpus
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dic
 
 def _trained_here(run: StudyRun) -> str | None:
     try:
-        carry_out(run.request, Console(quiet=True))
+        run_request(run.request, Console(quiet=True))
     except UserError as error:
         return str(error)
     except Exception as error:
@@ -71,16 +71,16 @@ def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[S
         def jobs() -> Iterator[Job]:
             for number, run in enumerate(runs):
                 task = Path(folder) / str(number)
-                Handover(task).give(run.request)
+                Handover(task).write_request(run.request)
                 trainer = run.request.trainer
-                count = processes(trainer)
+                count = count_processes(trainer)
                 yield Job(number, task, task / "log.txt", gpus_needed(trainer, count, gpus, slots), count)
 
         def job_ended(job: Job, code: int) -> None:
             outcome = Handover(job.task).outcome()
-            ended(runs[job.number], how(code) if outcome is None else outcome.message or None)
+            ended(runs[job.number], describe_exit_code(code) if outcome is None else outcome.message or None)
 
-        run_jobs(jobs(), Places(gpus, slots), lambda job: None, job_ended)
+        run_jobs(jobs(), GpuPool(gpus, slots), lambda job: None, job_ended)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What a sweep remembers of its jobs and shows at its end, whichever launcher runs them.
 
-A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record a job; `ending` shows them. Hydra itself
+A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record a job; `run_and_show_sweep` shows them. Hydra itself
 tells nothing of a failed job before the last one has ended, and then raises the first failure only.
 """
 
@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from rnc_lightning.command_line.messages import FULL_ERROR, reason, whole
+from rnc_lightning.command_line.messages import FULL_ERROR, format_error, reason
 from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.sweeps import record as sweep_record
@@ -50,7 +50,7 @@ class Sweep(Callback):
         self.direction = str(getattr(direction, "name", direction)) if direction is not None else None
         self.basic = str(sweeper.get("_target_")).endswith(".BasicSweeper")
         self.words = tuple(config.hydra.overrides.task)
-        sweep_record.forget_records(self.folder)
+        sweep_record.delete_records(self.folder)
         Sweep.current = self
 
     def on_job_start(self, config: DictConfig, *, task_function: Any = None, **kwargs: Any) -> None:
@@ -81,7 +81,7 @@ class Sweep(Callback):
         record.write(self.folder)
         if self.whole_errors:
             traceback.print_exception(error)
-        words = " ".join(sweep_record.swept(overrides, self.words))
+        words = " ".join(sweep_record.swept_options(overrides, self.words))
         print(f"error: run {number} ({words}): {record.reason}; see {record.log}", file=sys.stderr, flush=True)
         if self.basic:  # it would raise this one error and leave out later batches; a search has to know of failures
             job_return.status = JobStatus.COMPLETED
@@ -94,11 +94,11 @@ class Sweep(Callback):
             return in_run
         if not _changed(of_job, began):
             of_job.parent.mkdir(parents=True, exist_ok=True)
-            of_job.write_text(whole(error), encoding="utf-8")
+            of_job.write_text(format_error(error), encoding="utf-8")
         return of_job
 
 
-def ending(main: Callable[[], Any]) -> None:
+def run_and_show_sweep(main: Callable[[], Any]) -> None:
     """Call a Hydra main; where it was a sweep, show how it ended, and exit with 1 where a job failed."""
     Sweep.current = None
     try:
@@ -118,7 +118,7 @@ def ending(main: Callable[[], Any]) -> None:
 
 def _show(stopped: bool = False) -> list[JobRecord]:
     sweep = Sweep.current
-    records = sweep_record.concluded(sweep_record.read_records(sweep.folder), stopped) if sweep else []
+    records = sweep_record.close_records(sweep_record.read_records(sweep.folder), stopped) if sweep else []
     if sweep and records:
         console = Console()
         print_sweep(records, sweep.folder, sweep.metric, console)

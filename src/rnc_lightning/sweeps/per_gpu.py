@@ -17,10 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
-from rnc_lightning.runs.run import processes
-from rnc_lightning.sweeps.record import swept
+from rnc_lightning.runs.run import count_processes
+from rnc_lightning.sweeps.record import swept_options
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import ON_CPU, Job, Places, gpus_needed, how, run_jobs, visible_gpus
+from rnc_lightning.system.scheduler import ON_CPU, GpuPool, Job, describe_exit_code, gpus_needed, run_jobs, visible_gpus
 
 
 class Batch:
@@ -54,7 +54,7 @@ class Batch:
         """Run them and return what each came to."""
         setup_globals()
         self.folder.mkdir(parents=True, exist_ok=True)
-        places = Places(self.gpus, self.slots)
+        pool = GpuPool(self.gpus, self.slots)
         common = self.config.hydra.overrides.task
         before = HydraConfig.instance().cfg
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -79,10 +79,10 @@ class Batch:
                     self.running -= 1
                     self._ended(job.number, *_outcome(job, code))
                     show()
-                    words = " ".join(swept(self.returns[job.number].overrides or (), common))
+                    words = " ".join(swept_options(self.returns[job.number].overrides or (), common))
                     progress.console.print(f"run {job.number} has ended: {words}", markup=False, highlight=False)
 
-                run_jobs(prepared(), places, started, ended)
+                run_jobs(prepared(), pool, started, ended)
         finally:
             HydraConfig.instance().cfg = before
         return [self.returns[number] for number in sorted(self.returns)]
@@ -97,12 +97,12 @@ class Batch:
         self.configs[number] = config
         try:
             request = RunRequest.read(_without_hydra(config), config.hydra.overrides.task)
-            count = processes(request.trainer)
+            count = count_processes(request.trainer)
             needed = gpus_needed(request.trainer, count, self.gpus, self.slots)
         except UserError as error:
             self._ended(number, None, error)
             raise _RefusedError from error
-        Handover(task).give(request)
+        Handover(task).write_request(request)
         environment = {key: str(value) for key, value in config.hydra.job.env_set.items()}
         return Job(number, task, self.folder / f"job_{number}.log", needed, count, environment)
 
@@ -139,7 +139,7 @@ def _outcome(job: Job, code: int) -> tuple[Any, UserError | None]:
     """What a job returned, or why it failed."""
     outcome = Handover(job.task).outcome()
     if outcome is None:
-        return None, UserError(f"its process ended with {how(code)}")
+        return None, UserError(f"its process ended with {describe_exit_code(code)}")
     return outcome.value, outcome.failure
 
 

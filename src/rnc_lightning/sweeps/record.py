@@ -46,13 +46,13 @@ def read_records(folder: Path) -> list[JobRecord]:
     return sorted(records, key=lambda record: record.number)
 
 
-def forget_records(folder: Path) -> None:
+def delete_records(folder: Path) -> None:
     """Remove those of an earlier sweep in the same directory."""
     for path in (folder / "jobs").glob("[0-9]*.json"):
         path.unlink(missing_ok=True)
 
 
-def concluded(records: Sequence[JobRecord], stopped: bool = False) -> list[JobRecord]:
+def close_records(records: Sequence[JobRecord], stopped: bool = False) -> list[JobRecord]:
     """The records of a sweep that is over: what still seems to run was stopped with it, or had been killed."""
     status, reason = (STOPPED, "") if stopped else (FAILED, "its process ended without a word (killed?)")
     return [
@@ -61,10 +61,10 @@ def concluded(records: Sequence[JobRecord], stopped: bool = False) -> list[JobRe
     ]
 
 
-def telling(records: Sequence[JobRecord]) -> dict[int, tuple[str, ...]]:
+def differing_options(records: Sequence[JobRecord]) -> dict[int, tuple[str, ...]]:
     """For each job the words that not all jobs have.
 
-    >>> telling([JobRecord(0, ("head=l1", "seed=0")), JobRecord(1, ("head=l1", "seed=1"))])
+    >>> differing_options([JobRecord(0, ("head=l1", "seed=0")), JobRecord(1, ("head=l1", "seed=1"))])
     {0: ('seed=0',), 1: ('seed=1',)}
     """
     if len(records) < 2:
@@ -73,10 +73,10 @@ def telling(records: Sequence[JobRecord]) -> dict[int, tuple[str, ...]]:
     return {record.number: tuple(word for word in record.overrides if word not in common) for record in records}
 
 
-def swept(overrides: Sequence[str], words: Sequence[str]) -> list[str]:
+def swept_options(overrides: Sequence[str], words: Sequence[str]) -> list[str]:
     """A job's words that the sweep's command does not have as they are: what the sweep varies.
 
-    >>> swept(["head=l1", "print_config=False", "seed=1"], ["head=l1", "print_config=false", "seed=0,1"])
+    >>> swept_options(["head=l1", "print_config=False", "seed=1"], ["head=l1", "print_config=false", "seed=0,1"])
     ['seed=1']
     """
     common = {word.casefold() for word in words}

@@ -7,14 +7,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from rnc_lightning.sweeps.record import FAILED, FINISHED, READ, JobRecord, telling
+from rnc_lightning.sweeps.record import FAILED, FINISHED, READ, JobRecord, differing_options
 
 _COLOURS = {FINISHED: "green", READ: "green", FAILED: "red"}
 
 
 def print_sweep(records: Sequence[JobRecord], folder: Path, metric: str, console: Console) -> None:
     """Print the table, then a line for each job that failed."""
-    words = telling(records)
+    words = differing_options(records)
     table = Table(title=f"sweep of {len(records)} {'run' if len(records) == 1 else 'runs'}")
     table.add_column("", justify="right")
     table.add_column("run", overflow="fold")

@@ -21,10 +21,10 @@ def main() -> None:
     handover = Handover(Path(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
-    from rnc_lightning.runs.run import optimized
+    from rnc_lightning.runs.run import run_and_return_metric
 
     try:
-        handover.succeed(optimized(handover.take()))
+        handover.succeed(run_and_return_metric(handover.read_request()))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

@@ -14,9 +14,9 @@ from rnc_lightning.synthetic.imdb_wiki import write_imdb_wiki
 from rnc_lightning.synthetic.mpiifacegaze import write_mpiifacegaze
 from rnc_lightning.synthetic.skyfinder import write_skyfinder
 from rnc_lightning.synthetic.tuab import write_tuab
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 from rnc_lightning.system.files import write_text
-from rnc_lightning.system.synthetic_marker import MARKER, mark, synthetic_data_sets
+from rnc_lightning.system.synthetic_marker import MARKER, synthetic_data_sets, write_marker
 
 WRITERS: dict[str, Callable[..., None]] = {
     "agedb": write_agedb,
@@ -83,7 +83,7 @@ def write_synthetic(
 def _arguments(name: str, **given: object) -> dict[str, object]:
     """All arguments of a writer: those given and its own for the rest."""
     if name not in WRITERS:
-        raise UserError(f"{name}: unknown data set; {nearest(name, WRITERS)}")
+        raise UserError(f"{name}: unknown data set; {suggest(name, WRITERS)}")
     parameters = inspect.signature(WRITERS[name]).parameters
     taken = {key: p.default for key, p in parameters.items() if key not in ("out", "on_sample")}
     for key, value in given.items():
@@ -114,7 +114,7 @@ def _marked(out: Path, name: str, arguments: dict[str, object], unfinished: Path
     """Write the marker before anything else and make the folder to fill; on failure leave all as it was."""
     marker, was_there = out / MARKER, out.exists()
     before = marker.read_text(encoding="utf-8") if marker.is_file() else None
-    mark(out, name, arguments)
+    write_marker(out, name, arguments)
     try:
         shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
         unfinished.mkdir()

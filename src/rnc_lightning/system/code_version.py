@@ -53,10 +53,10 @@ def code_version(targets: Iterable[str]) -> str:
 @cache  # a second or so, and the code of a process does not change
 def training_code_version() -> str:
     """Hash of all code of this package that can shape a result."""
-    return hash_of_rooms(Path(__file__).parents[1])
+    return hash_rooms(Path(__file__).parents[1])
 
 
-def hash_of_rooms(root: Path) -> str:
+def hash_rooms(root: Path) -> str:
     """Hash of the code in the rooms that can shape a result.
 
     Args:

@@ -27,10 +27,10 @@ class RunInUseError(UserError):
     """Another process is at work in the same run directory."""
 
 
-def nearest(name: object, known: Iterable[object], prefix: str = "") -> str:
+def suggest(name: object, known: Iterable[object], prefix: str = "") -> str:
     """What to put after the message on an unknown name: the known one most like it, or else all that are known.
 
-    >>> nearest("seeed", ["seed", "data"]), nearest("x", ["seed", "data"]), nearest("lrr", ["lr"], "optimizer.")
+    >>> suggest("seeed", ["seed", "data"]), suggest("x", ["seed", "data"]), suggest("lrr", ["lr"], "optimizer.")
     ('did you mean seed?', 'known here: seed, data', 'did you mean optimizer.lr?')
     """
     names = [str(one) for one in known]
@@ -39,7 +39,7 @@ def nearest(name: object, known: Iterable[object], prefix: str = "") -> str:
 
 
 @contextmanager
-def naming(what: str) -> Iterator[None]:
+def prefix_errors(what: str) -> Iterator[None]:
     """Put a part's name before what it complains of, as a ValueError."""
     try:
         yield
@@ -59,7 +59,7 @@ _STORAGE = {
 
 
 @contextmanager
-def machine_failures_explained() -> Iterator[None]:
+def explain_machine_failures() -> Iterator[None]:
     """Turn the machine's troubles (a full disk, a data worker that died) into what they mean to a user.
 
     Raises:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place in one step.
 
     The temporary name keeps the suffix, since writers tell formats by it.
@@ -29,7 +29,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step."""
-    write_whole(path, lambda temporary: _write(temporary, text))
+    write_atomically(path, lambda temporary: _write(temporary, text))
 
 
 def sha256(path: Path) -> str:

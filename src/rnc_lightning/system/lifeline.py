@@ -39,7 +39,7 @@ class Lifeline:
         if node.count > 1 and node.rank == 0:
             self._listener = _listening(node)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Take in nodes that come, and see whether all that came are still there.
 
         Raises:

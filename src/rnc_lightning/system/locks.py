@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def held(path: Path, work: str) -> Iterator[None]:
+def wait_for_lock(path: Path, work: str) -> Iterator[None]:
     """Hold a lock file; a process that ends, however it ends, lets go of it.
 
     Args:
@@ -33,7 +33,7 @@ def held(path: Path, work: str) -> Iterator[None]:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Have a folder to oneself, or be refused; a process that ends, however it ends, lets go of it.
 
     The folder is made, and taken away again where nothing was written into it.

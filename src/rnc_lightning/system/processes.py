@@ -84,7 +84,7 @@ def run_processes(
                 )
         while not _all_done(running, count * node.count, logs):
             try:
-                lifeline.look()
+                lifeline.check()
             except NodeFailedError:
                 _own_failure(running, count * node.count, logs)
                 raise
@@ -92,10 +92,10 @@ def run_processes(
         done = True
     finally:
         lifeline.close(farewell=done)
-        end(list(running.values()))
+        end_processes(list(running.values()))
 
 
-def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     """Start one process that ends with this one (where it calls `end_with_parent`); all it prints goes to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     place = {**environment, PARENT: str(os.getpid())}
@@ -120,7 +120,7 @@ def _own_failure(running: Mapping[int, subprocess.Popen[bytes]], processes: int,
         time.sleep(_POLL)
 
 
-def end(running: Sequence[subprocess.Popen[bytes]]) -> None:
+def end_processes(running: Sequence[subprocess.Popen[bytes]]) -> None:
     """End processes with all that they started: asked first, then made to."""
     for process in running:
         _signal(process, signal.SIGTERM)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.processes import end, python_module, start
+from rnc_lightning.system.processes import end_processes, python_module, start_process
 
 ON_CPU = "hydra.launcher.slots=2 runs two at a time on the CPU"
 _POLL = 0.1
@@ -52,7 +52,7 @@ def visible_gpus() -> list[str]:
     return found
 
 
-class Places:
+class GpuPool:
     """Which GPUs are taken.
 
     Args:
@@ -69,8 +69,8 @@ class Places:
     def take(self, needed: int) -> list[str] | None:
         """GPUs for a job, the least used ones, or None where it has to wait.
 
-        >>> places = Places(["0", "1"], None)
-        >>> places.take(1), places.take(1), places.take(1)
+        >>> pool = GpuPool(["0", "1"], None)
+        >>> pool.take(1), pool.take(1), pool.take(1)
         (['0'], ['1'], None)
         """
         if self.slots is not None and self.jobs >= self.slots:
@@ -83,7 +83,7 @@ class Places:
         self.jobs += 1
         return least
 
-    def give_back(self, gpus: list[str]) -> None:
+    def release(self, gpus: list[str]) -> None:
         """A job has ended."""
         for gpu in gpus:
             self.taken[gpu] -= 1
@@ -101,13 +101,13 @@ class Places:
 
 
 def run_jobs(
-    jobs: Iterator[Job], places: Places, started: Callable[[Job], None], ended: Callable[[Job, int], None]
+    jobs: Iterator[Job], pool: GpuPool, started: Callable[[Job], None], ended: Callable[[Job, int], None]
 ) -> None:
-    """Run jobs as places become free, in their order; a job that fails or is killed fails alone.
+    """Run jobs as pool become free, in their order; a job that fails or is killed fails alone.
 
     Args:
         jobs: The jobs; each is asked for when the one before it has been started.
-        places: What there is.
+        pool: What there is.
         started: Told of each job that is about to start.
         ended: Told of each job that has ended, with its exit code (that of a signal is negative).
     """
@@ -115,25 +115,25 @@ def run_jobs(
     waiting = next(jobs, None)
     try:
         while waiting is not None or running:
-            while waiting is not None and (gpus := places.take(waiting.gpus)) is not None:
+            while waiting is not None and (gpus := pool.take(waiting.gpus)) is not None:
                 started(waiting)
-                running.append((waiting, _process(waiting, gpus, places), gpus))
+                running.append((waiting, _process(waiting, gpus, pool), gpus))
                 waiting = next(jobs, None)
             for entry in [entry for entry in running if entry[1].poll() is not None]:
                 job, process, gpus = entry
-                end([process])  # what it may have left behind
+                end_processes([process])  # what it may have left behind
                 running.remove(entry)
-                places.give_back(gpus)
+                pool.release(gpus)
                 ended(job, process.returncode)
             time.sleep(_POLL)
     finally:
-        end([process for _, process, _ in running])
+        end_processes([process for _, process, _ in running])
 
 
-def how(code: int) -> str:
+def describe_exit_code(code: int) -> str:
     """An exit code in words.
 
-    >>> how(-9), how(3)
+    >>> describe_exit_code(-9), describe_exit_code(3)
     ('signal SIGKILL', 'exit code 3')
     """
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -163,8 +163,8 @@ def gpus_needed(trainer: Mapping[str, Any], processes: int, gpus: list[str], slo
     return processes
 
 
-def _process(job: Job, gpus: list[str], places: Places) -> subprocess.Popen[bytes]:
-    environment = {"OMP_NUM_THREADS": str(places.threads(job)), **os.environ, **job.environment}
-    if places.gpus:
+def _process(job: Job, gpus: list[str], pool: GpuPool) -> subprocess.Popen[bytes]:
+    environment = {"OMP_NUM_THREADS": str(pool.threads(job)), **os.environ, **job.environment}
+    if pool.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-    return start(python_module("rnc_lightning.sweeps.worker", str(job.task)), environment, job.log)
+    return start_process(python_module("rnc_lightning.sweeps.worker", str(job.task)), environment, job.log)

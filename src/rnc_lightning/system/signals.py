@@ -15,7 +15,7 @@ class Terminated(SystemExit):
 
 
 @contextmanager
-def sigterm_raises() -> Iterator[None]:
+def raise_on_sigterm() -> Iterator[None]:
     """Within the block SIGTERM raises `Terminated` wherever the program is, so that clean-up code runs.
 
     Nothing needs to be saved then: an epoch's checkpoint is whole before the next epoch begins. A handler that is there

@@ -7,16 +7,16 @@ from rnc_lightning import __version__
 from rnc_lightning.system.files import write_text
 
 MARKER = "SYNTHETIC_DATA.txt"
-WHOLE = ("inputs", "target")  # what of a sample can be synthetic
+ALL_PARTS = ("inputs", "target")  # what of a sample can be synthetic
 
 
 def synthetic_note(parts: Sequence[str]) -> str:
-    """What titles and tables say of data whose parts, some of `WHOLE`, were made by a program; empty for real ones.
+    """What titles and tables say of data whose parts, some of `ALL_PARTS`, were made by a program; empty for real ones.
 
     >>> synthetic_note(["inputs", "target"]), synthetic_note(["target"]), synthetic_note([])
     ('synthetic data', 'synthetic target', '')
     """
-    if set(parts) == set(WHOLE):
+    if set(parts) == set(ALL_PARTS):
         return "synthetic data"
     return f"synthetic {' and '.join(parts)}" if parts else ""
 
@@ -38,7 +38,7 @@ def synthetic_data_sets(out: Path) -> dict[str, str]:
     return dict(line[2:].split(": ", 1) for line in lines if line.startswith("- ") and ": " in line)
 
 
-def mark(out: Path, name: str, arguments: dict[str, object]) -> None:
+def write_marker(out: Path, name: str, arguments: dict[str, object]) -> None:
     """Add a data set to a folder's marker, or put its line in place of an older one."""
     call = ", ".join([repr(name), *(f"{key}={value!r}" for key, value in arguments.items())])
     made = {**synthetic_data_sets(out), name: f"rnc_lightning {__version__}, write_synthetic({call})"}

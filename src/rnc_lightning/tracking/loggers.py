@@ -80,10 +80,10 @@ def wandb(
         init_timeout=init_timeout,
         finish_timeout=finish_timeout,
     )
-    return silent() if run is None else StageWandbLogger(run, stage, directory, log_encoder)
+    return dummy_logger() if run is None else StageWandbLogger(run, stage, directory, log_encoder)
 
 
-def silent() -> "Logger":
+def dummy_logger() -> "Logger":
     """A logger that logs nothing, where callbacks that ask for one must still find it."""
     from lightning.pytorch.loggers.logger import DummyLogger
 

@@ -95,7 +95,7 @@ def report_results(run: "wandb.Run", result: Mapping[str, Any], files: RunFiles,
         files: What is sent beside it; the W&B run has not seen the histories among them.
         encoder: Whether the encoder is sent too, as an artifact.
     """
-    with tolerated("sending metrics and plots"):
+    with warn_on_error("sending metrics and plots"):
         for stage, tables in files.histories.items():
             for table in tables:
                 for row in _history(table):
@@ -105,11 +105,11 @@ def report_results(run: "wandb.Run", result: Mapping[str, Any], files: RunFiles,
             more = {"chosen_epoch": told["chosen_epoch"], "seconds": told["seconds"]}
             run.summary.update(_numbers(stage, {**told["metrics"], **more}))
         run.summary.update(_numbers("constant", result["constant"]))
-    with tolerated("sending the predictions"):  # these ask the server before they are sent
+    with warn_on_error("sending the predictions"):  # these ask the server before they are sent
         rows = _at_most(wandb.Table.MAX_ROWS, files.predictions)
         run.log({"predictions": wandb.Table(dataframe=rows)})
     if encoder:
-        with tolerated("sending the encoder"):
+        with warn_on_error("sending the encoder"):
             artifact = wandb.Artifact(f"encoder-{run.id}", type="model")
             for file in files.encoder:
                 artifact.add_file(str(file.resolve()), policy="immutable")
@@ -141,7 +141,7 @@ def finish(exit_code: int) -> None:
 
 
 @contextmanager
-def tolerated(what: str) -> Iterator[None]:
+def warn_on_error(what: str) -> Iterator[None]:
     """Turn whatever W&B raises into a warning, one for each `what` and run."""
     try:
         yield
@@ -231,7 +231,7 @@ class StageWandbLogger(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log under the stage's name, over its own step."""
         named = {f"{self._stage}/{name}": value for name, value in metrics.items()}
-        with tolerated("logging metrics"):
+        with warn_on_error("logging metrics"):
             self._run.log({**named, f"{self._stage}/step": step or 0})
 
     @rank_zero_only

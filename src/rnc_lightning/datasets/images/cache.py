@@ -31,8 +31,8 @@ from rich.progress import Progress
 from rnc_lightning.datasets.images.crop import Pixels
 from rnc_lightning.datasets.images.files import ImageFiles
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_whole
-from rnc_lightning.system.locks import held
+from rnc_lightning.system.files import write_atomically
+from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
 
@@ -105,10 +105,10 @@ def cached_images(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the image cache {directory} cannot be made ({error.strerror})") from error
-    with held(directory / f"{build.key}.lock", f"builds the image cache in {directory}"):
+    with wait_for_lock(directory / f"{build.key}.lock", f"builds the image cache in {directory}"):
         if (cache := build.finished()) is not None:
             return cache
-        build.drop_former()
+        build.delete_previous()
         build.run(workers or os.cpu_count() or 1)
         return _present(build.finished())
 
@@ -146,7 +146,7 @@ class _Build:
             return None
         return CachedImages(self.files.paths, pixels, offsets, shapes)
 
-    def drop_former(self) -> None:
+    def delete_previous(self) -> None:
         """Delete caches of the same files in a former state, and an index without its pixels."""
         former = [path for path in self.directory.glob(f"{self.key}-*") if not path.name.startswith(self.path("").name)]
         if any(path.suffix == ".npz" for path in former):
@@ -183,7 +183,7 @@ class _Build:
             pool.shutdown(cancel_futures=True)
         if _state(self.files.paths) != self.state:
             raise UserError(f"image files changed while the cache in {self.directory} was built: start again")
-        write_whole(self.path(".npz"), lambda path: np.savez(path, offsets=offsets, shapes=shapes))
+        write_atomically(self.path(".npz"), lambda path: np.savez(path, offsets=offsets, shapes=shapes))
         self.path(".rows").unlink()
 
     def _size(self, index: int) -> tuple[int, int]:

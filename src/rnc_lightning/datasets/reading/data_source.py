@@ -15,7 +15,7 @@ from rnc_lightning.datasets.reading.training_subset import TrainingSubset, write
 from rnc_lightning.datasets.splits import Split, SplitName, fingerprint
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.synthetic_marker import MARKER, WHOLE
+from rnc_lightning.system.synthetic_marker import ALL_PARTS, MARKER
 
 log = logging.getLogger(__name__)
 
@@ -184,12 +184,12 @@ class DataSource(ABC):
             return ()
         root = self.root.resolve()
         marked = any((folder / MARKER).is_file() for folder in (root, *root.parents[:4]))
-        return WHOLE if marked else ()
+        return ALL_PARTS if marked else ()
 
     @property
     def synthetic(self) -> bool:
         """Whether all of it is synthetic."""
-        return set(self.synthetic_parts) == set(WHOLE)
+        return set(self.synthetic_parts) == set(ALL_PARTS)
 
     def write_division(self, path: Path) -> None:
         """Write a drawn split as `split.csv`, which `data.split.file` reads; nothing for a published one.

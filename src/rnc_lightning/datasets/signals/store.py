@@ -17,8 +17,8 @@ from rich.progress import track
 
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_whole
-from rnc_lightning.system.locks import held
+from rnc_lightning.system.files import write_atomically
+from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class RecordingStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"data.cache_dir: {self.folder} cannot be made ({error.strerror})") from error
-        with held(self.folder / ".lock", f"preprocesses {what}"):
+        with wait_for_lock(self.folder / ".lock", f"preprocesses {what}"):
             for left in self.folder.glob(".*.npy"):  # unfinished, of a process that was killed
                 left.unlink()
             missing = [recording for recording in recordings if not self._cached(recording)]
@@ -145,7 +145,7 @@ class RecordingStore:
         assert self.folder is not None
         for old in self.folder.glob(f"{_source(recording)}-*.npy"):  # of an earlier state of the source
             old.unlink()
-        write_whole(file, partial(_write, samples=samples))
+        write_atomically(file, partial(_write, samples=samples))
 
     def _fits(self, recordings: Sequence[Recording]) -> None:
         assert self.folder is not None

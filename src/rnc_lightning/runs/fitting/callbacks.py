@@ -17,8 +17,8 @@ from rnc_lightning.system.files import write_text
 from rnc_lightning.system.signals import raise_terminated
 
 
-class StopsAtOnce(Callback):
-    """Let SIGTERM stop training wherever it is, where the program asked for that (`stopping.sigterm_raises`).
+class StopOnSigterm(Callback):
+    """Let SIGTERM stop training wherever it is, where the program asked for that (`stopping.raise_on_sigterm`).
 
     Lightning puts a handler of its own before it that talks to the other processes, which may be stopped already.
     """

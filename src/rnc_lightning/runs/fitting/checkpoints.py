@@ -13,14 +13,14 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from rnc_lightning.numerics import distributed
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_whole
+from rnc_lightning.system.files import write_atomically
 
 log = logging.getLogger(__name__)
 
 LAST, BEFORE, BEST = "last.ckpt", "last.before.ckpt", "best.ckpt"
 
 
-class WholeCheckpoints(CheckpointIO):
+class AtomicCheckpoints(CheckpointIO):
     """Writes a file beside the old one and then puts it in its place; loads without executing what is in a file.
 
     Of `last.ckpt` the one before is kept as `last.before.ckpt`, for the day that the last one is damaged.
@@ -44,7 +44,7 @@ class WholeCheckpoints(CheckpointIO):
             if path.name == LAST and path.is_file():
                 path.replace(path.with_name(BEFORE))
 
-        write_whole(path, write)
+        write_atomically(path, write)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint; whatever `weights_only` says, nothing in it is executed."""

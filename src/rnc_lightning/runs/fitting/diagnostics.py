@@ -110,19 +110,19 @@ class _Samples:
     def __init__(self, datamodule: RegressionDataModule, most: int) -> None:
         self._datamodule = datamodule
         train, val = datamodule.splits["train"], datamodule.splits["val"]
-        chosen = {"train": spaced(len(train), most), "val": spaced(len(val), most)}
+        chosen = {"train": evenly_spaced(len(train), most), "val": evenly_spaced(len(val), most)}
         self._train_y, self._val_y = train.targets[chosen["train"]], val.targets[chosen["val"]]
         self._train = self._read(train, chosen["train"], datamodule.eval_transform)
         self._val = self._read(val, chosen["val"], datamodule.eval_transform)
         # Of training samples: a data set may have cut those of validation already, with no room for a crop.
-        viewed = spaced(len(train), min(most, _VIEWED))
+        viewed = evenly_spaced(len(train), min(most, _VIEWED))
         self._views = self._read(train, viewed, datamodule.train_transform, views=2)
 
     def measured(self, encoder: nn.Module, trainer: Trainer, target: TargetSpec, neighbours: int) -> dict[str, float]:
         """All diagnostics of an encoder as it stands."""
         train, val, views = (self._features(encoder, trainer, part) for part in (self._train, self._val, self._views))
         pairs = rearrange(views, "(b v) f -> b v f", v=2)
-        return diagnosed(train, self._train_y, val, self._val_y, pairs, target, neighbours)
+        return compute_diagnostics(train, self._train_y, val, self._val_y, pairs, target, neighbours)
 
     def _read(self, split: Split, chosen: Sequence[int], transform: Transform, views: int | None = None) -> _Batches:
         # Images stay bytes, a quarter of the memory; the data module finishes them on any device.
@@ -144,7 +144,7 @@ class _Samples:
         return torch.cat(features)
 
 
-def diagnosed(
+def compute_diagnostics(
     train: Tensor,
     train_targets: Tensor,
     val: Tensor,
@@ -176,7 +176,7 @@ def diagnosed(
     }
 
 
-def spaced(n: int, most: int) -> list[int]:
+def evenly_spaced(n: int, most: int) -> list[int]:
     """At most so many of n places, evenly spaced from the first to the last."""
     places: list[int] = np.linspace(0, n - 1, min(n, most)).round().astype(np.int64).tolist()
     return places

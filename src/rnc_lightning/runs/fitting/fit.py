@@ -14,7 +14,7 @@ from rnc_lightning.encoders.handoff import save_encoder
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.runs.directory import StageDirectory
-from rnc_lightning.runs.fitting.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard, StopsAtOnce
+from rnc_lightning.runs.fitting.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard, StopOnSigterm
 from rnc_lightning.runs.fitting.checkpoints import BEFORE, read_checkpoint, resume_point
 from rnc_lightning.runs.fitting.features_once import FeaturesOnce
 from rnc_lightning.runs.fitting.label_statistics import LabelStatistics
@@ -123,7 +123,7 @@ def fit_stage(
         callbacks=[
             *_features_once(module, plan),
             *_label_statistics(module, seed),
-            StopsAtOnce(),
+            StopOnSigterm(),
             EpochSeed(seed),
             NonFiniteLossGuard(directory.non_finite_loss),
             history,

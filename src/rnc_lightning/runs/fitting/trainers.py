@@ -10,12 +10,12 @@ from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.runs.devices import as_lightning_takes, check_trainer
-from rnc_lightning.runs.fitting.checkpoints import WholeCheckpoints
+from rnc_lightning.runs.devices import check_trainer, shared_gpu_arguments
+from rnc_lightning.runs.fitting.checkpoints import AtomicCheckpoints
 from rnc_lightning.system.errors import UserError
 
 
-def as_the_suite_runs(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
+def trainer_factory(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
     """A factory of Trainers that start no processes of their own and write checkpoints that are whole.
 
     Args:
@@ -25,10 +25,10 @@ def as_the_suite_runs(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
         UserError: Where such a Trainer would not run in the processes that there are, or not in its precision.
     """
     # Lightning is told that nobody else starts processes, so that it looks for no Slurm or torchrun of its own.
-    plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
+    plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), AtomicCheckpoints()]
 
     def factory(**settings: Any) -> Trainer:
-        shared = {} if "devices" in settings else as_lightning_takes(chosen.keywords)
+        shared = {} if "devices" in settings else shared_gpu_arguments(chosen.keywords)
         return chosen(**{"plugins": plugins, **shared, **settings})
 
     made = factory(logger=False, enable_checkpointing=False)

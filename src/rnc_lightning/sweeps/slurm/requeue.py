@@ -34,7 +34,7 @@ class _Stop:
             raise Terminated
 
 
-def requeued_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
+def requeue_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
     """Do a job's work; where SIGTERM stops it, see that it is queued again and end without a result.
 
     Args:

@@ -17,10 +17,10 @@ _GENERAL = {  # what submitit knows without the prefix of a cluster
 _GPUS = ("gpus_per_node", "gpus_per_task", "gres")
 
 
-def needs(trainer: Mapping[str, Any], workers: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def required_resources(trainer: Mapping[str, Any], workers: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What a run needs of Slurm: nodes, and on each of them GPUs and cores; the launcher's own values come first.
 
-    >>> needs({"accelerator": "gpu", "devices": 4, "num_nodes": 2}, workers=3, chosen={})
+    >>> required_resources({"accelerator": "gpu", "devices": 4, "num_nodes": 2}, workers=3, chosen={})
     {'nodes': 2, 'gpus_per_node': 4, 'cpus_per_task': 16}
 
     Args:
@@ -106,4 +106,4 @@ def _needs(config: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
     trainer = OmegaConf.to_container(config.trainer, resolve=True)
     assert isinstance(trainer, dict)
     workers = OmegaConf.select(config, "data.num_workers", default=0) or 0
-    return needs({str(key): value for key, value in trainer.items()}, workers, chosen)
+    return required_resources({str(key): value for key, value in trainer.items()}, workers, chosen)

@@ -21,7 +21,7 @@ _LOOK = 2.0  # seconds between looks at the result files
 _ASK = 30.0  # seconds between questions to Slurm
 
 
-def wait(jobs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+def wait_for_jobs(jobs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
     """What the jobs of a sweep returned, in order; one that left no result is a failed run with its log.
 
     The result files are what counts. Slurm is asked with `squeue`, which needs no accounting, whether a job without
@@ -46,7 +46,7 @@ def wait(jobs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -> list[Jo
             if time.monotonic() - asked >= _ASK:
                 asked = time.monotonic()
                 open_jobs = {str(job.job_id): place for place, job in enumerate(jobs) if place not in outcomes}
-                before, over = over, ended(list(open_jobs))
+                before, over = over, find_ended_jobs(list(open_jobs))
                 for name in over.keys() & before.keys():  # twice, so that a result has had time to be seen
                     if not _has_result(jobs[open_jobs[name]]):
                         outcomes[open_jobs[name]] = _lost(
@@ -58,10 +58,10 @@ def wait(jobs: Sequence[Any], job_overrides: Sequence[Sequence[str]]) -> list[Jo
     return [outcomes[place] for place in range(len(jobs))]
 
 
-def ended(names: Sequence[str], ask: Callable[[str], str | None] | None = None) -> dict[str, str]:
+def find_ended_jobs(names: Sequence[str], ask: Callable[[str], str | None] | None = None) -> dict[str, str]:
     r"""Which of these jobs are over, with their states.
 
-    >>> ended(["7_0", "7_1", "7_2"], lambda array: "7_0 RUNNING\n7_1 TIMEOUT\n")
+    >>> find_ended_jobs(["7_0", "7_1", "7_2"], lambda array: "7_0 RUNNING\n7_1 TIMEOUT\n")
     {'7_1': 'TIMEOUT', '7_2': 'no longer known to Slurm'}
 
     Args:

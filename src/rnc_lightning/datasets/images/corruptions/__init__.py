@@ -27,7 +27,7 @@ from rnc_lightning.datasets.images.corruptions.ice import frost
 from rnc_lightning.datasets.images.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
 from rnc_lightning.datasets.images.corruptions.weather import brightness, fog, snow
 from rnc_lightning.numerics.seeding import derive_seed
-from rnc_lightning.system.errors import nearest
+from rnc_lightning.system.errors import suggest
 
 _FUNCTIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
     "gaussian_noise": gaussian_noise,
@@ -113,6 +113,6 @@ class Corruption:
 
 def _check(name: str, severity: int) -> None:
     if name not in _FUNCTIONS:
-        raise ValueError(f"there is no corruption {name!r}; {nearest(name, NAMES)}")
+        raise ValueError(f"there is no corruption {name!r}; {suggest(name, NAMES)}")
     if not isinstance(severity, Integral) or severity not in SEVERITIES:
         raise ValueError(f"the severity of a corruption is a whole number from 1 to 5, got {severity!r}")
