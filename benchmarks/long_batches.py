@@ -25,7 +25,7 @@ from torch import nn
 from rnc_lightning import RnCLoss
 from rnc_lightning.encoders import SmallResNet
 from rnc_lightning.encoders.timm import TimmEncoder
-from rnc_lightning.stages.gradient_cache import encoded_in_chunks
+from rnc_lightning.stages.gradient_cache import encode_in_chunks
 from rnc_lightning.system.environment import machine
 
 VIEWS, SIDE = 2, 32
@@ -33,7 +33,7 @@ ENCODERS = {"small_resnet": lambda: SmallResNet(3), "resnet18": lambda: TimmEnco
 
 
 def one_step(encoder: nn.Module, x: torch.Tensor, y: torch.Tensor, at_once: int | None) -> None:
-    features = encoder(x) if at_once is None else encoded_in_chunks(encoder, x, at_once)
+    features = encoder(x) if at_once is None else encode_in_chunks(encoder, x, at_once)
     RnCLoss()(features.unflatten(0, (-1, VIEWS)), y).backward()
     encoder.zero_grad()
     if x.is_cuda:

@@ -84,7 +84,7 @@ def inspect(source: DataSource, target: TargetSpec | None = None) -> Inspection:
     names = target.names if target is not None else None
     outside: dict[str, int] = {}
     for split in splits.values():
-        for name, count in (target.outside(split.labels) if target is not None and len(split) else {}).items():
+        for name, count in (target.count_outside(split.labels) if target is not None and len(split) else {}).items():
             outside[name] = outside.get(name, 0) + count
     counts = source.counts
     return Inspection(

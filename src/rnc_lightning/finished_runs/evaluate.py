@@ -15,7 +15,7 @@ from rnc_lightning.command_line.options import several
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
 from rnc_lightning.system.errors import UserError, suggest
 from rnc_lightning.targets import TargetSpec
-from rnc_lightning.targets.ranges import TargetRange, inside
+from rnc_lightning.targets.ranges import TargetRange, in_all_ranges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,7 +168,7 @@ def _tested(
     write_predictions(predictions, data, run.target, store.folder(condition), request.features)
     samples: dict[str, Any] = {"all": {"count": len(predictions.target), **metrics}}
     if ranges:
-        within = inside(predictions.target, ranges.values())
+        within = in_all_ranges(predictions.target, ranges.values())
         for name, chosen in (("inside", within), ("outside", ~within)):
             count = int(torch.count_nonzero(chosen))
             samples[name] = {"count": count, **compute_metrics(predictions, run.target, chosen, request.ordinality)}

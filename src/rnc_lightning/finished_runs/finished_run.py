@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnc_lightning.command_line.compose import check_keys, composed, plain, with_option
 from rnc_lightning.command_line.identity import VOLATILE
-from rnc_lightning.numerics.seeding import generators_kept
+from rnc_lightning.numerics.seeding import preserve_generators
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.system.errors import UserError
@@ -136,7 +136,7 @@ class FinishedRun:
 
         if not is_sound(self.checkpoint):
             raise UserError(f"{self.checkpoint} is missing or damaged; the run's own command trains that stage again")
-        with generators_kept():
+        with preserve_generators():
             module = Parts(self._for_one()).stage(self.stage, self.target)
         assert isinstance(module, Regress)
         try:

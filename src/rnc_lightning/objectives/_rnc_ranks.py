@@ -220,7 +220,7 @@ class LabelRanks:
         return rank_table(distance, own, sizes, self._tolerance, self._limit, dtype)
 
 
-def least_loss(
+def loss_floor(
     targets: Tensor, views: int, distance: TargetDistance, tolerance: float, positives: int | None = None
 ) -> Tensor:
     """The floor L* for finite targets (B, D) float64 on the CPU, B * views >= 2; float64 scalar."""

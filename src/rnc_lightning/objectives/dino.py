@@ -69,7 +69,7 @@ def temperature_at(epoch: int, start: float, end: float, warmup_epochs: int) -> 
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Move the teacher's parameters to `momentum` times themselves plus the rest of the student's; no buffers."""
     for its, other in zip(teacher.parameters(), student.parameters(), strict=True):
         its.lerp_(other, 1 - momentum)
@@ -224,8 +224,8 @@ class DINO(nn.Module):
         """The loss of outputs (B, S, K) and (B, T, K); in training, the centre then moves."""
         temperatures = self.student_temperature, self.temperature(epoch)
         share = _of_samples(student, teacher, self.centre, *temperatures).sum()
-        rows = distributed.summed(share.new_tensor(len(student)))
-        loss = distributed.shared_out(share / rows)
+        rows = distributed.sum_over_processes(share.new_tensor(len(student)))
+        loss = distributed.sum_shares(share / rows)
         if self.training:
             self._move_centre(teacher.detach())
         return loss
@@ -278,7 +278,7 @@ def _distribution(teacher: Tensor, centre: Tensor, temperature: float) -> Tensor
 def _mean_over_all(outputs: Tensor) -> Tensor:
     """Mean (K,) over samples and views (B, T, K) of all processes, in float64."""
     wide = outputs.double().sum(dim=(0, 1))
-    total = distributed.summed(torch.cat([wide, wide.new_tensor([outputs.shape[0] * outputs.shape[1]])]))
+    total = distributed.sum_over_processes(torch.cat([wide, wide.new_tensor([outputs.shape[0] * outputs.shape[1]])]))
     return total[:-1] / total[-1]
 
 

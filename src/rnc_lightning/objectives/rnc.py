@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rnc_lightning.numerics import distributed
 from rnc_lightning.objectives._rnc_core import RnCFunction
-from rnc_lightning.objectives._rnc_ranks import LabelRanks, least_loss
+from rnc_lightning.objectives._rnc_ranks import LabelRanks, loss_floor
 from rnc_lightning.objectives._rnc_similarity import SIMILARITIES
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
@@ -144,7 +144,7 @@ def rnc_loss_floor(
     rows = len(checked) * views
     if rows == 1:
         return torch.zeros((), dtype=torch.float64, device=targets.device)
-    return least_loss(checked, views, distance, tie_tolerance, _limit(positives, rows)).to(targets.device)
+    return loss_floor(checked, views, distance, tie_tolerance, _limit(positives, rows)).to(targets.device)
 
 
 class RnCLoss(nn.Module):
@@ -189,8 +189,8 @@ class RnCLoss(nn.Module):
         """The loss of features (B, V, F) or (N, F) with targets (B,) or (B, D)."""
         if not self.gather or distributed.world_size() == 1:
             return self._loss(features, targets)
-        everything = distributed.gathered(features), distributed.gathered(targets.detach())
-        return distributed.shared_out(self._loss(*everything, distributed.share()))
+        everything = distributed.gather_rows(features), distributed.gather_rows(targets.detach())
+        return distributed.sum_shares(self._loss(*everything, distributed.share()))
 
     def _loss(self, features: Tensor, targets: Tensor, share: tuple[int, int] = (0, 1)) -> Tensor:
         return rnc_loss(
@@ -208,7 +208,7 @@ class RnCLoss(nn.Module):
     def floor(self, targets: Tensor, views: int = 1) -> Tensor:
         """The least value that this loss can come to on the targets; see `rnc_loss_floor`."""
         if self.gather:
-            targets = distributed.gathered(targets.detach())
+            targets = distributed.gather_rows(targets.detach())
         return rnc_loss_floor(
             targets,
             views,

@@ -67,6 +67,6 @@ class SimCLR(nn.Module):
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F), over the batch of all processes; the targets (B, D) do not matter."""
-        projections = distributed.gathered(self.projector(features))
+        projections = distributed.gather_rows(self.projector(features))
         loss = nt_xent_loss(projections, temperature=self.temperature, share=distributed.share())
-        return distributed.shared_out(loss)
+        return distributed.sum_shares(loss)

@@ -95,10 +95,10 @@ class SupCon(nn.Module):
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F) with targets (B, D), over the batch of all processes."""
-        projections = distributed.gathered(self.projector(features))
-        classes = self.target.classes(distributed.gathered(targets))
+        projections = distributed.gather_rows(self.projector(features))
+        classes = self.target.classes(distributed.gather_rows(targets))
         loss = supcon_loss(projections, classes, temperature=self.temperature, share=distributed.share())
-        return distributed.shared_out(loss)
+        return distributed.sum_shares(loss)
 
 
 def check_temperature(temperature: float) -> None:

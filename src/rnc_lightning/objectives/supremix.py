@@ -133,8 +133,8 @@ class SupReMix(nn.Module):
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F) with targets (B, 1), over the batch of all processes."""
-        rows = distributed.gathered(self.projector(features)).flatten(0, 1)
-        labels = distributed.gathered(targets).repeat_interleave(features.shape[1], dim=0)[:, 0]
+        rows = distributed.gather_rows(self.projector(features)).flatten(0, 1)
+        labels = distributed.gather_rows(targets).repeat_interleave(features.shape[1], dim=0)[:, 0]
         generator = np.random.default_rng(distributed.common_seed())
         drawn = generator.beta(self.alpha, self.beta, size=(len(rows), len(rows)))
         mixing = torch.from_numpy(drawn).to(rows.device, torch.float32)
@@ -146,7 +146,7 @@ class SupReMix(nn.Module):
             mixing=mixing,
             share=distributed.share(),
         )
-        return distributed.shared_out(loss)
+        return distributed.sum_shares(loss)
 
 
 def _mixed(first: Tensor, second: Tensor, between: Tensor, share: Tensor) -> Tensor:

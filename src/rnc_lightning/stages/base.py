@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.stages.compiling import compile_in_place, failures_told
-from rnc_lightning.stages.gradient_cache import encoded_in_chunks
+from rnc_lightning.stages.compiling import compile_in_place, explain_compile_failures
+from rnc_lightning.stages.gradient_cache import encode_in_chunks
 from rnc_lightning.targets import TargetSpec
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -30,7 +30,7 @@ class Stage(LightningModule):
         schedule: Makes the schedule from the optimiser and `epochs`; stepped once an epoch.
         epochs: Number of epochs.
         gradient_cache: Rows (views of samples) that a process encodes at once in training, while the loss sees the
-            whole batch; see `encoded_in_chunks`, also for what becomes of batch normalisation. None encodes all at
+            whole batch; see `encode_in_chunks`, also for what becomes of batch normalisation. None encodes all at
             once.
         channels_last: Whether weights of two-dimensional convolutions and images lie in memory with the channels last.
         compile: Backend of `torch.compile` for the encoder, such as `inductor`; None does not compile.
@@ -89,9 +89,9 @@ class Stage(LightningModule):
         used: Any = self.encoder if encoder is None else encoder
         if self._channels_last and x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        with failures_told() if self._compiled else nullcontext():
+        with explain_compile_failures() if self._compiled else nullcontext():
             if self._at_once is not None and self.training:
-                return encoded_in_chunks(used, x, self._at_once)
+                return encode_in_chunks(used, x, self._at_once)
             features: Tensor = used(x)
             return features
 
@@ -102,9 +102,9 @@ class Stage(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """All that trains; what a part wants trained at a rate of its own (`user_rates`) in groups of its own."""
-        parts: list[Any] = [part for part in self.modules() if hasattr(part, "user_rates")]
-        own = [group for part in parts for group in part.user_rates()]
+        """All that trains; what a part wants trained at a rate of its own (`optimizer_groups`) in groups of its own."""
+        parts: list[Any] = [part for part in self.modules() if hasattr(part, "optimizer_groups")]
+        own = [group for part in parts for group in part.optimizer_groups()]
         apart = {id(parameter) for group in own for parameter in group["params"]}
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
         return [{"params": rest}, *own]

@@ -32,7 +32,7 @@ def compile_in_place(module: nn.Module, backend: str) -> None:
 
 
 @contextmanager
-def failures_told() -> Iterator[None]:
+def explain_compile_failures() -> Iterator[None]:
     """Where a compiler fails or is missing, one line that says so."""
     try:
         yield

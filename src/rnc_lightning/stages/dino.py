@@ -9,10 +9,10 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from rnc_lightning.objectives.dino import DINO, follow
+from rnc_lightning.objectives.dino import DINO, update_teacher
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.compiling import compile_in_place
-from rnc_lightning.stages.factories import Made, build_for
+from rnc_lightning.stages.factories import ModuleOrFactory, build_for
 from rnc_lightning.system.errors import prefix_errors
 
 
@@ -33,7 +33,7 @@ class Dino(Stage):
 
     takes_local_views = True
 
-    def __init__(self, *, objective: Made, **stage: Any) -> None:
+    def __init__(self, *, objective: ModuleOrFactory, **stage: Any) -> None:
         teacher: nn.Module = deepcopy(stage["encoder"])  # before the student's is compiled
         super().__init__(**stage)
         width: Any = self.encoder.num_features
@@ -109,8 +109,8 @@ class Dino(Stage):
 
     def _follow(self) -> None:
         momentum = self._momentum()
-        follow(self.teacher_encoder, self.encoder, momentum)
-        follow(self.teacher_head, self.objective.head, momentum)
+        update_teacher(self.teacher_encoder, self.encoder, momentum)
+        update_teacher(self.teacher_head, self.objective.head, momentum)
 
 
 def _by_row(head: nn.Module, features: Tensor) -> Tensor:

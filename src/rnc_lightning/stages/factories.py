@@ -7,10 +7,10 @@ from torch import nn
 
 from rnc_lightning.targets import TargetSpec
 
-Made = nn.Module | Callable[..., nn.Module]
+ModuleOrFactory = nn.Module | Callable[..., nn.Module]
 
 
-def build_for(part: Made | None, in_features: int, target: TargetSpec, stage: str | None = None) -> Any:
+def build_for(part: ModuleOrFactory | None, in_features: int, target: TargetSpec, stage: str | None = None) -> Any:
     """A module as it is; what makes one, called with `in_features` and `target`.
 
     Args:

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from rnc_lightning.numerics import distributed
 
 
-def encoded_in_chunks(encoder: nn.Module, x: Tensor, at_once: int) -> Tensor:
+def encode_in_chunks(encoder: nn.Module, x: Tensor, at_once: int) -> Tensor:
     """Features of a batch, with the gradient of one forward over all of it, at the memory of a chunk.
 
     Random numbers (dropout), autocast and buffers (running statistics) are the same in both passes, and the second
@@ -37,7 +37,7 @@ def encoded_in_chunks(encoder: nn.Module, x: Tensor, at_once: int) -> Tensor:
     Returns:
         Features (N, F).
     """
-    count = max(1, -(-distributed.largest(len(x), x.device) // at_once))
+    count = max(1, -(-distributed.max_over_processes(len(x), x.device) // at_once))
     return torch.cat([_encoded_twice(encoder, chunk) for chunk in x.tensor_split(count)])
 
 

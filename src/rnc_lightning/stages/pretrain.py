@@ -6,7 +6,7 @@ from einops import rearrange
 from torch import Tensor
 
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.factories import Made, build_for
+from rnc_lightning.stages.factories import ModuleOrFactory, build_for
 from rnc_lightning.system.errors import prefix_errors
 
 
@@ -24,7 +24,7 @@ class Pretrain(Stage):
         **stage: Arguments of `Stage`.
     """
 
-    def __init__(self, *, objective: Made, **stage: Any) -> None:
+    def __init__(self, *, objective: ModuleOrFactory, **stage: Any) -> None:
         super().__init__(**stage)
         with prefix_errors("objective"):
             self.objective: Any = build_for(objective, self.num_features, self.target)

@@ -141,7 +141,7 @@ class Regress(Stage):
         head_loss: Tensor = self.head.loss(outputs, labels, weight)
         if self.regularizers:
             self.log_epoch("train/head_loss", head_loss.detach(), len(y))
-        loss = distributed.weighted_by_rows(head_loss, len(y))
+        loss = distributed.weight_by_rows(head_loss, len(y))
         logged = head_loss.detach()
         for name, term in self.regularizers.items():
             value = term(features, y, *self._predictions_for(term, outputs, features.shape[1]))
@@ -176,7 +176,7 @@ class Regress(Stage):
         if (groups := self._groups("val")) is not None:
             index, y, prediction = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
             self._validation.clear()
-            index, y, prediction = (distributed.gathered(part) for part in (index, y, prediction))
+            index, y, prediction = (distributed.gather_rows(part) for part in (index, y, prediction))
             _, y, prediction = _averaged(groups, index, y, prediction)
             if not distributed.is_first():  # the metrics are put together over all processes: once is enough
                 y, prediction = y[:0], prediction[:0]

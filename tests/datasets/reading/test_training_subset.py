@@ -55,9 +55,9 @@ def test_unseen_ranges_leave_training_and_validation_but_not_the_test() -> None:
 
 def test_a_range_of_another_dimension() -> None:
     targets = torch.tensor([[0.0, 3.0], [9.0, -3.0]])
-    assert TargetRange(high=0, dimension=1).holds(targets).tolist() == [False, True]
+    assert TargetRange(high=0, dimension=1).contains(targets).tolist() == [False, True]
     with pytest.raises(ValueError, match="no dimension 2: the target has 2"):
-        TargetRange(low=0, dimension=2).holds(targets)
+        TargetRange(low=0, dimension=2).contains(targets)
 
 
 def test_groups_are_drawn_whole() -> None:

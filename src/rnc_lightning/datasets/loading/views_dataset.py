@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from rnc_lightning.datasets.loading.sampling import Draw
 from rnc_lightning.datasets.splits import Split
 from rnc_lightning.datasets.transform import ImageTransform, Transform
-from rnc_lightning.numerics.seeding import generators_kept, set_cpu_generators
+from rnc_lightning.numerics.seeding import preserve_generators, set_cpu_generators
 
 
 class ViewsDataset(Dataset[dict[str, Any]]):
@@ -57,14 +57,14 @@ class ViewsDataset(Dataset[dict[str, Any]]):
         """All samples of a batch: the generators' states are kept once for all of them, which takes its time."""
         wanted = [draw if isinstance(draw, Draw) else Draw(draw) for draw in draws]
         transforms = [self.transform] if self.local is None else [self.transform, self.local[0]]
-        torch_alone = all(isinstance(transform, ImageTransform) for transform in transforms)
+        torch_only = all(isinstance(transform, ImageTransform) for transform in transforms)
         samples = []
         seeds = any(draw.seed is not None for draw in wanted)
-        with generators_kept(torch_alone) if seeds else nullcontext():
+        with preserve_generators(torch_only) if seeds else nullcontext():
             for index, seed in wanted:
                 source = self.split.inputs[index]
                 if seed is not None:
-                    set_cpu_generators(seed, torch_alone)
+                    set_cpu_generators(seed, torch_only)
                 samples.append({**self._views(source), "y": self.split.targets[index], "index": index})
         return samples
 

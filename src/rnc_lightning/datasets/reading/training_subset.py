@@ -14,7 +14,7 @@ from torch import Tensor
 from rnc_lightning.datasets.splits import Split, SplitName, subset_of
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text
-from rnc_lightning.targets.ranges import TargetRange, in_any
+from rnc_lightning.targets.ranges import TargetRange, in_any_range
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TrainingSubset:
 
     def is_unseen(self, targets: Tensor) -> Tensor:
         """Which of the targets (N, D) training never saw because of `unseen`, (N,) bool."""
-        return in_any(targets, self.unseen.values())
+        return in_any_range(targets, self.unseen.values())
 
     def of(self, splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
         """The splits with what is left of training and validation.
