@@ -246,7 +246,7 @@ def _dimension(name: str, given: TargetDimension | Mapping[str, object]) -> Targ
 
 @contextmanager
 def _naming(what: str) -> Iterator[None]:
-    """Put a part's name before what it complains of; rooms of the ground import no other, so not `errors.prefix_errors`."""
+    """Like `system.errors.prefix_errors`, which this room must not import."""
     try:
         yield
     except (TypeError, ValueError) as error:
