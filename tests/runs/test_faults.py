@@ -126,7 +126,7 @@ def test_a_malicious_checkpoint_is_refused_by_a_run(start: Start, monkeypatch: p
 def test_a_run_directory_in_use_is_refused_and_left_as_it_is(start: Start) -> None:
     with lock_folder(Path("run")):
         before = sorted(path.name for path in Path("run").iterdir())
-        with pytest.raises(RunInUseError, match="run: another process is at work on this run; wait for it, or stop it"):
+        with pytest.raises(RunInUseError, match="run: another process is working on this run; wait for it, or stop it"):
             start("run")
         assert sorted(path.name for path in Path("run").iterdir()) == before
     assert not Path("run").exists()  # nothing was written
@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room
 
     grow("8m")
     _strike(monkeypatch, "Pretrain", fill)
-    with pytest.raises(UserError, match=r"last\.ckpt: the disk is full: make room\. .*the same command then goes on"):
+    with pytest.raises(UserError, match=r"last\.ckpt: the disk is full: free some space\. .*the same command to continue"):
         start(str(small_disk / "run"))
     assert (small_disk / "run/stages/pretrain" / LAST).is_file()
     (small_disk / "filler").unlink()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 
 REQUIRED: Any = object()  # the default of an option that has to be given
 
@@ -46,7 +46,7 @@ class Option:
         if self.default is None and text == "null":
             return None
         if self.choices and text not in self.choices:
-            hint = nearest(text, self.choices)
+            hint = suggest(text, self.choices)
             raise UserError(
                 f"{self.key}={text}: must be {_either(self.choices)}{f'; {hint}' if hint[-1] == '?' else ''}"
             )

@@ -13,7 +13,8 @@ from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.run import count_processes, run_request
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import GpuPool, Job, describe_exit_code, gpus_needed, run_jobs, visible_gpus
+from rnc_lightning.system.processes import describe_exit_code
+from rnc_lightning.system.scheduler import GpuPool, Job, gpus_needed, run_jobs, visible_gpus
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.runs.run import count_processes
 from rnc_lightning.sweeps.record import swept_options
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import ON_CPU, GpuPool, Job, describe_exit_code, gpus_needed, run_jobs, visible_gpus
+from rnc_lightning.system.processes import describe_exit_code
+from rnc_lightning.system.scheduler import ON_CPU, GpuPool, Job, gpus_needed, run_jobs, visible_gpus
 
 
 class Batch:

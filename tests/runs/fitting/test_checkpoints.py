@@ -93,7 +93,7 @@ def test_a_write_that_fails_leaves_the_old_checkpoint_and_names_the_file(
 
     before = (stage / LAST).read_bytes()
     monkeypatch.setattr(os, "fsync", full)
-    told = rf"^{stage / LAST}: the disk is full: make room\. .* the same command"
+    told = rf"^{stage / LAST}: the disk is full: free some space\. .* the same command"
     with pytest.raises(UserError, match=told), explain_machine_failures():
         _write(stage / LAST, 3)
     assert (stage / LAST).read_bytes() == before
