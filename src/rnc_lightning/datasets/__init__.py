@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rnc_lightning.datasets.images.transforms import augmented_digit, augmented_image, centred_image, plain_digit
     from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
     from rnc_lightning.datasets.reading.data_source import DataSource
-    from rnc_lightning.datasets.reading.drawn_split import Division
     from rnc_lightning.datasets.reading.problems import Problems
+    from rnc_lightning.datasets.reading.random_split import Division
     from rnc_lightning.datasets.signals.recordings import RecordingsDataModule
     from rnc_lightning.datasets.signals.transforms import centred_crop, random_crop
     from rnc_lightning.datasets.splits import PARTS, Split, SplitName
@@ -58,7 +58,7 @@ _PLACES = {
     "images.transforms": ("augmented_digit", "augmented_image", "centred_image", "plain_digit"),
     "loading.datamodule": ("RegressionDataModule",),
     "reading.data_source": ("DataSource",),
-    "reading.drawn_split": ("Division",),
+    "reading.random_split": ("Division",),
     "reading.problems": ("Problems",),
     "signals.recordings": ("RecordingsDataModule",),
     "signals.transforms": ("centred_crop", "random_crop"),

@@ -7,10 +7,16 @@ from typing import Any
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.user_files import find_files
-from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, read_user_table, user_division, user_rows
+from rnc_lightning.datasets.reading.user_table import (
+    UserColumns,
+    UserRows,
+    check_user_rows,
+    choose_division,
+    read_user_table,
+)
 
 
-class OwnTableDataModule(RegressionDataModule):
+class UserTableDataModule(RegressionDataModule):
     """Samples that a table of your own lists; a subclass says what their inputs are.
 
     Args:
@@ -43,8 +49,8 @@ class OwnTableDataModule(RegressionDataModule):
         targets = target if isinstance(target, list | tuple) else [target]
         split_column, group = (None if name is None else str(name) for name in (split_column, group))
         bounds = {str(name): ends for name, ends in (plausible or {}).items()}
-        self.columns = OwnColumns([str(name) for name in targets], split_column, group, bounds)
-        self.division = user_division(split or {}, self.columns)
+        self.columns = UserColumns([str(name) for name in targets], split_column, group, bounds)
+        self.division = choose_division(split or {}, self.columns)
 
     @property
     def title(self) -> str:
@@ -56,7 +62,7 @@ class OwnTableDataModule(RegressionDataModule):
         """The columns of labels."""
         return self.columns.target
 
-    def file_rows(self, input: str, problems: Problems) -> tuple[OwnRows, list[Path]]:
+    def read_file_rows(self, input: str, problems: Problems) -> tuple[UserRows, list[Path]]:
         """The usable rows of a table whose inputs lie in files, and the file of each.
 
         Args:
@@ -66,5 +72,5 @@ class OwnTableDataModule(RegressionDataModule):
         assert self.root is not None
         table = read_user_table(self.csv, [input, *self.columns.present])
         names, files, good = find_files(table, input, self.root, problems)
-        rows = user_rows(table, names, good, self.columns, self.division, problems, what=input)
+        rows = check_user_rows(table, names, good, self.columns, self.division, problems, what=input)
         return rows, [files[i] for i in rows.positions]

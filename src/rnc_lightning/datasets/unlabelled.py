@@ -98,7 +98,7 @@ def list_files(inputs: UserInputs, suffixes: Sequence[str], column: str, problem
         return UserFiles([path / name for name in names], [str(path / name) for name in names], _named(names))
     if is_file(path) and path.suffix.lower() in suffixes:
         return UserFiles([path], [str(path)], _named([path.name]))
-    table = whole_table(path, [column])
+    table = read_whole_table(path, [column])
     if column not in table.frame.columns:
         raise UserError(
             f"inputs={path} has no column {column}, which would have the paths (input=...); its columns are "
@@ -125,7 +125,7 @@ def _named(names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"file": shown})
 
 
-def whole_table(path: Path, known: Sequence[str]) -> Table:
+def read_whole_table(path: Path, known: Sequence[str]) -> Table:
     """All columns of a table.
 
     Args:

@@ -63,7 +63,7 @@ def _tell() -> None:
     )  # fmt: skip
 
 
-def collated_into_a_file(samples: Sequence[Mapping[str, Any]]) -> "_Filed":
+def collate_into_file(samples: Sequence[Mapping[str, Any]]) -> "_Filed":
     """What `default_collate` makes of samples, as it is handed over by a data worker; the loader then gives a dict."""
     return _Filed({key: _together([sample[key] for sample in samples]) for key in samples[0]})
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rnc_lightning.datasets.images.colour_on_device import finish_on_device
-from rnc_lightning.datasets.loading.batch_transport import collated_into_a_file, is_short_of_shared_memory
+from rnc_lightning.datasets.loading.batch_transport import collate_into_file, is_short_of_shared_memory
 from rnc_lightning.datasets.loading.features import features_loader
 from rnc_lightning.datasets.loading.sampling import Draw, SeededBatches, SeededSampler
 from rnc_lightning.datasets.loading.views_dataset import ViewsDataset
@@ -224,7 +224,7 @@ class RegressionDataModule(DataSource, LightningDataModule):
             dataset,
             batch_sampler=batches,
             num_workers=self.num_workers,
-            collate_fn=collated_into_a_file if short else None,
+            collate_fn=collate_into_file if short else None,
             pin_memory=self.pin_memory,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=_one_thread if self.num_workers else None,

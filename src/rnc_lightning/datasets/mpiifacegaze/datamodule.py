@@ -13,9 +13,9 @@ from rnc_lightning.datasets.mpiifacegaze.gazehub import label_files, read_gazehu
 from rnc_lightning.datasets.mpiifacegaze.hdf5 import matlab_files, read_hdf5
 from rnc_lightning.datasets.mpiifacegaze.raw import read_raw, text_files
 from rnc_lightning.datasets.mpiifacegaze.samples import Eye, GazeSamples, person_of
-from rnc_lightning.datasets.reading.drawn_split import write_division
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.random_split import write_division
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.system.errors import UserError

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import climbs_out
+from rnc_lightning.datasets.reading.tables import leaves_folder
 from rnc_lightning.datasets.splits import Inputs
 
 Eye = Literal["both", "left", "right"]
@@ -139,7 +139,7 @@ class Pictures:
     def usable(self, relative: str, person: int, where: str) -> bool:
         """Whether a line's picture can be used; else it becomes a problem."""
         path = Path(os.path.normpath(relative))
-        if climbs_out(relative):
+        if leaves_folder(relative):
             self.problems.add("path that leads out of the folder", where, relative)
         elif path.parts[:1] != (f"p{person:02}",):
             self.problems.add("picture of another person", where, relative)

@@ -10,7 +10,7 @@ import torch
 
 from rnc_lightning.datasets.images.files import ImageFiles
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, climbs_out, duplicates, labels, read_table
+from rnc_lightning.datasets.reading.tables import Table, find_duplicates, leaves_folder, read_labels, read_table
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 
 
@@ -50,11 +50,11 @@ class AgeRows:
             splits[part] = Split(inputs, ages, [self.paths[i] for i in rows])
         return splits
 
-    def kept(self, keep: np.ndarray) -> "AgeRows":
+    def select(self, keep: np.ndarray) -> "AgeRows":
         """The rows where a mask is true."""
         rows = np.flatnonzero(keep).tolist()
         return AgeRows(
-            self.table.kept(keep), self.ages[keep], [self.paths[i] for i in rows], [self.parts[i] for i in rows]
+            self.table.select(keep), self.ages[keep], [self.paths[i] for i in rows], [self.parts[i] for i in rows]
         )
 
 
@@ -71,17 +71,17 @@ def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float
         UserError: Where the table is missing or lacks a column.
     """
     table = read_table(path, ["age", "path", "split"], missing=how_to_get)
-    ages, good = labels(table, ["age"], problems, [plausible])
+    ages, good = read_labels(table, ["age"], problems, [plausible])
     paths, parts = [path.replace("\\", "/") for path in table.texts("path")], table.texts("split")
     for i, (relative, part) in enumerate(zip(paths, parts, strict=True)):
         if part not in PARTS:
             problems.add("split other than train, val, test", table.where(i), repr(part))
         elif not relative:
             problems.add("path missing", table.where(i))
-        elif climbs_out(relative):
+        elif leaves_folder(relative):
             problems.add("path that leads out of the folder", table.where(i), relative)
         else:
             continue
         good[i] = False
-    good &= ~duplicates([os.path.normpath(path) if path else "" for path in paths], table, "path", problems)
-    return AgeRows(table, ages[:, 0], paths, parts).kept(good)
+    good &= ~find_duplicates([os.path.normpath(path) if path else "" for path in paths], table, "path", problems)
+    return AgeRows(table, ages[:, 0], paths, parts).select(good)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rnc_lightning.datasets.images.source import decoded_fast, decoded_once
-from rnc_lightning.datasets.reading.drawn_split import Division, write_division
-from rnc_lightning.datasets.reading.file_check import readable
+from rnc_lightning.datasets.reading.file_check import drop_unreadable
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import OnBad, Problems
+from rnc_lightning.datasets.reading.random_split import Division, write_division
 from rnc_lightning.datasets.reading.training_subset import TrainingSubset, write_subset
 from rnc_lightning.datasets.splits import Split, SplitName, fingerprint
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs
@@ -122,10 +122,10 @@ class DataSource(ABC):
             return
         splits, problems = self.inspect()
         if self.on_bad == "error":
-            problems.refuse(self.title)
+            problems.raise_if_any(self.title)
         for kind, count in problems.counts.items():
             log.warning("%s: left out: %d x %s", self.title, count, kind)
-        if (refusal := self.refusal_of(splits)) is not None:
+        if (refusal := self.split_problem(splits)) is not None:
             raise UserError(refusal)
         if self.cache and self.cache_dir is not None:
             self.splits = decoded_once(splits, self.cache_dir / "images", self.cache_side)
@@ -150,15 +150,15 @@ class DataSource(ABC):
             ) from error
         self.drawn = {part: list(_group_names(split)) for part, split in splits.items()}
         if not self.subset.takes_all:
-            self._whole, splits = splits, self.subset.of(splits)
+            self._whole, splits = splits, self.subset.apply(splits)
         if self.check_files:
             splits = {
-                part: readable(split, problems, self.cache_dir, f"files of {self.title}")
+                part: drop_unreadable(split, problems, self.cache_dir, f"files of {self.title}")
                 for part, split in splits.items()
             }
         return splits, problems
 
-    def refusal_of(self, splits: Mapping[SplitName, Split]) -> str | None:
+    def split_problem(self, splits: Mapping[SplitName, Split]) -> str | None:
         """Why nothing can be trained on these splits though each of their samples is sound; None where it can."""
         if empty := [name for name, split in splits.items() if not len(split)]:
             return f"{self.title}: nothing is left in {' and '.join(empty)}: check the split and the files"

@@ -36,7 +36,7 @@ class CheckedFiles(Protocol):
         """Some of the inputs, in the order given."""
 
 
-def readable(split: Split, problems: Problems, cache_dir: Path | None, what: str) -> Split:
+def drop_unreadable(split: Split, problems: Problems, cache_dir: Path | None, what: str) -> Split:
     """The split without the inputs that cannot be read, which become problems.
 
     Args:
@@ -47,7 +47,7 @@ def readable(split: Split, problems: Problems, cache_dir: Path | None, what: str
     """
     if not isinstance(split.inputs, CheckedFiles):
         return split
-    bad = unreadable(split.inputs, None if cache_dir is None else _memory(split.inputs, cache_dir), what)
+    bad = find_unreadable(split.inputs, None if cache_dir is None else _memory(split.inputs, cache_dir), what)
     for i, reason in bad.items():
         path, rows = split.inputs.paths[i], getattr(split.inputs, "rows", None)
         where, detail = (str(path), reason) if rows is None else (rows[i], f"{path}: {reason}")
@@ -65,7 +65,7 @@ def _memory(inputs: CheckedFiles, cache_dir: Path) -> Path:
     return cache_dir / "checked" / f"{digest[:16]}.json"
 
 
-def unreadable(inputs: CheckedFiles, memory: Path | None = None, what: str = "files") -> dict[int, str]:
+def find_unreadable(inputs: CheckedFiles, memory: Path | None = None, what: str = "files") -> dict[int, str]:
     """Which inputs cannot be read, and why.
 
     Args:

@@ -66,7 +66,7 @@ class Problems:
         count = len({problem.where for problem in self._problems})
         return f"{count:,} sample{'' if count == 1 else 's'}"
 
-    def refuse(self, dataset: str) -> None:
+    def raise_if_any(self, dataset: str) -> None:
         """Raise where there are any.
 
         Raises:

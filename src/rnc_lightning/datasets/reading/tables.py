@@ -13,7 +13,7 @@ import pandas as pd
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError
 
-NO_NUMBER = ("", "nan", "na", "n/a", "nat", "none", "null")  # what stands for a number that is missing
+MISSING_VALUES = ("", "nan", "na", "n/a", "nat", "none", "null")  # what stands for a number that is missing
 _SEPARATORS = (",", ";", "\t", "|")
 _PARQUET = (".parquet", ".pq")
 _WIDE = 40  # columns; of a wider table only those wanted are kept while it is read
@@ -61,7 +61,7 @@ class Table:
         found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         return np.where(np.abs(found) <= np.finfo(np.float32).max, found, np.nan)
 
-    def kept(self, keep: np.ndarray) -> "Table":
+    def select(self, keep: np.ndarray) -> "Table":
         """The rows where a mask is true, their numbers unchanged."""
         return Table(self.path, self.frame[keep])
 
@@ -89,7 +89,7 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = (),
     return Table(path, frame[[column for column in frame.columns if column in wanted]])
 
 
-def labels(
+def read_labels(
     table: Table,
     columns: Sequence[str],
     problems: Problems,
@@ -108,7 +108,7 @@ def labels(
         texts: list[str] | None = None
         for i in np.flatnonzero(~np.isfinite(values[:, d])).tolist():
             texts = texts or table.texts(column)
-            if texts[i].lower() in NO_NUMBER:
+            if texts[i].lower() in MISSING_VALUES:
                 problems.add(f"{column} missing", table.where(i))
             else:
                 problems.add(f"{column} not a finite number", table.where(i), repr(texts[i]))
@@ -120,7 +120,7 @@ def labels(
     return values, good
 
 
-def duplicates(keys: Sequence[str], table: Table, what: str, problems: Problems) -> np.ndarray:
+def find_duplicates(keys: Sequence[str], table: Table, what: str, problems: Problems) -> np.ndarray:
     """Which rows (N,) repeat the key of an earlier one; they become problems. Empty keys are not compared."""
     first: dict[str, int] = {}
     repeated = np.zeros(len(keys), dtype=bool)
@@ -146,10 +146,10 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a name that is too long
 
 
-def climbs_out(relative: str) -> bool:
+def leaves_folder(relative: str) -> bool:
     """Whether a path from a table leads out of the folder that it is relative to.
 
-    >>> climbs_out("faces/1.jpg"), climbs_out("faces/../../1.jpg"), climbs_out("/etc/passwd")
+    >>> leaves_folder("faces/1.jpg"), leaves_folder("faces/../../1.jpg"), leaves_folder("/etc/passwd")
     (False, True, True)
     """
     plain = os.path.normpath(relative.replace("\\", "/"))
@@ -164,7 +164,7 @@ def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise UserError(f"{path} is not a Parquet file: {_first_line(error)}") from error
     frame.columns = [name.strip() if isinstance(name, str) else str(name) for name in frame.columns]
-    refuse_twice(path, list(frame.columns), wanted)
+    check_unique_columns(path, list(frame.columns), wanted)
     return frame.set_axis(range(1, len(frame) + 1), axis=0)
 
 
@@ -217,11 +217,11 @@ def csv_header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
     rows = {separator: next(csv.reader([header], delimiter=separator), []) for separator in _SEPARATORS}
     cells = {separator: [cell.strip() for cell in row] for separator, row in rows.items()}
     separator = max(cells, key=lambda s: (len(set(wanted) & set(cells[s])), len(cells[s])))
-    refuse_twice(path, cells[separator], wanted)
+    check_unique_columns(path, cells[separator], wanted)
     return cells[separator], separator
 
 
-def refuse_twice(path: Path, names: Sequence[str], wanted: Collection[str]) -> None:
+def check_unique_columns(path: Path, names: Sequence[str], wanted: Collection[str]) -> None:
     """Refuse a table with two columns of one name.
 
     Raises:

@@ -49,7 +49,7 @@ class TrainingSubset:
         """Which of the targets (N, D) training never saw because of `unseen`, (N,) bool."""
         return in_any(targets, self.unseen.values())
 
-    def of(self, splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
+    def apply(self, splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
         """The splits with what is left of training and validation.
 
         Raises:

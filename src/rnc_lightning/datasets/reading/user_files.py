@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, climbs_out, is_file
+from rnc_lightning.datasets.reading.tables import Table, is_file, leaves_folder
 from rnc_lightning.system.errors import UserError
 
 
@@ -31,7 +31,7 @@ def find_files(
     written = table.texts(column)
     names = [_relative(path, root) for path in written]
     files = [root / name for name in names]
-    inside = [bool(path) and not climbs_out(name) for path, name in zip(written, names, strict=True)]
+    inside = [bool(path) and not leaves_folder(name) for path, name in zip(written, names, strict=True)]
     good = np.array([within and is_file(file) for within, file in zip(inside, files, strict=True)], dtype=bool)
     if any(inside) and not good.any():
         first = files[inside.index(True)]

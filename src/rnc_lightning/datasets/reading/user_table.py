@@ -15,17 +15,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.reading.tables import (
     Table,
+    check_unique_columns,
     csv_header,
-    duplicates,
+    find_duplicates,
     is_file,
     is_parquet,
-    labels,
+    read_labels,
     read_table,
-    refuse_twice,
 )
 from rnc_lightning.datasets.splits import PARTS, Inputs, Split, SplitName
 from rnc_lightning.system.errors import UserError
@@ -43,7 +43,7 @@ _WORDS: dict[str, SplitName] = {
 
 
 @dataclass(frozen=True)
-class OwnColumns:
+class UserColumns:
     """What the columns of a table mean.
 
     Attributes:
@@ -82,7 +82,7 @@ class OwnColumns:
 
 
 @dataclass(frozen=True)
-class OwnRows:
+class UserRows:
     """Usable rows of a table.
 
     Attributes:
@@ -120,13 +120,13 @@ class OwnRows:
         return splits
 
 
-def user_division(split: Mapping[str, Any], columns: OwnColumns) -> Division | None:
+def choose_division(split: Mapping[str, Any], columns: UserColumns) -> Division | None:
     """How a split is drawn; None where the table has a column for it.
 
     Raises:
         ValueError: Where the arguments contradict each other.
 
-    >>> user_division({"by": None, "seed": 3}, OwnColumns(["age"], group="person"))
+    >>> choose_division({"by": None, "seed": 3}, UserColumns(["age"], group="person"))
     Division(by='group', val=0.1, test=0.1, seed=3, file=None)
     """
     by, file = split.get("by"), split.get("file")
@@ -156,15 +156,15 @@ def read_user_table(path: Path, columns: Sequence[str]) -> Table:
     return table
 
 
-def user_rows(
+def check_user_rows(
     table: Table,
     names: Sequence[str],
     good: np.ndarray,
-    columns: OwnColumns,
+    columns: UserColumns,
     division: Division | None,
     problems: Problems,
     what: str = "row",
-) -> OwnRows:
+) -> UserRows:
     """Check labels, splits and groups, and say which part each usable row belongs to.
 
     Args:
@@ -176,7 +176,7 @@ def user_rows(
         problems: Gets the bad rows.
         what: What a name is, as in `path that occurs more than once`.
     """
-    targets, usable = labels(table, columns.target, problems, columns.bounds)
+    targets, usable = read_labels(table, columns.target, problems, columns.bounds)
     usable &= good
     groups = table.texts(columns.group) if columns.group is not None else None
     words: list[SplitName | None] = [None] * len(table)
@@ -198,7 +198,7 @@ def user_rows(
         parts = _divided(division, kept_names, kept_groups, problems)
     if kept_groups is not None:
         _warn_of_torn_groups(table.path.name, str(columns.group), kept_groups, parts)
-    return OwnRows(table.kept(usable), kept, kept_names, targets[kept], parts)
+    return UserRows(table.select(usable), kept, kept_names, targets[kept], parts)
 
 
 def _divided(division: Division, names: list[str], groups: list[str] | None, problems: Problems) -> list[SplitName]:
@@ -236,7 +236,7 @@ def _repeated(
             detail = f"{names[i]}, {words[i]}; {words[j]} in {table.where(j)}"
             problems.add(f"{what} in two splits", table.where(i), detail)
     keys = [name if good[i] and not across[i] else "" for i, name in enumerate(names)]
-    return across | duplicates(keys, table, what, problems)
+    return across | find_duplicates(keys, table, what, problems)
 
 
 def _warn_of_torn_groups(table: str, column: str, groups: Sequence[str], parts: Sequence[SplitName]) -> None:
@@ -272,5 +272,5 @@ def column_names(path: Path, known: Sequence[str]) -> list[str]:
         read_user_table(path, known)  # where it cannot be read, this says why
         return [str(name).strip() for name in pd.read_parquet(path).columns]
     names = [name for name in csv_header(path, known)[0] if name]
-    refuse_twice(path, names, names)
+    check_unique_columns(path, names, names)
     return names

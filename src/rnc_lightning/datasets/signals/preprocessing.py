@@ -54,7 +54,7 @@ class Preprocessing:
         ratio = _ratio(rate, self.sampling_rate)
         return -(-count * ratio.numerator // ratio.denominator)
 
-    def refusal(self, rate: float) -> str | None:
+    def unusable_reason(self, rate: float) -> str | None:
         """Why a recording at `rate` Hz cannot be used; None where it can."""
         edge = max(self.low or 0.0, self.high or 0.0)
         if edge >= rate / 2:
