@@ -1,6 +1,6 @@
-"""Data sets: each reads its files, and becomes batches for training.
+"""Data sets: each reads its files and provides batches for training.
 
-What a data set of your own needs, imported when it is asked for, so that nothing is loaded for what is not used:
+Names for your own data set are imported on first use, so that unused parts are not loaded:
 
 >>> from rnc_lightning.datasets import Problems, RegressionDataModule, Split
 """
@@ -51,7 +51,7 @@ __all__ = [
     "random_crop",
 ]
 
-_PLACES = {
+_MODULES = {
     "feature_transforms": ("augmented_array", "plain_array"),
     "images.datamodule": ("ImagesDataModule",),
     "images.files": ("ImageFiles",),
@@ -69,8 +69,7 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for."""
-    for place, names in _PLACES.items():
+    for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{place}"), name)
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -36,7 +36,7 @@ class ArrayDataModule(UserTableDataModule):
         **table: Arguments of `UserTableDataModule` and `RegressionDataModule`.
 
     Raises:
-        ValueError: Where a target is among the inputs, or arguments contradict each other.
+        ValueError: If a target is among the inputs, or arguments contradict each other.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class ArrayDataModule(UserTableDataModule):
 
     def _table(self) -> tuple[Table, list[str]]:
         """The table and its columns of inputs."""
-        taken = [*self.columns.present, *([self.id] if self.id is not None else [])]
+        taken = [*self.columns.required, *([self.id] if self.id is not None else [])]
         if self.csv.suffix.lower() == ".npz":
             table = npz_table(self.csv, self.columns.target, taken[len(self.columns.target) :])
         else:
@@ -153,7 +153,7 @@ def numeric_columns(table: Table, taken: Sequence[str]) -> list[str]:
     One cell of text among numbers does not make a column of text: it is a mistake, which is told later.
 
     Raises:
-        UserError: Where there is none.
+        UserError: If there is none.
     """
     numeric: list[str] = []
     left: list[str] = []
@@ -179,7 +179,7 @@ def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table
         others: Further arrays (N,) to take, such as groups.
 
     Raises:
-        UserError: Where the file or an array is missing, or they do not fit together.
+        UserError: If the file or an array is missing, or they do not fit together.
     """
     if not is_file(path):
         raise UserError(f"there is no {path}; data.csv is the path of the table, seen from where you are")
@@ -215,10 +215,10 @@ def read_rows(inputs: Path, preparation: Mapping[str, Any], problems: Problems) 
     Args:
         inputs: A table, or an .npz file with `x` (N, F).
         preparation: `ArrayDataModule.preparation` of the training data.
-        problems: Gets the rows that cannot be used.
+        problems: Receives the rows that cannot be used.
 
     Raises:
-        UserError: Where the file cannot be read, or lacks an input.
+        UserError: If the file cannot be read, or lacks an input.
     """
     columns = [str(name) for name in preparation["inputs"]]
     table = _unlabelled_npz(inputs) if inputs.suffix.lower() == ".npz" else read_whole_table(inputs, columns)

@@ -103,7 +103,7 @@ class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
         """Take out the signals with another number of channels than the encoder expects.
 
         Raises:
-            UserError: Where none has that number.
+            UserError: If none has that number.
         """
         counts = Counter(recording.channels for recording in found.values())
         if counts and self.in_channels not in counts:
@@ -140,7 +140,7 @@ def edf_recording(path: Path, channels: Sequence[str] | None = None) -> Recordin
         channels: Names of the channels to take; None takes all.
 
     Raises:
-        ValueError: Where its header is broken, channels are missing, or have several sampling rates.
+        ValueError: If its header is broken, channels are missing, or have several sampling rates.
     """
     header = read_header(path)
     places = pick(header.labels, channels) if channels is not None else list(range(len(header.labels)))
@@ -156,7 +156,7 @@ def array_shape(path: Path, key: str | None = None) -> tuple[int, int]:
     """Channels and samples of an array in a file; one with a single axis has one channel.
 
     Raises:
-        ValueError: Where it is no array of numbers (C, T).
+        ValueError: If it is no array of numbers (C, T).
     """
     array = _array(path, key)
     if array.ndim not in (1, 2) or 0 in array.shape:
@@ -170,7 +170,7 @@ def read_array(path: Path, key: str | None = None) -> np.ndarray:
     """An array (C, T) from a file, float64.
 
     Raises:
-        ValueError: Where it cannot be read.
+        ValueError: If it cannot be read.
     """
     return np.atleast_2d(np.asarray(_array(path, key), dtype=np.float64))
 

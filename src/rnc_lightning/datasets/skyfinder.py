@@ -101,7 +101,7 @@ class SkyFinderDataModule(ImagesDataModule):
         """Read the table, find the pictures, choose one a day and divide them.
 
         Raises:
-            UserError: Where there is no table, no picture, or no row that fits.
+            UserError: If there is no table, no picture, or no row that fits.
         """
         assert self.root is not None
         assert self.division is not None
@@ -130,7 +130,7 @@ def read_rows(path: Path, problems: Problems, how_to_get: str = "") -> pd.DataFr
     Rows whose temperature is known to be missing are counted in a log line; others that cannot be used are problems.
 
     Raises:
-        UserError: Where there is no table, or it lacks a column.
+        UserError: If there is no table, or it lacks a column.
     """
     table = read_table(path, ["Filename", "CamId", "TempM"], [*_LOCAL, "Min", "Timezone"], missing=how_to_get)
     if not (set(_LOCAL) <= set(table.frame.columns) or "Timezone" in table.frame.columns):

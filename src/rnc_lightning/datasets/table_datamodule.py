@@ -1,4 +1,4 @@
-"""The data module of a table of your own; what its inputs are, a subclass says."""
+"""The base of data modules for your own table; a subclass defines the inputs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,15 +17,15 @@ from rnc_lightning.datasets.reading.user_table import (
 
 
 class UserTableDataModule(RegressionDataModule):
-    """Samples that a table of your own lists; a subclass says what their inputs are.
+    """Samples listed in your own table; a subclass defines the inputs.
 
     Args:
         csv: The table.
         target: Columns of labels.
-        split_column: Column with the words train, val (or validation, valid, dev) and test; null draws a split.
-        group: Column of what belongs together; a drawn split then keeps a group in one part.
-        plausible: By target column, the lowest and the highest label that is no mistake.
-        split: Arguments of `Division`; `by: null` is `group` where there is a group column, else `sample`.
+        split_column: Column with train, val (or validation, valid, dev) or test; null draws a random split.
+        group: Column of the groups; a random split keeps each group in one part.
+        plausible: For each target column the lowest and the highest label to accept.
+        split: Arguments of `Division`; `by: null` is `group` if there is a group column, else `sample`.
         **loading: Arguments of `RegressionDataModule`.
 
     Raises:
@@ -54,7 +54,7 @@ class UserTableDataModule(RegressionDataModule):
 
     @property
     def title(self) -> str:
-        """The table's name, as in messages."""
+        """The table's file name, for messages."""
         return self.csv.name
 
     @property
@@ -63,14 +63,14 @@ class UserTableDataModule(RegressionDataModule):
         return self.columns.target
 
     def read_file_rows(self, input: str, problems: Problems) -> tuple[UserRows, list[Path]]:
-        """The usable rows of a table whose inputs lie in files, and the file of each.
+        """The usable rows of a table of files, and the file of each row.
 
         Args:
             input: Column of the paths, relative to `self.root`.
-            problems: Gets the rows that cannot be used.
+            problems: Receives the rows that cannot be used.
         """
         assert self.root is not None
-        table = read_user_table(self.csv, [input, *self.columns.present])
+        table = read_user_table(self.csv, [input, *self.columns.required])
         names, files, good = find_files(table, input, self.root, problems)
         rows = check_user_rows(table, names, good, self.columns, self.division, problems, what=input)
         return rows, [files[i] for i in rows.positions]

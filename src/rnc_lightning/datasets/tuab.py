@@ -173,7 +173,7 @@ def edf_folder(root: Path) -> Path:
     """The folder with `train` and `eval`, from that of the corpus or of one of its versions.
 
     Raises:
-        UserError: Where there is none, or several versions lie side by side.
+        UserError: If there is none, or several versions lie side by side.
     """
     places = [root, root / "edf", *(sorted(root.glob("*/edf")) if root.is_dir() else ())]
     found = [place for place in places if any((place / part).is_dir() for part in _PARTS)]

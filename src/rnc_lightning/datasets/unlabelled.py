@@ -85,10 +85,10 @@ def list_files(inputs: UserInputs, suffixes: Sequence[str], column: str, problem
         inputs: A folder, a file with one of the suffixes, or a table (CSV or Parquet).
         suffixes: Of the files that are taken from a folder; others are passed over.
         column: The table's column of paths, where `inputs` names none.
-        problems: Gets the rows without a file.
+        problems: Receives the rows without a file.
 
     Raises:
-        UserError: Where there is nothing to predict from.
+        UserError: If there is nothing to predict from.
     """
     path, column = inputs.path, inputs.column or column
     if path.is_dir():
@@ -133,7 +133,7 @@ def read_whole_table(path: Path, known: Sequence[str]) -> Table:
         known: Columns that are there; by them the separator is found.
 
     Raises:
-        UserError: Where there is no such file, or it is no table.
+        UserError: If there is no such file, or it is no table.
     """
     if not is_file(path):
         raise UserError(f"inputs={path}: there is no such file or folder")

@@ -51,7 +51,7 @@ def _write(path: Path, rows: Iterable[Row], separator: str = ",", comma: bool = 
 def _read(path: Path, problems: Problems | None = None, columns: UserColumns | None = None, **split: Any) -> UserRows:
     """The rows of a table without files; a row is known by its id."""
     columns = columns or UserColumns(["age"], group="person")
-    table = read_user_table(path, ["id", *columns.present])
+    table = read_user_table(path, ["id", *columns.required])
     problems = Problems() if problems is None else problems
     good = np.ones(len(table), dtype=bool)
     return check_user_rows(

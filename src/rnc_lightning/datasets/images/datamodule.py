@@ -41,7 +41,7 @@ def find_usable_images(inputs: UserInputs, column: str, problems: Problems) -> U
     Args:
         inputs: Where they lie.
         column: A table's column of paths, where `inputs` names none.
-        problems: Gets the others.
+        problems: Receives the others.
     """
     files = list_files(inputs, SUFFIXES, column, problems)
     bad = find_unreadable(cast(CheckedFiles, ImageFiles(files.paths)), what="images")

@@ -94,7 +94,7 @@ class MPIIFaceGazeDataModule(ImagesDataModule):
         """Read the label files; samples that cannot be used become problems.
 
         Raises:
-            UserError: Where there is no such layout, or not those persons.
+            UserError: If there is no such layout, or not those persons.
         """
         assert self.root is not None
         layout, files = find_layout(self.root, self.layout)
@@ -126,7 +126,7 @@ def find_layout(root: Path, wanted: Layout) -> tuple[str, list[Path]]:
     """The layout to read and its label files, one a person.
 
     Raises:
-        UserError: Where it is not in `root`.
+        UserError: If it is not in `root`.
     """
     files = {"gazehub": label_files(root), "hdf5": matlab_files(root), "raw": text_files(root)}
     there = [layout for layout, found in files.items() if found]

@@ -94,7 +94,7 @@ def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[s
 
     Args:
         path: The file.
-        problems: Gets it where it cannot be read, or has no line beside its headings.
+        problems: Receives it where it cannot be read, or has no line beside its headings.
         headings: How many lines stand before the first sample.
     """
     try:
@@ -110,7 +110,7 @@ def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[s
 
 
 def numbers(fields: Sequence[str], count: int) -> list[float] | None:
-    """Fields as numbers, None where they are not so many numbers.
+    """Fields as numbers, None if they are not so many numbers.
 
     >>> numbers(["0.5", "-1e-3"], 2), numbers(["0.5", "?"], 2), numbers(["0.5"], 2)
     ([0.5, -0.001], None, None)
@@ -127,7 +127,7 @@ class Pictures:
 
     Args:
         folder: What the paths are relative to.
-        problems: Gets the lines refused.
+        problems: Receives the lines refused.
     """
 
     def __init__(self, folder: Path, problems: Problems) -> None:

@@ -19,7 +19,7 @@ class AgeRows:
     """Usable rows of a table.
 
     Attributes:
-        table: The rows.
+        table: The rows themselves.
         ages: (N,) float64, years.
         paths: N paths relative to the table.
         parts: N times train, val or test.
@@ -32,22 +32,19 @@ class AgeRows:
 
     def splits(self, files: Sequence[Path | None], problems: Problems) -> dict[SplitName, Split]:
         """The three splits; rows without a file become problems."""
-        found = {i for i, file in enumerate(files) if file is not None}
-        taken: dict[Path, int] = {}
+        first_rows: dict[Path, int] = {}
         for i, file in enumerate(files):
             if file is None:
                 problems.add("missing file", self.table.where(i), self.paths[i])
-            elif (first := taken.setdefault(file, i)) != i:
-                found.discard(i)
-                told = f"{self.paths[i]} and {self.table.where(first)}: {file.name}"
-                problems.add("file that two rows lead to", self.table.where(i), told)
+            elif (first := first_rows.setdefault(file, i)) != i:
+                detail = f"{self.paths[i]} and {self.table.where(first)}: {file.name}"
+                problems.add("file named in two rows", self.table.where(i), detail)
         splits: dict[SplitName, Split] = {}
         for part in PARTS:
-            rows = [i for i in sorted(found) if self.parts[i] == part]
-            ages = torch.tensor(self.ages[rows], dtype=torch.float32)[:, None]
-            chosen = [file for i in rows if (file := files[i]) is not None]
-            inputs = ImageFiles(chosen, [self.table.where(i) for i in rows])
-            splits[part] = Split(inputs, ages, [self.paths[i] for i in rows])
+            chosen = {i: file for file, i in first_rows.items() if self.parts[i] == part}
+            ages = torch.tensor(self.ages[list(chosen)], dtype=torch.float32)[:, None]
+            inputs = ImageFiles(list(chosen.values()), [self.table.where(i) for i in chosen])
+            splits[part] = Split(inputs, ages, [self.paths[i] for i in chosen])
         return splits
 
     def select(self, keep: np.ndarray) -> "AgeRows":
@@ -63,12 +60,12 @@ def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float
 
     Args:
         path: The CSV.
-        problems: Gets the bad rows.
-        plausible: Lowest and highest age that is no mistake.
-        how_to_get: What to tell where there is no such file.
+        problems: Receives the bad rows.
+        plausible: Lowest and highest age to accept.
+        how_to_get: How to obtain the data, for the message when the file is missing.
 
     Raises:
-        UserError: Where the table is missing or lacks a column.
+        UserError: If the table is missing or lacks a column.
     """
     table = read_table(path, ["age", "path", "split"], missing=how_to_get)
     ages, good = read_labels(table, ["age"], problems, [plausible])
@@ -79,7 +76,7 @@ def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float
         elif not relative:
             problems.add("path missing", table.where(i))
         elif leaves_folder(relative):
-            problems.add("path that leads out of the folder", table.where(i), relative)
+            problems.add("path outside the folder", table.where(i), relative)
         else:
             continue
         good[i] = False

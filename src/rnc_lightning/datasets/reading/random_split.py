@@ -1,4 +1,4 @@
-"""Splits that nobody published: drawn with a recorded seed, written to a file, read from one."""
+"""Random splits, for data without a published one: drawn with a recorded seed, written to a file, read from one."""
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -21,11 +21,11 @@ class Division:
     """How samples are divided into training, validation and test.
 
     Attributes:
-        by: `sample`, or what must not be torn apart, such as `camera`: a group lies in one part with all its samples.
-        val: Share of the samples for validation.
-        test: Share of the samples for the test.
-        seed: Seed of the draw. The draw depends on it and on the samples' names (or groups) alone.
-        file: A `split.csv` of an earlier run, which is used instead of a draw.
+        by: `sample`, or a grouping such as `camera`: all samples of a group then go to the same part.
+        val: Fraction of the samples for validation.
+        test: Fraction of the samples for the test.
+        seed: Seed of the draw. The draw depends only on it and on the names of the samples (or groups).
+        file: The `split.csv` of an earlier run, used instead of a new draw.
     """
 
     by: str = "sample"
@@ -37,7 +37,7 @@ class Division:
     def __post_init__(self) -> None:
         if not (self.val > 0 and self.test > 0 and self.val + self.test < 1):
             raise ValueError(
-                f"split: val and test must be positive and leave a share for training, got {self.val} and {self.test}"
+                f"split: val and test must be positive and sum to less than 1, got {self.val} and {self.test}"
             )
 
     def divide(
@@ -46,19 +46,19 @@ class Division:
         """The part of each sample.
 
         Args:
-            names: The samples' names, each of them once.
-            groupings: By name, the group of each sample; `by` chooses one of them, or `sample`.
+            names: The samples' names, all different.
+            groupings: For each possible value of `by` except `sample`, the group of each sample.
 
         Raises:
-            ValueError: Where `by` is no such grouping.
-            UserError: Where there are too few groups, or the file does not fit.
+            ValueError: If `by` is neither `sample` nor one of the groupings.
+            UserError: If there are too few groups, or the file does not match the samples.
         """
         groupings = groupings or {}
         if self.by != "sample" and self.by not in groupings:
             raise ValueError(f"split.by must be {' or '.join(['sample', *groupings])}, got {self.by!r}")
         if self.file is not None:
             return read_division(Path(self.file), names)
-        return _drawn(names if self.by == "sample" else groupings[self.by], self)
+        return _draw(names if self.by == "sample" else groupings[self.by], self)
 
 
 def write_division(path: Path, parts: Mapping[SplitName, Sequence[str]]) -> None:
@@ -68,46 +68,44 @@ def write_division(path: Path, parts: Mapping[SplitName, Sequence[str]]) -> None
 
 
 def read_division(path: Path, names: Sequence[str]) -> list[SplitName]:
-    """The part of each sample, from a file that `write_division` wrote. Names beyond those asked for are left alone.
+    """The part of each sample, from a file written by `write_division`. Other names in the file are ignored.
 
     Raises:
-        UserError: Where the file is missing, has another word than train, val, test, or lacks samples.
+        UserError: If the file is missing, has a split other than train, val, test, or lacks samples.
     """
     table = read_table(path, ["name", "split"])
-    words = table.texts("split")
-    if wrong := [i for i, word in enumerate(words) if word not in PARTS]:
-        where = table.where(wrong[0])
-        raise UserError(f"{path} has a split other than {', '.join(PARTS)}: {words[wrong[0]]!r}, {where}")
-    known: dict[str, str] = {}
-    for i, (name, word) in enumerate(zip(table.texts("name"), words, strict=True)):
-        if known.setdefault(name, word) != word:
-            raise UserError(f"{path} says {known[name]} and, in {table.where(i)}, {word} of {name}")
-    if lacking := [name for name in names if name not in known]:
+    parts: dict[str, str] = {}
+    for i, (name, part) in enumerate(zip(table.texts("name"), table.texts("split"), strict=True)):
+        if part not in PARTS:
+            raise UserError(f"{path} has a split other than {', '.join(PARTS)}: {part!r}, {table.where(i)}")
+        if parts.setdefault(name, part) != part:
+            raise UserError(f"{path} assigns {name} to {parts[name]} and, in {table.where(i)}, to {part}")
+    if missing := [name for name in names if name not in parts]:
         raise UserError(
-            f"{path} does not say where {len(lacking)} of {len(names)} samples belong, {lacking[0]} for one: "
-            "it is of other data"
+            f"{path} does not contain {len(missing)} of the {len(names)} samples, for example {missing[0]}: "
+            "it belongs to other data"
         )
-    return [cast(SplitName, known[name]) for name in names]
+    return [cast(SplitName, parts[name]) for name in names]
 
 
-def _drawn(groups: Sequence[Hashable], plan: Division) -> list[SplitName]:
+def _draw(groups: Sequence[Hashable], division: Division) -> list[SplitName]:
     sizes = Counter(groups)
-    order = sorted(sizes, key=lambda group: (str(type(group)), str(group)))  # whatever the order on disk
+    order = sorted(sizes, key=lambda group: (str(type(group)), str(group)))  # independent of the order on disk
     if len(order) < len(PARTS):
-        raise UserError(f"split.by={plan.by}: {len(order)} of them cannot be divided into {', '.join(PARTS)}")
-    generator = np.random.default_rng(derive_seed(plan.seed, "division", plan.by))
-    waiting = [order[i] for i in generator.permutation(len(order))]
-    chosen: dict[Hashable, SplitName] = {}
-    shares: tuple[tuple[SplitName, float], ...] = (("test", plan.test), ("val", plan.val))
-    for still_empty, (part, share) in zip((2, 1), shares, strict=True):
-        wanted, held = share * len(groups), 0
+        raise UserError(f"split.by={division.by}: {len(order)} of them cannot be divided into {', '.join(PARTS)}")
+    generator = np.random.default_rng(derive_seed(division.seed, "division", division.by))
+    remaining = [order[i] for i in generator.permutation(len(order))]
+    part_of: dict[Hashable, SplitName] = {}
+    fractions: tuple[tuple[SplitName, float], ...] = (("test", division.test), ("val", division.val))
+    for parts_after, (part, fraction) in zip((2, 1), fractions, strict=True):
+        wanted, size = fraction * len(groups), 0
         taken: list[Hashable] = []
-        for group in waiting:
-            fits = held + sizes[group] / 2 <= wanted  # ends nearest to the share
-            if fits and len(waiting) - len(taken) > still_empty:  # a group at least for each part that comes later
+        for group in remaining:
+            fits = size + sizes[group] / 2 <= wanted  # ends as close to the fraction as possible
+            if fits and len(remaining) - len(taken) > parts_after:  # leave at least one group for each later part
                 taken.append(group)
-                held += sizes[group]
-        taken = taken or [min(waiting, key=sizes.__getitem__)]
-        chosen.update(dict.fromkeys(taken, part))
-        waiting = [group for group in waiting if group not in chosen]
-    return [chosen.get(group, "train") for group in groups]
+                size += sizes[group]
+        taken = taken or [min(remaining, key=sizes.__getitem__)]
+        part_of.update(dict.fromkeys(taken, part))
+        remaining = [group for group in remaining if group not in part_of]
+    return [part_of.get(group, "train") for group in groups]

@@ -90,11 +90,11 @@ class RecordingsDataModule(RegressionDataModule):
             rate: Its sampling rate in Hz, where the file does not say it and it is not that of the settings.
 
         Raises:
-            ValueError: Where it cannot be one.
+            ValueError: If it cannot be one.
         """
 
     def unusable_reason(self, recording: Recording) -> tuple[str, str] | None:
-        """Kind and detail of why a recording cannot be used, as far as its header tells; None where it can."""
+        """Kind and detail of why a recording cannot be used, as far as its header tells; None if it can."""
         if reason := self.preprocessing.unusable_reason(recording.rate):
             return "sampling rate too low", reason
         if (length := self.preprocessing.length(recording.samples, recording.rate)) < self.window:
@@ -118,7 +118,7 @@ class RecordingsDataModule(RegressionDataModule):
         """Windows of recordings as in the test, preprocessed here and held in memory.
 
         Raises:
-            UserError: Where some cannot be preprocessed.
+            UserError: If some cannot be preprocessed.
         """
         store = RecordingStore(self.preprocessing, {}, None)
         store.build([one.recording for one in recordings])
