@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from rnc_lightning.datasets.images.transforms import augmented_image, centred_image
-from rnc_lightning.datasets.reading.drawn_split import Division
+from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.skyfinder import SkyFinderDataModule
 from rnc_lightning.system.errors import UserError
 

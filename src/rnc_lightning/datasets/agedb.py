@@ -67,7 +67,7 @@ class AgeDBDataModule(ImagesDataModule):
 
 
 def find(root: Path, paths: Sequence[str]) -> list[Path | None]:
-    """The file of each path of the table, None where there is none."""
+    """The file of each path of the table, None if there is none."""
     folders = {root / Path(path).parent for path in paths}
     there = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112 - is_dir raises for too long a name
     present = {file for folder in there for file in folder.iterdir()}

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, is_file, labels
-from rnc_lightning.datasets.reading.user_table import column_names, read_user_table, user_rows
+from rnc_lightning.datasets.reading.tables import Table, is_file, read_labels
+from rnc_lightning.datasets.reading.user_table import check_user_rows, column_names, read_user_table
 from rnc_lightning.datasets.splits import Split, SplitName
-from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
+from rnc_lightning.datasets.table_datamodule import UserTableDataModule
 from rnc_lightning.datasets.transform import Description
-from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, blank_split, whole_table
+from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, blank_split, read_whole_table
 from rnc_lightning.system.errors import UserError
 
 log = logging.getLogger(__name__)
 
 
-class ArrayDataModule(OwnTableDataModule):
+class ArrayDataModule(UserTableDataModule):
     """Rows of numbers, standardised with the training split's means and standard deviations.
 
     The table is a CSV or Parquet file, or an .npz file with `x` (N, F) and `y` (N,) or (N, D); the split column, the
@@ -33,10 +33,10 @@ class ArrayDataModule(OwnTableDataModule):
         inputs: Columns taken as inputs; null: all columns of numbers that have no other meaning.
         id: Column of what a row is called, in split files too; null: its number.
         standardize: Whether each input is moved and scaled to mean 0 and standard deviation 1 in training.
-        **table: Arguments of `OwnTableDataModule` and `RegressionDataModule`.
+        **table: Arguments of `UserTableDataModule` and `RegressionDataModule`.
 
     Raises:
-        ValueError: Where a target is among the inputs, or arguments contradict each other.
+        ValueError: If a target is among the inputs, or arguments contradict each other.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class ArrayDataModule(OwnTableDataModule):
         self.id = None if id is None else str(id)
         self.standardize = standardize
 
-    def refusal_of(self, splits: Mapping[SplitName, Split]) -> str | None:
+    def split_problem(self, splits: Mapping[SplitName, Split]) -> str | None:
         """Where a split is empty, or `channels` is not the number of inputs."""
-        if (refusal := super().refusal_of(splits)) is not None:
+        if (refusal := super().split_problem(splits)) is not None:
             return refusal
         count = splits["train"].inputs[0].shape[0]
         if self.channels == count:
@@ -71,13 +71,13 @@ class ArrayDataModule(OwnTableDataModule):
         """Read the table; rows that cannot be used become problems."""
         table, inputs = self._table()
         log.info("%s: %d inputs: %s", self.title, len(inputs), ", ".join(inputs))
-        values, good = labels(table, inputs, problems)
+        values, good = read_labels(table, inputs, problems)
         names = [f"row {number}" for number in table.frame.index] if self.id is None else table.texts(self.id)
         if self.id is not None:
             for i in [i for i, name in enumerate(names) if not name]:
                 problems.add(f"{self.id} missing", table.where(i))
                 good[i] = False
-        rows = user_rows(table, names, good, self.columns, self.division, problems, what=self.id or "row")
+        rows = check_user_rows(table, names, good, self.columns, self.division, problems, what=self.id or "row")
         values = values[rows.positions]
         centre, scale = np.zeros(len(inputs)), np.ones(len(inputs))
         if self.standardize and (training := rows.of("train")):
@@ -121,7 +121,7 @@ class ArrayDataModule(OwnTableDataModule):
 
     def _table(self) -> tuple[Table, list[str]]:
         """The table and its columns of inputs."""
-        taken = [*self.columns.present, *([self.id] if self.id is not None else [])]
+        taken = [*self.columns.required, *([self.id] if self.id is not None else [])]
         if self.csv.suffix.lower() == ".npz":
             table = npz_table(self.csv, self.columns.target, taken[len(self.columns.target) :])
         else:
@@ -153,7 +153,7 @@ def numeric_columns(table: Table, taken: Sequence[str]) -> list[str]:
     One cell of text among numbers does not make a column of text: it is a mistake, which is told later.
 
     Raises:
-        UserError: Where there is none.
+        UserError: If there is none.
     """
     numeric: list[str] = []
     left: list[str] = []
@@ -179,7 +179,7 @@ def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table
         others: Further arrays (N,) to take, such as groups.
 
     Raises:
-        UserError: Where the file or an array is missing, or they do not fit together.
+        UserError: If the file or an array is missing, or they do not fit together.
     """
     if not is_file(path):
         raise UserError(f"there is no {path}; data.csv is the path of the table, seen from where you are")
@@ -215,16 +215,16 @@ def read_rows(inputs: Path, preparation: Mapping[str, Any], problems: Problems) 
     Args:
         inputs: A table, or an .npz file with `x` (N, F).
         preparation: `ArrayDataModule.preparation` of the training data.
-        problems: Gets the rows that cannot be used.
+        problems: Receives the rows that cannot be used.
 
     Raises:
-        UserError: Where the file cannot be read, or lacks an input.
+        UserError: If the file cannot be read, or lacks an input.
     """
     columns = [str(name) for name in preparation["inputs"]]
-    table = _unlabelled_npz(inputs) if inputs.suffix.lower() == ".npz" else whole_table(inputs, columns)
+    table = _unlabelled_npz(inputs) if inputs.suffix.lower() == ".npz" else read_whole_table(inputs, columns)
     if absent := [name for name in columns if name not in table.frame.columns]:
         raise UserError(f"inputs={inputs} has no {', '.join(absent)}, which the run was trained with")
-    values, good = labels(table, columns, problems)
+    values, good = read_labels(table, columns, problems)
     values = (values[good] - np.array(preparation["centre"])) / np.array(preparation["scale"])
     frame = table.frame[good]
     if inputs.suffix.lower() == ".npz":

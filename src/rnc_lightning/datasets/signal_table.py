@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnc_lightning.datasets.reading.file_check import unreadable
+from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import read_table
 from rnc_lightning.datasets.signals.edf import pick, read_header, read_samples
@@ -18,11 +18,11 @@ from rnc_lightning.datasets.signals.recordings import LabelledRecording, Recordi
 from rnc_lightning.datasets.signals.store import Recording
 from rnc_lightning.datasets.signals.windows import RecordingFiles
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
-from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
+from rnc_lightning.datasets.table_datamodule import UserTableDataModule
 from rnc_lightning.system.errors import UserError
 
 
-class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
+class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
     """Signals (C, T) of your own with one or more labels.
 
     Args:
@@ -31,7 +31,7 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
         key: Name of the array in .npz files; null: the first one.
         rate_column: Column of the sampling rates of .npy and .npz files in Hz; null: they have `sampling_rate`
             already. EDF files say their own.
-        **others: Arguments of `OwnTableDataModule` and `RecordingsDataModule`; `channels` are taken from EDF files.
+        **others: Arguments of `UserTableDataModule` and `RecordingsDataModule`; `channels` are taken from EDF files.
 
     Raises:
         ValueError: For arguments out of range, or that contradict each other.
@@ -55,7 +55,7 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
         """Read the table and the header of every file; what cannot be used becomes a problem."""
-        rows, files = self.file_rows(self.input, problems)
+        rows, files = self.read_file_rows(self.input, problems)
         rates = self._rates()
         found: dict[int, Recording] = {}
         for i, file in enumerate(files):
@@ -65,7 +65,7 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
             except ValueError as error:
                 problems.add("unreadable file", f"{where}, {rows.names[i]}", str(error))
                 continue
-            if reason := self.refusal(found[i]):
+            if reason := self.unusable_reason(found[i]):
                 problems.add(reason[0], f"{where}, {rows.names[i]}", reason[1])
                 del found[i]
         self._same_channels(found, [f"{rows.table.where(i)}, {name}" for i, name in enumerate(rows.names)], problems)
@@ -103,7 +103,7 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
         """Take out the signals with another number of channels than the encoder expects.
 
         Raises:
-            UserError: Where none has that number.
+            UserError: If none has that number.
         """
         counts = Counter(recording.channels for recording in found.values())
         if counts and self.in_channels not in counts:
@@ -122,7 +122,7 @@ class SignalsDataModule(OwnTableDataModule, RecordingsDataModule):
         """Take out the signals whose values cannot be read or are not finite."""
         rows = list(found)
         memory = None if self.cache_dir is None else self.cache_dir / "checked" / f"signals-{self._check_key()}.json"
-        for position, reason in unreadable(RecordingFiles([found[i] for i in rows]), memory, "signals").items():
+        for position, reason in find_unreadable(RecordingFiles([found[i] for i in rows]), memory, "signals").items():
             i = rows[position]
             problems.add("unreadable file", f"{where[i]}, {found[i].path.name}", reason)
             del found[i]
@@ -140,7 +140,7 @@ def edf_recording(path: Path, channels: Sequence[str] | None = None) -> Recordin
         channels: Names of the channels to take; None takes all.
 
     Raises:
-        ValueError: Where its header is broken, channels are missing, or have several sampling rates.
+        ValueError: If its header is broken, channels are missing, or have several sampling rates.
     """
     header = read_header(path)
     places = pick(header.labels, channels) if channels is not None else list(range(len(header.labels)))
@@ -156,7 +156,7 @@ def array_shape(path: Path, key: str | None = None) -> tuple[int, int]:
     """Channels and samples of an array in a file; one with a single axis has one channel.
 
     Raises:
-        ValueError: Where it is no array of numbers (C, T).
+        ValueError: If it is no array of numbers (C, T).
     """
     array = _array(path, key)
     if array.ndim not in (1, 2) or 0 in array.shape:
@@ -170,7 +170,7 @@ def read_array(path: Path, key: str | None = None) -> np.ndarray:
     """An array (C, T) from a file, float64.
 
     Raises:
-        ValueError: Where it cannot be read.
+        ValueError: If it cannot be read.
     """
     return np.atleast_2d(np.asarray(_array(path, key), dtype=np.float64))
 

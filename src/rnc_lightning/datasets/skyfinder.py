@@ -22,10 +22,10 @@ import torch
 
 from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.images.files import ImageFiles
-from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import NO_NUMBER, Table, duplicates, read_table
+from rnc_lightning.datasets.reading.random_split import Division
+from rnc_lightning.datasets.reading.tables import MISSING_VALUES, Table, find_duplicates, read_table
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 from rnc_lightning.system.errors import UserError
 
@@ -101,7 +101,7 @@ class SkyFinderDataModule(ImagesDataModule):
         """Read the table, find the pictures, choose one a day and divide them.
 
         Raises:
-            UserError: Where there is no table, no picture, or no row that fits.
+            UserError: If there is no table, no picture, or no row that fits.
         """
         assert self.root is not None
         assert self.division is not None
@@ -130,7 +130,7 @@ def read_rows(path: Path, problems: Problems, how_to_get: str = "") -> pd.DataFr
     Rows whose temperature is known to be missing are counted in a log line; others that cannot be used are problems.
 
     Raises:
-        UserError: Where there is no table, or it lacks a column.
+        UserError: If there is no table, or it lacks a column.
     """
     table = read_table(path, ["Filename", "CamId", "TempM"], [*_LOCAL, "Min", "Timezone"], missing=how_to_get)
     if not (set(_LOCAL) <= set(table.frame.columns) or "Timezone" in table.frame.columns):
@@ -144,8 +144,8 @@ def read_rows(path: Path, problems: Problems, how_to_get: str = "") -> pd.DataFr
     keys = _keys(table)
     again = keys.duplicated(keep=False).to_numpy()
     repeated = np.zeros(len(table), dtype=bool)
-    repeated[again] = duplicates(keys[again].tolist(), table.kept(again), "picture", problems)
-    table = table.kept(~repeated)
+    repeated[again] = find_duplicates(keys[again].tolist(), table.select(again), "picture", problems)
+    table = table.select(~repeated)
     table = _without(table, np.isnat(local_moments(table)), "no local time", "Filename", problems)
     return pd.DataFrame(
         {
@@ -262,10 +262,10 @@ def nearest_to_eleven(rows: pd.DataFrame) -> pd.DataFrame:
 def _labelled(table: Table, problems: Problems) -> Table:
     """The rows with a plausible temperature."""
     values = table.numbers("TempM")
-    unknown = _texts(table, "TempM").str.lower().isin(NO_NUMBER).to_numpy()
+    unknown = _texts(table, "TempM").str.lower().isin(MISSING_VALUES).to_numpy()
     unknown = unknown | (values <= _NO_LABEL[0]) | (values >= _NO_LABEL[1])
     log.info("SkyFinder: %d of %d rows have no temperature", unknown.sum(), len(table))
-    table = table.kept(~unknown)
+    table = table.select(~unknown)
     table = _without(table, np.isnan(table.numbers("TempM")), "TempM not a number", "TempM", problems)
     values = table.numbers("TempM")
     outside = (values < _PLAUSIBLE[0]) | (values > _PLAUSIBLE[1])
@@ -277,7 +277,7 @@ def _without(table: Table, bad: np.ndarray, kind: str, column: str, problems: Pr
     texts = _texts(table, column)
     for i in np.flatnonzero(bad).tolist():
         problems.add(kind, table.where(i), texts.iloc[i])
-    return table.kept(~bad)
+    return table.select(~bad)
 
 
 def _texts(table: Table, column: str) -> pd.Series:

@@ -32,7 +32,7 @@ class Split:
         inputs: N inputs, read by index: an image, an array, a signal.
         targets: (N, D) float32 in label units.
         names: N names that a person recognises (a path, a source image), for predictions.csv.
-        groups: Samples whose predictions are averaged in validation and test; None where each stands alone.
+        groups: Samples whose predictions are averaged in validation and test; None if each stands alone.
     """
 
     inputs: Inputs

@@ -40,7 +40,7 @@ class Described(Protocol):
 
 
 def description_of(transform: Transform) -> Description | None:
-    """What a transform says of itself; None where it says nothing."""
+    """What a transform says of itself; None if it says nothing."""
     return transform.describe() if isinstance(transform, Described) else None
 
 

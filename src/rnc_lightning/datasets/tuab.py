@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.signals.edf import EdfHeader, microvolts, pick, read_header, read_samples, used_samples
 from rnc_lightning.datasets.signals.recordings import LabelledRecording, RecordingsDataModule
 from rnc_lightning.datasets.signals.store import Recording
@@ -153,7 +153,7 @@ class TUABDataModule(RecordingsDataModule):
         first, last = used_samples(header.counts[places[0]], rates[0], self.start, self.duration)
         read = partial(read_samples, path, places, first, last)
         recording = Recording(path, rates[0], last - first, len(places), read)
-        if reason := self.refusal(recording):
+        if reason := self.unusable_reason(recording):
             problems.add(reason[0], str(path), reason[1])
             return None
         return recording
@@ -173,7 +173,7 @@ def edf_folder(root: Path) -> Path:
     """The folder with `train` and `eval`, from that of the corpus or of one of its versions.
 
     Raises:
-        UserError: Where there is none, or several versions lie side by side.
+        UserError: If there is none, or several versions lie side by side.
     """
     places = [root, root / "edf", *(sorted(root.glob("*/edf")) if root.is_dir() else ())]
     found = [place for place in places if any((place / part).is_dir() for part in _PARTS)]

@@ -85,10 +85,10 @@ def list_files(inputs: UserInputs, suffixes: Sequence[str], column: str, problem
         inputs: A folder, a file with one of the suffixes, or a table (CSV or Parquet).
         suffixes: Of the files that are taken from a folder; others are passed over.
         column: The table's column of paths, where `inputs` names none.
-        problems: Gets the rows without a file.
+        problems: Receives the rows without a file.
 
     Raises:
-        UserError: Where there is nothing to predict from.
+        UserError: If there is nothing to predict from.
     """
     path, column = inputs.path, inputs.column or column
     if path.is_dir():
@@ -98,7 +98,7 @@ def list_files(inputs: UserInputs, suffixes: Sequence[str], column: str, problem
         return UserFiles([path / name for name in names], [str(path / name) for name in names], _named(names))
     if is_file(path) and path.suffix.lower() in suffixes:
         return UserFiles([path], [str(path)], _named([path.name]))
-    table = whole_table(path, [column])
+    table = read_whole_table(path, [column])
     if column not in table.frame.columns:
         raise UserError(
             f"inputs={path} has no column {column}, which would have the paths (input=...); its columns are "
@@ -125,7 +125,7 @@ def _named(names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"file": shown})
 
 
-def whole_table(path: Path, known: Sequence[str]) -> Table:
+def read_whole_table(path: Path, known: Sequence[str]) -> Table:
     """All columns of a table.
 
     Args:
@@ -133,7 +133,7 @@ def whole_table(path: Path, known: Sequence[str]) -> Table:
         known: Columns that are there; by them the separator is found.
 
     Raises:
-        UserError: Where there is no such file, or it is no table.
+        UserError: If there is no such file, or it is no table.
     """
     if not is_file(path):
         raise UserError(f"inputs={path}: there is no such file or folder")

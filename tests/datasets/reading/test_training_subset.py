@@ -45,7 +45,7 @@ def test_inputs_and_targets_stay_together_and_in_order() -> None:
 
 def test_unseen_ranges_leave_training_and_validation_but_not_the_test() -> None:
     subset = TrainingSubset(unseen={"gap": {"low": 5, "high": 8}, "end": {"low": 18}})
-    kept = subset.of(_splits())
+    kept = subset.apply(_splits())
     seen = [*range(5), *range(9, 18)]
     assert kept["train"].targets[:, 0].tolist() == seen == kept["val"].targets[:, 0].tolist()
     assert len(kept["test"]) == 20

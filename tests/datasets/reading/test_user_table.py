@@ -10,10 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.reading.user_files import find_files
-from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, read_user_table, user_division, user_rows
+from rnc_lightning.datasets.reading.user_table import (
+    UserColumns,
+    UserRows,
+    check_user_rows,
+    choose_division,
+    read_user_table,
+)
 from rnc_lightning.system.errors import UserError
 
 Row = dict[str, Any]
@@ -42,16 +48,18 @@ def _write(path: Path, rows: Iterable[Row], separator: str = ",", comma: bool = 
     return path
 
 
-def _read(path: Path, problems: Problems | None = None, columns: OwnColumns | None = None, **split: Any) -> OwnRows:
+def _read(path: Path, problems: Problems | None = None, columns: UserColumns | None = None, **split: Any) -> UserRows:
     """The rows of a table without files; a row is known by its id."""
-    columns = columns or OwnColumns(["age"], group="person")
-    table = read_user_table(path, ["id", *columns.present])
+    columns = columns or UserColumns(["age"], group="person")
+    table = read_user_table(path, ["id", *columns.required])
     problems = Problems() if problems is None else problems
     good = np.ones(len(table), dtype=bool)
-    return user_rows(table, table.texts("id"), good, columns, user_division(split, columns), problems, what="id")
+    return check_user_rows(
+        table, table.texts("id"), good, columns, choose_division(split, columns), problems, what="id"
+    )
 
 
-def _by_name(rows: OwnRows) -> dict[str, tuple[str, float]]:
+def _by_name(rows: UserRows) -> dict[str, tuple[str, float]]:
     return {name: (part, float(y[0])) for name, part, y in zip(rows.names, rows.parts, rows.targets, strict=True)}
 
 
@@ -108,7 +116,7 @@ def test_a_group_stays_in_one_part_by_default_and_only_then(tmp_path: Path) -> N
     rows = _people()
     path = _write(tmp_path / "people.csv", rows)
 
-    def torn(found: OwnRows) -> int:
+    def torn(found: UserRows) -> int:
         person = {row["id"]: row["person"] for row in rows}
         parts: dict[str, set[str]] = {}
         for name, part in zip(found.names, found.parts, strict=True):
@@ -121,11 +129,11 @@ def test_a_group_stays_in_one_part_by_default_and_only_then(tmp_path: Path) -> N
 
 
 def test_the_default_of_by_follows_the_group_column() -> None:
-    grouped, alone = OwnColumns(["age"], group="person"), OwnColumns(["age"])
-    assert user_division({"by": None}, grouped) == Division(by="group")
-    assert user_division({"by": "sample"}, grouped) == Division(by="sample")
-    assert user_division({"val": 0.2, "seed": 4}, alone) == Division(by="sample", val=0.2, seed=4)
-    assert user_division({"by": None, "file": None}, OwnColumns(["age"], split="part")) is None
+    grouped, alone = UserColumns(["age"], group="person"), UserColumns(["age"])
+    assert choose_division({"by": None}, grouped) == Division(by="group")
+    assert choose_division({"by": "sample"}, grouped) == Division(by="sample")
+    assert choose_division({"val": 0.2, "seed": 4}, alone) == Division(by="sample", val=0.2, seed=4)
+    assert choose_division({"by": None, "file": None}, UserColumns(["age"], split="part")) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,7 @@ def test_the_default_of_by_follows_the_group_column() -> None:
 )
 def test_contradicting_arguments_are_refused(split: Row, columns: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        user_division(split, OwnColumns(["age"], **columns))
+        choose_division(split, UserColumns(["age"], **columns))
 
 
 @pytest.mark.parametrize(
@@ -157,14 +165,14 @@ def test_contradicting_arguments_are_refused(split: Row, columns: dict[str, str]
 )
 def test_columns_that_make_no_sense_are_refused(target: list[str], plausible: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        OwnColumns(target, plausible=plausible)
+        UserColumns(target, plausible=plausible)
 
 
 def test_words_of_a_split_column(tmp_path: Path) -> None:
     words = ["train", "TRAIN", " Train ", "val", "Validation", "valid", "DEV", "test", "Test", "trane", "", "training"]
     rows = [{"id": f"s{i}", "age": i, "part": word} for i, word in enumerate(words)]
     problems = Problems()
-    found = _read(_write(tmp_path / "t.csv", rows), problems, OwnColumns(["age"], split="part"))
+    found = _read(_write(tmp_path / "t.csv", rows), problems, UserColumns(["age"], split="part"))
     assert found.parts == ["train"] * 3 + ["val"] * 4 + ["test"] * 2
     assert found.names == [f"s{i}" for i in range(9)]
     assert [str(problem) for problem in problems] == [
@@ -185,7 +193,7 @@ def test_every_bad_row_is_told_at_once(tmp_path: Path) -> None:
     rows[7]["person"] = " "
     rows[9]["id"] = rows[8]["id"]
     problems = Problems()
-    columns = OwnColumns(["age"], group="person", plausible={"age": [0, 120]})
+    columns = UserColumns(["age"], group="person", plausible={"age": [0, 120]})
     found = _read(_write(tmp_path / "people.csv", rows), problems, columns)
     assert sorted(str(problem) for problem in problems) == [
         "age missing: people.csv, row 3",
@@ -206,8 +214,8 @@ def test_an_empty_group_is_no_problem_where_groups_decide_nothing(tmp_path: Path
     rows = [{**row, "person": "" if i < 5 else row["person"], "part": "train"} for i, row in enumerate(_people())]
     path = _write(tmp_path / "people.csv", rows)
     for columns, split in (
-        (OwnColumns(["age"], group="person"), {"by": "sample"}),
-        (OwnColumns(["age"], group="person", split="part"), {}),
+        (UserColumns(["age"], group="person"), {"by": "sample"}),
+        (UserColumns(["age"], group="person", split="part"), {}),
     ):
         problems = Problems()
         assert len(_read(path, problems, columns, **split)) == len(rows)
@@ -220,7 +228,7 @@ def test_a_name_in_two_splits_is_worse_than_one_that_comes_twice(tmp_path: Path)
         for name, part in [("a", "train"), ("a", "train"), ("b", "train"), ("b", "test"), ("c", "val"), ("b", "val")]
     ]
     problems = Problems()
-    found = _read(_write(tmp_path / "t.csv", rows), problems, OwnColumns(["age"], split="part"))
+    found = _read(_write(tmp_path / "t.csv", rows), problems, UserColumns(["age"], split="part"))
     assert sorted(str(problem) for problem in problems) == [
         "id in two splits: t.csv, row 5 (b, test; train in t.csv, row 4)",
         "id in two splits: t.csv, row 7 (b, val; train in t.csv, row 4)",
@@ -236,7 +244,7 @@ def test_groups_in_two_splits_are_a_warning(tmp_path: Path, caplog: pytest.LogCa
         {"id": i, "age": i, "person": person, "part": part}
         for i, (person, part) in enumerate(zip(people, parts, strict=True))
     ]
-    columns = OwnColumns(["age"], split="part", group="person")
+    columns = UserColumns(["age"], split="part", group="person")
     with caplog.at_level(logging.WARNING):
         found = _read(_write(tmp_path / "t.csv", rows), None, columns)
     assert len(found) == 6
@@ -258,11 +266,11 @@ def test_a_written_split_is_reused(tmp_path: Path) -> None:
 def test_too_few_rows_after_problems_are_told_as_the_problems(tmp_path: Path) -> None:
     rows = [{**row, "age": "" if i > 1 else 1} for i, row in enumerate(_people(10))]
     problems = Problems()
-    found = _read(_write(tmp_path / "people.csv", rows), problems, OwnColumns(["age"]))
+    found = _read(_write(tmp_path / "people.csv", rows), problems, UserColumns(["age"]))
     assert problems.counts == {"age missing": 8}
     assert len(found) == 2
     with pytest.raises(UserError, match="cannot be divided"):
-        _read(_write(tmp_path / "few.csv", _people(2)), columns=OwnColumns(["age"]))
+        _read(_write(tmp_path / "few.csv", _people(2)), columns=UserColumns(["age"]))
 
 
 @pytest.mark.parametrize(

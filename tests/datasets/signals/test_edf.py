@@ -156,8 +156,8 @@ def test_a_short_piece_is_filtered_too() -> None:
 
 
 def test_a_rate_below_the_band_is_refused() -> None:
-    assert Preprocessing(200.0, 0.1, 49.0).refusal(250.0) is None
-    assert "90 Hz is too low" in str(Preprocessing(200.0, 0.1, 49.0).refusal(90.0))
+    assert Preprocessing(200.0, 0.1, 49.0).unusable_reason(250.0) is None
+    assert "90 Hz is too low" in str(Preprocessing(200.0, 0.1, 49.0).unusable_reason(90.0))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 49.0), (0.1, 100.0), (50.0, 49.0)])

@@ -92,7 +92,7 @@ def cached_images(
         workers: Threads that decode; None: one a core.
 
     Raises:
-        UserError: Where an image cannot be read, changes meanwhile, or the disk has too little room.
+        UserError: If an image cannot be read, changes meanwhile, or the disk has too little room.
         ValueError: For a side or a number of workers below 1.
     """
     for name, value in (("side", side), ("workers", workers)):

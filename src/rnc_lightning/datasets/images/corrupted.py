@@ -25,7 +25,7 @@ class CorruptedInputs:
             if a camera with more pixels had seen the corrupted scene; None corrupts them as they are.
 
     Raises:
-        UserError: Where the inputs are no images, or `side` is no size.
+        UserError: If the inputs are no images, or `side` is no size.
     """
 
     def __init__(self, inputs: Inputs, transform: Transform, corruption: Corruption, side: int | None = None) -> None:

@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from rnc_lightning.datasets.images.decoding import PixelFiles
 from rnc_lightning.datasets.images.files import ImageFiles, open_rgb
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
-from rnc_lightning.datasets.reading.file_check import CheckedFiles, unreadable
+from rnc_lightning.datasets.reading.file_check import CheckedFiles, find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserFiles, UserInputs, blank_split, list_files
 
@@ -31,20 +31,20 @@ class ImagesDataModule(RegressionDataModule):
 
     def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
         """Image files, decoded as in the test."""
-        files = usable_images(inputs, self.input, problems)
+        files = find_usable_images(inputs, self.input, problems)
         return Unlabelled(files.columns, [blank_split(PixelFiles(ImageFiles(files.paths)))])
 
 
-def usable_images(inputs: UserInputs, column: str, problems: Problems) -> UserFiles:
+def find_usable_images(inputs: UserInputs, column: str, problems: Problems) -> UserFiles:
     """Image files that can be decoded; others become problems.
 
     Args:
         inputs: Where they lie.
         column: A table's column of paths, where `inputs` names none.
-        problems: Gets the others.
+        problems: Receives the others.
     """
     files = list_files(inputs, SUFFIXES, column, problems)
-    bad = unreadable(cast(CheckedFiles, ImageFiles(files.paths)), what="images")
+    bad = find_unreadable(cast(CheckedFiles, ImageFiles(files.paths)), what="images")
     return files.without(bad, "unreadable file", problems)
 
 

@@ -17,7 +17,7 @@ class ImageFiles:
 
     Args:
         paths: One file a sample.
-        rows: Where a table names each, for complaints, such as `faces.csv, row 7`; None where no table does.
+        rows: Where a table names each, for complaints, such as `faces.csv, row 7`; None if no table does.
     """
 
     def __init__(self, paths: Sequence[Path], rows: Sequence[str] | None = None) -> None:
@@ -35,7 +35,7 @@ class ImageFiles:
             raise UserError(f"{path} cannot be read as an image ({error}): replace it") from error
 
     def problem(self, index: int) -> str | None:
-        """What is wrong with a file, found by decoding all of it; None where nothing is."""
+        """What is wrong with a file, found by decoding all of it; None if nothing is."""
         try:
             open_rgb(self.paths[index])
         except ValueError as error:
@@ -52,7 +52,7 @@ def open_rgb(path: Path) -> Image.Image:
     """Decode an image to RGB; 16 bits a pixel become 8.
 
     Raises:
-        ValueError: Where it is missing, unreadable, cut short, has pixels that are no colours (whole numbers of 32
+        ValueError: If it is missing, unreadable, cut short, has pixels that are no colours (whole numbers of 32
             bits, or floats), or more than `MOST_PIXELS` of them, which is seen from its header, before memory is taken.
     """
     try:

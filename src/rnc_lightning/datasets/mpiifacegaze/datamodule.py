@@ -13,9 +13,9 @@ from rnc_lightning.datasets.mpiifacegaze.gazehub import label_files, read_gazehu
 from rnc_lightning.datasets.mpiifacegaze.hdf5 import matlab_files, read_hdf5
 from rnc_lightning.datasets.mpiifacegaze.raw import read_raw, text_files
 from rnc_lightning.datasets.mpiifacegaze.samples import Eye, GazeSamples, person_of
-from rnc_lightning.datasets.reading.drawn_split import write_division
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.random_split import write_division
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.system.errors import UserError
@@ -94,7 +94,7 @@ class MPIIFaceGazeDataModule(ImagesDataModule):
         """Read the label files; samples that cannot be used become problems.
 
         Raises:
-            UserError: Where there is no such layout, or not those persons.
+            UserError: If there is no such layout, or not those persons.
         """
         assert self.root is not None
         layout, files = find_layout(self.root, self.layout)
@@ -126,7 +126,7 @@ def find_layout(root: Path, wanted: Layout) -> tuple[str, list[Path]]:
     """The layout to read and its label files, one a person.
 
     Raises:
-        UserError: Where it is not in `root`.
+        UserError: If it is not in `root`.
     """
     files = {"gazehub": label_files(root), "hdf5": matlab_files(root), "raw": text_files(root)}
     there = [layout for layout, found in files.items() if found]

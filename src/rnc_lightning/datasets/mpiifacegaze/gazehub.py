@@ -53,10 +53,10 @@ def read_gazehub(root: Path, eye: Eye, problems: Problems) -> GazeSamples:
     Args:
         root: Folder with `Image/` and `Label/`.
         eye: Lines of which eye to take.
-        problems: Gets the bad lines.
+        problems: Receives the bad lines.
 
     Raises:
-        UserError: Where a header lacks a column.
+        UserError: If a header lacks a column.
     """
     pictures = Pictures(root / "Image", problems)
     rows = [

@@ -51,7 +51,7 @@ class HDF5Faces:
         return Image.fromarray(np.ascontiguousarray(rgb))
 
     def problem(self, index: int) -> str | None:
-        """What is wrong with a sample, found by decompressing it; None where nothing is."""
+        """What is wrong with a sample, found by decompressing it; None if nothing is."""
         try:
             self[index]
         except UserError as error:
@@ -83,7 +83,7 @@ def read_hdf5(root: Path, problems: Problems) -> GazeSamples:
     """Read the labels of all files; files and samples that cannot be used become problems.
 
     Raises:
-        UserError: Where h5py is not installed.
+        UserError: If h5py is not installed.
     """
     h5py = _h5py()
     angles, places, names = [], [], []

@@ -66,7 +66,7 @@ class CroppedFaces:
             raise UserError(f"{self.paths[index]} cannot be used ({error}): replace it or its line") from error
 
     def problem(self, index: int) -> str | None:
-        """What is wrong with a file or its landmarks, found by cutting the face out; None where nothing is."""
+        """What is wrong with a file or its landmarks, found by cutting the face out; None if nothing is."""
         try:
             self._face(index)
         except ValueError as error:
@@ -122,7 +122,7 @@ def read_raw(root: Path, eye: Eye, margin: float, problems: Problems) -> GazeSam
         root: Folder with `p00/` to `p14/`.
         eye: Which lines to take, by the eye that MPIIGaze's evaluation subset used of a picture.
         margin: What to add around the landmarks on each side, as a share of their extent.
-        problems: Gets the bad lines.
+        problems: Receives the bad lines.
     """
     pictures = Pictures(root, problems)
     rows = [

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import climbs_out
+from rnc_lightning.datasets.reading.tables import leaves_folder
 from rnc_lightning.datasets.splits import Inputs
 
 Eye = Literal["both", "left", "right"]
@@ -94,7 +94,7 @@ def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[s
 
     Args:
         path: The file.
-        problems: Gets it where it cannot be read, or has no line beside its headings.
+        problems: Receives it where it cannot be read, or has no line beside its headings.
         headings: How many lines stand before the first sample.
     """
     try:
@@ -110,7 +110,7 @@ def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[s
 
 
 def numbers(fields: Sequence[str], count: int) -> list[float] | None:
-    """Fields as numbers, None where they are not so many numbers.
+    """Fields as numbers, None if they are not so many numbers.
 
     >>> numbers(["0.5", "-1e-3"], 2), numbers(["0.5", "?"], 2), numbers(["0.5"], 2)
     ([0.5, -0.001], None, None)
@@ -127,7 +127,7 @@ class Pictures:
 
     Args:
         folder: What the paths are relative to.
-        problems: Gets the lines refused.
+        problems: Receives the lines refused.
     """
 
     def __init__(self, folder: Path, problems: Problems) -> None:
@@ -139,7 +139,7 @@ class Pictures:
     def usable(self, relative: str, person: int, where: str) -> bool:
         """Whether a line's picture can be used; else it becomes a problem."""
         path = Path(os.path.normpath(relative))
-        if climbs_out(relative):
+        if leaves_folder(relative):
             self.problems.add("path that leads out of the folder", where, relative)
         elif path.parts[:1] != (f"p{person:02}",):
             self.problems.add("picture of another person", where, relative)

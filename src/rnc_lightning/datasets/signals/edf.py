@@ -35,17 +35,17 @@ class EdfHeader:
 
     @property
     def age(self) -> float | None:
-        """Age in years as the corpora of Temple University write it, None where it is absent."""
+        """Age in years as the corpora of Temple University write it, None if it is absent."""
         return age_of(self.patient)
 
     @property
     def sex(self) -> Literal["F", "M"] | None:
-        """Sex, None where it is absent or withheld (X)."""
+        """Sex, None if it is absent or withheld (X)."""
         return sex_of(self.patient)
 
 
 def age_of(patient: str) -> float | None:
-    """Age in years from a patient field, None where it is absent.
+    """Age in years from a patient field, None if it is absent.
 
     >>> age_of("aaaaaaaq M 01-JAN-1980 aaaaaaaq Age:37"), age_of("aaaaaaaq M 01-JAN-1980 aaaaaaaq")
     (37.0, None)
@@ -55,7 +55,7 @@ def age_of(patient: str) -> float | None:
 
 
 def sex_of(patient: str) -> Literal["F", "M"] | None:
-    """Sex from a patient field, None where it is absent or withheld (X)."""
+    """Sex from a patient field, None if it is absent or withheld (X)."""
     found = re.search(r"\s([FM])\s", patient)
     if found is None:
         return None
@@ -67,7 +67,7 @@ def read_header(path: Path) -> EdfHeader:
 
     Raises:
         UserError: Without edfio.
-        ValueError: Where it is no EDF header, contradicts itself, or the file is shorter than it says.
+        ValueError: If it is no EDF header, contradicts itself, or the file is shorter than it says.
     """
     edfio = _edfio()
     try:
@@ -117,7 +117,7 @@ def pick(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
     Case, the prefix `EEG` and the suffixes of the reference (`-REF`, `-LE`) do not matter.
 
     Raises:
-        ValueError: Where some are missing, or there more than once.
+        ValueError: If some are missing, or there more than once.
 
     >>> pick(["EEG EKG1-REF", "EEG O1-REF", "EEG FP1-REF"], ["FP1", "O1"])
     [2, 1]
@@ -133,7 +133,7 @@ def pick(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
 
 
 def microvolts(unit: str) -> float | None:
-    """Microvolts in one of a unit, None where it is no voltage.
+    """Microvolts in one of a unit, None if it is no voltage.
 
     >>> microvolts("mV"), microvolts("mmHg")
     (1000.0, None)
@@ -158,7 +158,7 @@ def read_samples(path: Path, channels: Sequence[int], first: int, last: int) -> 
 
     Raises:
         UserError: Without edfio.
-        ValueError: Where the file cannot be read.
+        ValueError: If the file cannot be read.
     """
     edfio = _edfio()
     try:

@@ -40,7 +40,7 @@ class Preprocessing:
         """Samples (C, T) at `rate` Hz to (C, length(T, rate)) float32.
 
         Raises:
-            ValueError: Where the rate is too low for the band.
+            ValueError: If the rate is too low for the band.
         """
         filtered = band(samples, rate, self.low, self.high)
         return resample(filtered, rate, self.sampling_rate).astype(np.float32)
@@ -54,8 +54,8 @@ class Preprocessing:
         ratio = _ratio(rate, self.sampling_rate)
         return -(-count * ratio.numerator // ratio.denominator)
 
-    def refusal(self, rate: float) -> str | None:
-        """Why a recording at `rate` Hz cannot be used; None where it can."""
+    def unusable_reason(self, rate: float) -> str | None:
+        """Why a recording at `rate` Hz cannot be used; None if it can."""
         edge = max(self.low or 0.0, self.high or 0.0)
         if edge >= rate / 2:
             return f"{rate:g} Hz is too low a sampling rate for a band up to {edge:g} Hz"

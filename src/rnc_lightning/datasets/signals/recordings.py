@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
-from rnc_lightning.datasets.reading.file_check import unreadable
+from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.datasets.signals.store import Recording, RecordingStore
@@ -90,12 +90,12 @@ class RecordingsDataModule(RegressionDataModule):
             rate: Its sampling rate in Hz, where the file does not say it and it is not that of the settings.
 
         Raises:
-            ValueError: Where it cannot be one.
+            ValueError: If it cannot be one.
         """
 
-    def refusal(self, recording: Recording) -> tuple[str, str] | None:
-        """Kind and detail of why a recording cannot be used, as far as its header tells; None where it can."""
-        if reason := self.preprocessing.refusal(recording.rate):
+    def unusable_reason(self, recording: Recording) -> tuple[str, str] | None:
+        """Kind and detail of why a recording cannot be used, as far as its header tells; None if it can."""
+        if reason := self.preprocessing.unusable_reason(recording.rate):
             return "sampling rate too low", reason
         if (length := self.preprocessing.length(recording.samples, recording.rate)) < self.window:
             rate = self.preprocessing.sampling_rate
@@ -118,7 +118,7 @@ class RecordingsDataModule(RegressionDataModule):
         """Windows of recordings as in the test, preprocessed here and held in memory.
 
         Raises:
-            UserError: Where some cannot be preprocessed.
+            UserError: If some cannot be preprocessed.
         """
         store = RecordingStore(self.preprocessing, {}, None)
         store.build([one.recording for one in recordings])
@@ -155,7 +155,7 @@ class RecordingsDataModule(RegressionDataModule):
             except ValueError as error:
                 bad[i] = str(error)
         places = list(found)
-        checked = unreadable(RecordingFiles([found[i] for i in places]), what="recordings")
+        checked = find_unreadable(RecordingFiles([found[i] for i in places]), what="recordings")
         bad |= {places[position]: reason for position, reason in checked.items()}
         kept = files.without(bad, "unusable recording", problems)
         return Unlabelled(kept.columns, self._windows_of_each([found[i] for i in places if i not in bad]))
@@ -164,7 +164,7 @@ class RecordingsDataModule(RegressionDataModule):
         recording = self.recording(path, rate)
         if recording.channels != self.in_channels:
             raise ValueError(f"{recording.channels} channels, where the run was trained on {self.in_channels}")
-        if (reason := self.refusal(recording)) is not None:
+        if (reason := self.unusable_reason(recording)) is not None:
             raise ValueError(": ".join(reason))
         return recording
 

@@ -48,7 +48,7 @@ class Recording:
         """The used samples, (channels, samples) float64.
 
         Raises:
-            ValueError: Where they cannot be read, are not as many as the header says, or not all finite.
+            ValueError: If they cannot be read, are not as many as the header says, or not all finite.
         """
         found = self.read()
         if found.shape != (self.channels, self.samples):
@@ -112,7 +112,7 @@ class RecordingStore:
             what: What they are, for the progress bar.
 
         Raises:
-            UserError: Where the disk would not hold them, or some cannot be preprocessed: all of those.
+            UserError: If the disk would not hold them, or some cannot be preprocessed: all of those.
         """
         if self.folder is None:
             missing = [recording for recording in recordings if recording.path not in self._memory]
@@ -177,7 +177,7 @@ class RecordingStore:
 
 
 def _in_parallel(work: Callable[[Recording], None], recordings: Sequence[Recording], what: str) -> Iterator[str | None]:
-    """What went wrong with each; None where nothing did."""
+    """What went wrong with each; None if nothing did."""
     pool = ThreadPoolExecutor(max(1, min(16, len(os.sched_getaffinity(0)))))  # NumPy and SciPy free the lock meanwhile
     try:
         quiet = len(recordings) < 20

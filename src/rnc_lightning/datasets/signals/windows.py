@@ -96,7 +96,7 @@ class RecordingFiles:
         return self.recordings[index].values()
 
     def problem(self, index: int) -> str | None:
-        """What is wrong with a recording, found by reading all of it; None where nothing is."""
+        """What is wrong with a recording, found by reading all of it; None if nothing is."""
         try:
             self.recordings[index].values()
         except ValueError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnc_lightning.datasets.reading.drawn_split import Division, read_division, write_division
+from rnc_lightning.datasets.reading.random_split import Division, read_division, write_division
 from rnc_lightning.system.errors import UserError
 
 NAMES = [f"image-{i:03d}" for i in range(200)]
