@@ -111,7 +111,7 @@ def report(table: pd.DataFrame) -> str:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """The test features of both methods' first seed, side by side."""
-    from rnc_lightning.plots.projection import save_projection_comparison
+    from rnc_lightning.plots.maps import save_projection_comparison
 
     panels, subtitles = {}, {}
     for method, lr in choose(table).items():

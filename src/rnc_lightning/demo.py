@@ -63,7 +63,7 @@ def comparison_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def draw_maps(directories: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """The test features of each run as a map coloured by the angle, side by side."""
-    from rnc_lightning.plots.projection import save_projection_comparison
+    from rnc_lightning.plots.maps import save_projection_comparison
 
     panels, subtitles = {}, {}
     for title, directory in directories.items():

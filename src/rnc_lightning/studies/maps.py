@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from rnc_lightning.plots.maps import Map, save_maps
+from rnc_lightning.plots.maps import save_projection_comparison
 from rnc_lightning.reports.claims import Claim, claim_from, reduction
 from rnc_lightning.reports.comparison import by_seed, mean_text
 from rnc_lightning.reports.statistics import paired_gain
@@ -88,7 +88,11 @@ class Maps:
         shown = [(drawn[method], label) for method, label in self.methods.labels.items() if method in drawn]
 
         def draw(path: Path) -> Path:
-            return save_maps([self._map(run, label) for run, label in shown], path)
+            loaded = {label: self._load_test_set(run) for run, label in shown}
+            panels = {label: (features, targets[:, 0]) for label, (features, targets, _) in loaded.items()}
+            named = {label: values for label, (_, _, values) in loaded.items() if values is not None}
+            groups = (self.nuisance["name"], named) if self.nuisance is not None else None
+            return save_projection_comparison(panels, path, f"target ({unit})", groups=groups)
 
         title = f"Test set of {dataset}, mean ± standard deviation over {self.seeds} seeds"
         return Findings([Table(title, ["method", *columns.values()], lines)], claims, frame, draw, self._notes())
@@ -121,7 +125,7 @@ class Maps:
         return notes
 
     def _measure(self, run: StudyRun) -> dict[str, float]:
-        features, targets, nuisance = self._kept(run)
+        features, targets, nuisance = self._load_test_set(run)
         near = _nearest(features)
         found = {"neighbours_difference": float(np.abs(targets[near] - targets[:, None]).sum(-1).mean())}
         if nuisance is not None:
@@ -130,7 +134,7 @@ class Maps:
             found |= {"same": same, "chance": chance, "excess": same - chance}
         return found
 
-    def _kept(self, run: StudyRun) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def _load_test_set(self, run: StudyRun) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         directory = RunDirectory(run.path)
         features, targets = directory.features()
         if self.nuisance is None:
@@ -141,12 +145,6 @@ class Maps:
         if lacking := [name for name, match in zip(names, found, strict=True) if match is None]:
             raise UserError(f"study.nuisance.pattern={self.nuisance['pattern']} finds nothing in {lacking[0]!r}")
         return features, targets, np.array([match.group(1) for match in found if match is not None])
-
-    def _map(self, run: StudyRun, label: str) -> Map:
-        features, targets, nuisance = self._kept(run)
-        unit = run.result["units"][0]
-        named = None if self.nuisance is None or nuisance is None else (self.nuisance["name"], nuisance)
-        return Map(label, features, targets[:, 0], f"target ({unit})", named)
 
 
 def _nearest(points: np.ndarray) -> np.ndarray:
