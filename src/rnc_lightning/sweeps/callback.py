@@ -1,7 +1,7 @@
 """What a sweep remembers of its jobs and shows at its end, whichever launcher runs them.
 
-A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record a job; `run_and_show_sweep` shows them. Hydra itself
-tells nothing of a failed job before the last one has ended, and then raises the first failure only.
+A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record a job; `run_and_show_sweep` shows them.
+Hydra itself reports nothing of a failed job before the last one has ended, and then raises the first failure only.
 """
 
 import sys

@@ -29,7 +29,7 @@ _Layout = list[tuple[str, torch.dtype, tuple[int, ...], int]]  # key, dtype, sha
 def free_shared_memory() -> int | None:
     """Bytes that are free in shared memory; None if it is no file system."""
     try:
-        found = os.statvfs(_PLACE)
+        found = os.statvfs(_SHARED_MEMORY)
     except OSError:
         return None
     return found.f_bavail * found.f_frsize
