@@ -50,16 +50,8 @@ class TestFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def predictions_file(self) -> Path:
-        """One row per test sample."""
-        return self.path / "predictions.csv"
-
-    @property
-    def features_file(self) -> Path:
-        """Test features and targets."""
-        return self.path / "features.npz"
+        self.predictions_file = path / "predictions.csv"
+        self.features_file = path / "features.npz"
 
     def result(self) -> dict[str, Any] | None:
         """The content of `result.json`; None if there is none yet.
@@ -88,7 +80,7 @@ class TestFolder:
         write_text(self.predictions_file, table.to_csv(index=False))
 
     def features(self) -> "tuple[np.ndarray, np.ndarray]":
-        """Test features (N, F) and targets (N, D)."""
+        """The test features (N, F) and targets (N, D) of `features.npz`."""
         import numpy as np
 
         with np.load(self.features_file) as arrays:
@@ -98,10 +90,8 @@ class TestFolder:
         """Write `features.npz`: features (N, F) and targets (N, D)."""
         import numpy as np
 
-        def write(path: Path) -> None:
-            np.savez_compressed(path, features=features, targets=targets)
-
-        write_atomically(self.features_file, write)
+        save = partial(np.savez_compressed, features=features, targets=targets)
+        write_atomically(self.features_file, save)
 
 
 class StageDirectory:
@@ -236,14 +226,6 @@ class RunDirectory(TestFolder):
         result = self.result()
         return result if result and result.get("status") == "finished" else None
 
-    def write_error(self, text: str) -> None:
-        """Write a failure with its traceback; `result.json` has only its reason."""
-        write_text(self.error_log, text)
-
-    def remove_error(self) -> None:
-        """Delete the log of an earlier failure."""
-        self.error_log.unlink(missing_ok=True)
-
     def copy_encoder(self, stage: StageDirectory) -> None:
         """Copy a stage's encoder to the top of the directory, the JSON last."""
         for source in (stage.encoder, stage.encoder_card):
@@ -251,7 +233,4 @@ class RunDirectory(TestFolder):
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -249,7 +249,7 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
         "preparation": datamodule.preparation,
         "test": test,
         **({"targets": ranges} if (ranges := seen_and_unseen(predictions, datamodule, target)) else {}),
-        "constant": finite_or_none(constant_predictor(splits["train"].labels, splits["test"].labels, target)),
+        "constant": constant_predictor(splits["train"].labels, splits["test"].labels, target),
         "stages": {stage: _stage_report(built.modules[stage], stages[stage], request.name) for stage in stages},
         "counts": datamodule.counts,
         "skipped": datamodule.skipped,

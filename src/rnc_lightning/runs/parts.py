@@ -76,9 +76,7 @@ class Parts:
 
     def unread_data(self) -> "RegressionDataModule":
         """The data set before any of its files are read."""
-        with _errors_at("data"):
-            datamodule: RegressionDataModule = instantiate(self.config["data"], _convert_="all")
-        return datamodule
+        return _build("data", self.config["data"])
 
     def inspection(self) -> "Inspection":
         """Statistics and problems of the data set, without training."""
@@ -105,10 +103,8 @@ class Parts:
 
         stage = self.config["stages"][name]
         seed_all(derive_seed(self.config["seed"], name, "weights"))
-        with _errors_at("encoder"):
-            encoder = instantiate(self.config["encoder"], _convert_="all")
-        with _errors_at(f"stages.{name}.module"):
-            make = instantiate(stage["module"], _convert_="all")
+        encoder = _build("encoder", self.config["encoder"])
+        make = _build(f"stages.{name}.module", stage["module"])
         with _errors_at(f"stages.{name}.optimizer"):
             optimizer = instantiate(stage["optimizer"], _convert_="all")
             optimizer([torch.nn.Parameter(torch.zeros(1))])  # reports a bad learning rate now, not after stage one
@@ -119,8 +115,7 @@ class Parts:
         if "head" in make.keywords:
             settings["head"] = _errors_at("head")(make.keywords["head"])
         with _errors_at(f"stages.{name}"):
-            module: Stage = make(**settings, epochs=stage["epochs"])
-        return module
+            return make(**settings, epochs=stage["epochs"])
 
     def trainer(self) -> "Callable[..., Trainer]":
         """A factory of Trainers; each stage adds its own arguments."""
@@ -131,8 +126,7 @@ class Parts:
 
     def callbacks(self) -> "list[Callback]":
         """Optional callbacks, without those set to null."""
-        with _errors_at("callbacks"):
-            return [instantiate(c, _convert_="all") for c in self.config["callbacks"].values() if c]
+        return [_build("callbacks", config) for config in self.config["callbacks"].values() if config]
 
     def loggers(self, **context: Any) -> "list[Logger]":
         """Loggers for one stage; with several processes only those of the first one log anything."""
@@ -144,6 +138,11 @@ class Parts:
             return [loggers.dummy_logger() for _ in chosen]
         with _errors_at("logger"):
             return [instantiate(config, _convert_="all")(**context) for config in chosen]
+
+
+def _build(key: str, config: Mapping[str, Any]) -> Any:
+    with _errors_at(key):
+        return instantiate(config, _convert_="all")
 
 
 @contextmanager

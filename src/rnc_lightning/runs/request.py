@@ -47,8 +47,7 @@ class RunRequest:
     @property
     def trainer(self) -> Mapping[str, Any]:
         """Arguments of the Trainer."""
-        trainer: Mapping[str, Any] = self.config["trainer"]
-        return trainer
+        return self.config["trainer"]
 
     @property
     def seed(self) -> int:

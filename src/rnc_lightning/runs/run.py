@@ -19,6 +19,7 @@ from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError, explain_machine_failures
+from rnc_lightning.system.files import write_text
 from rnc_lightning.system.locks import lock_folder
 from rnc_lightning.system.signals import Terminated, raise_on_sigterm
 
@@ -70,13 +71,8 @@ def run_request(request: RunRequest, console: Console | None = None) -> dict[str
     from rnc_lightning.command_line.tables import print_result
 
     print_result(result, directory.path, console)
-    return returned_metrics(result)
-
-
-def returned_metrics(result: Mapping[str, Any]) -> dict[str, float | None]:
-    """The metrics that a sweep can optimise: `test/...` and the regressor's `val/...`."""
-    last = list(result["stages"].values())[-1]
-    validation = {name: value for name, value in last["metrics"].items() if name.startswith("val/")}
+    regressor = list(result["stages"].values())[-1]
+    validation = {name: value for name, value in regressor["metrics"].items() if name.startswith("val/")}
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
@@ -146,7 +142,7 @@ def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", cons
                 result = _execute_in_processes(request, count, directory, node)
             result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
             directory.write_result(result)
-            directory.remove_error()
+            directory.error_log.unlink(missing_ok=True)
         except Exception as error:
             _write_failure(directory, request, error)
             raise
@@ -159,7 +155,7 @@ def _write_failure(directory: RunDirectory, request: RunRequest, error: Exceptio
     failed = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     try:
         directory.write_result({**request.identity, **(directory.result() or {}), **failed})
-        directory.write_error(format_error(error))
+        write_text(directory.error_log, format_error(error))
     except (OSError, UserError) as second:  # for example a full disk: the first failure is still the one reported
         log.warning("%s: the failure could not be written to the run directory (%s)", directory.path, second)
 
@@ -186,8 +182,7 @@ def _execute_in_processes(request: RunRequest, count: int, directory: RunDirecto
             return {}
         outcome = handover.outcome()
         assert outcome is not None
-        result: dict[str, Any] = outcome.value
-        return result
+        return outcome.value
 
 
 def count_processes(trainer: Mapping[str, Any]) -> int:

@@ -101,7 +101,7 @@ def write_plots(
     directory: Path,
     mae: float | None,
     note: str = "",
-) -> list[Path]:
+) -> None:
     """Draw projections, predictions and, for each stage, its curves and any diagnostics.
 
     Args:
@@ -111,42 +111,28 @@ def write_plots(
         directory: Folder for the plots.
         mae: Test error for the title.
         note: Further text in the titles, for example that the data are synthetic.
-
-    Returns:
-        The files.
     """
     from rnc_lightning.plots.curves import save_curves
     from rnc_lightning.plots.projection import save_projections
     from rnc_lightning.plots.scatter import save_prediction_scatter
 
     truth = predictions.target.numpy()
-    features = predictions.features.numpy()
-    paths = list(save_projections(features, truth, directory, target.names, target.units, note=note))
+    save_projections(predictions.features.numpy(), truth, directory, target.names, target.units, note=note)
     scatter = directory / "predictions.png"
     save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae, note)
-    paths.append(scatter)
     for name, stage in stages.items():
         title = f"{name}, {note}" if note else name
-        curves = directory / f"curves_{name}.png"
         history = pd.read_csv(stage.history).drop(columns=["step", "seconds"])
-        save_curves(history, curves, title)
-        paths.append(curves)
+        save_curves(history, directory / f"curves_{name}.png", title)
         if stage.diagnostics.is_file():
-            diagnostics = directory / f"diagnostics_{name}.png"
-            save_curves(_with_excess(pd.read_csv(stage.diagnostics), history), diagnostics, f"diagnostics of {title}")
-            paths.append(diagnostics)
-    return paths
+            table = pd.read_csv(stage.diagnostics).drop(columns=["step", "seconds"])
+            table = table.rename(columns=lambda column: column.removeprefix("diagnostics/"))
+            if "train/excess" in history:  # the loss minus its floor
+                table = history[["epoch", "train/excess"]].merge(table, on="epoch", how="outer")
+            save_curves(table, directory / f"diagnostics_{name}.png", f"diagnostics of {title}")
 
 
-def _with_excess(diagnostics: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """Diagnostics without the prefix of their names, and each epoch's loss minus its floor if the loss has one."""
-    table = diagnostics.drop(columns=["step", "seconds"]).rename(columns=lambda name: name.removeprefix("diagnostics/"))
-    if "train/excess" not in history:
-        return table
-    return history[["epoch", "train/excess"]].merge(table, on="epoch", how="outer")
-
-
-def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[str, float]:
+def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[str, float | None]:
     """Test metrics of always predicting the median training label.
 
     Args:
@@ -156,7 +142,7 @@ def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[
     """
     metrics = regression_metrics(len(target), target.angular_unit)
     metrics.update(train.median(dim=0).values.expand_as(test).contiguous(), test)
-    return {name: float(value) for name, value in metrics.compute().items()}
+    return finite_or_none(metrics.compute())
 
 
 def finite_or_none(metrics: Mapping[str, Any]) -> dict[str, float | None]:

@@ -43,22 +43,14 @@ class EpochSeed(Callback):
         seed_all(derive_seed(self.seed, "epoch", trainer.current_epoch, trainer.global_rank))
 
 
-class EpochHistory(Callback):
-    """One row per epoch (metrics, learning rate, seconds), kept in the checkpoint and written to a CSV file.
+class EpochTable(Callback):
+    """Rows of numbers that are kept in the checkpoint and written to a CSV file.
 
-    Unlike a log file that is appended to, it is complete after a resume: the rows come from the checkpoint.
+    Unlike a log file that is appended to, the table is complete after a resume.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
-        self._lr = float("nan")
-        self._started = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of all epochs, including those before a resume."""
-        return sum(row["seconds"] for row in self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         """The rows."""
@@ -67,6 +59,25 @@ class EpochHistory(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the rows from the checkpoint."""
         self.rows = list(state_dict["rows"])
+
+    def write(self, path: Path) -> None:
+        """Write all rows."""
+        write_text(path, pd.DataFrame(self.rows).to_csv(index=False))
+
+
+class EpochHistory(EpochTable):
+    """One row per epoch: metrics, learning rate, seconds."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self._lr = float("nan")
+        self._started = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all epochs, including those before a resume."""
+        return sum(row["seconds"] for row in self.rows)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember the start time and the learning rate of the epoch."""
@@ -79,7 +90,7 @@ class EpochHistory(Callback):
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "lr": self._lr, **metrics}
         self.rows.append({**row, "seconds": time.perf_counter() - self._started})
         if trainer.is_global_zero:
-            write_text(self.path, pd.DataFrame(self.rows).to_csv(index=False))
+            self.write(self.path)
 
 
 class NonFiniteLossGuard(Callback):
@@ -101,7 +112,7 @@ class NonFiniteLossGuard(Callback):
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """Check the loss.
 
-        With `precision: 16-mixed` it has been multiplied by the loss scale in float32, where a finite loss stays finite.
+        With `precision: 16-mixed` the loss scale has multiplied it in float32, where a finite loss stays finite.
         Gradients that the scale makes infinite are not a failure: the scaler skips the step and lowers the scale.
 
         Raises:

@@ -62,13 +62,12 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         UserError: If the file contains anything else, which could be code.
     """
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+        return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} contains more than tensors and plain values, so this program did not write it; nothing in it was "
             "executed. Delete it and repeat the same command, which trains again what is missing"
         ) from error
-    return checkpoint
 
 
 def is_sound(path: Path) -> bool:

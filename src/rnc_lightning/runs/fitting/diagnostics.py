@@ -4,13 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from einops import rearrange
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
@@ -23,9 +21,9 @@ from rnc_lightning.metrics import effective_rank, feature_ordinality, neighbours
 from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.numerics.seeding import derive_seed, seeded
 from rnc_lightning.runs.directory import StageDirectory
+from rnc_lightning.runs.fitting.callbacks import EpochTable
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.regress import Regress
-from rnc_lightning.system.files import write_text
 from rnc_lightning.targets import TargetSpec
 
 PREFIX = "diagnostics/"
@@ -34,7 +32,7 @@ _ANCHORS = 64  # anchors of the ordinality, each compared with all samples
 _Batches = list[dict[str, Tensor]]
 
 
-class StageOneDiagnostics(Callback):
+class StageOneDiagnostics(EpochTable):
     """Measure the features of a fixed part of the training and validation sets every few epochs of stage one.
 
     Each measurement is a row of `diagnostics.csv`, next to the stage's history, and is sent to the stage's loggers. The
@@ -53,13 +51,13 @@ class StageOneDiagnostics(Callback):
     """
 
     def __init__(self, every_n_epochs: int = 10, max_samples: int = 256, neighbours: int = 10) -> None:
+        super().__init__()
         check_whole_number("every_n_epochs", every_n_epochs, least=1)
         check_whole_number("max_samples", max_samples, least=1)
         check_whole_number("neighbours", neighbours, least=1)
         self.every_n_epochs = every_n_epochs
         self.max_samples = max_samples
         self.neighbours = neighbours
-        self.rows: list[dict[str, float]] = []
         self._samples: _Samples | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -70,14 +68,6 @@ class StageOneDiagnostics(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Free the inputs."""
         self._samples = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """The rows."""
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the rows from the checkpoint."""
-        self.rows = list(state_dict["rows"])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add a row if one is due."""
@@ -97,8 +87,7 @@ class StageOneDiagnostics(Callback):
         values = {f"{PREFIX}{name}": value for name, value in values.items()}
         row = {"epoch": epoch, "step": trainer.global_step, **values}
         self.rows.append({**row, "seconds": time.perf_counter() - began})
-        directory = StageDirectory(Path(trainer.default_root_dir))
-        write_text(directory.diagnostics, pd.DataFrame(self.rows).to_csv(index=False))
+        self.write(StageDirectory(Path(trainer.default_root_dir)).diagnostics)
         # Not with the module's own `log`: its values would stay among the metrics of later epochs without a row.
         for logger in trainer.loggers:
             logger.log_metrics({**values, "epoch": epoch - 1}, step=trainer.global_step - 1)
