@@ -108,7 +108,7 @@ def test_switches_shape_a_run_and_its_shared_encoder(
     [
         ("compute.compile=inductr", "stages.pretrain.*no backend 'inductr'; did you mean inductor"),
         ("recipe.pretrain.gradient_cache=0", r"stages\.pretrain: gradient_cache must be a whole number"),
-        ("trainer.precision=16-mixed", r"trainer\.precision: 16-mixed needs a GPU; on a CPU take bf16-mixed"),
+        ("trainer.precision=16-mixed", r"trainer\.precision: 16-mixed needs a GPU; use bf16-mixed on a CPU"),
     ],
 )
 def test_a_switch_that_cannot_be_is_one_line_and_leaves_no_directory(start: Start, word: str, message: str) -> None:

@@ -103,7 +103,7 @@ def test_damaged_checkpoints_of_a_finished_stage_are_trained_again(
     os.truncate("run/stages/regress/best.ckpt", 1000)
     with caplog.at_level(logging.WARNING):
         assert _same(start("run"), before)
-    assert "best.ckpt was damaged or is missing: the stage is trained again" in caplog.text
+    assert "best.ckpt was damaged or is missing; the stage is copied or trained again" in caplog.text
 
 
 def test_a_malicious_checkpoint_is_refused_by_a_run(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_a_malicious_checkpoint_is_refused_by_a_run(start: Start, monkeypatch: p
     _strike(monkeypatch, "Pretrain", replace_and_stop)
     with pytest.raises(Terminated):
         start("run")
-    with pytest.raises(UserError, match=r"last\.ckpt holds more than tensors and plain values"):
+    with pytest.raises(UserError, match=r"last\.ckpt contains more than tensors and plain values"):
         start("run")
     assert not Path("executed").exists()
 
@@ -164,7 +164,9 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room
 
     grow("8m")
     _strike(monkeypatch, "Pretrain", fill)
-    with pytest.raises(UserError, match=r"last\.ckpt: the disk is full: free some space\. .*the same command to continue"):
+    with pytest.raises(
+        UserError, match=r"last\.ckpt: the disk is full: free some space\. .*the same command to continue"
+    ):
         start(str(small_disk / "run"))
     assert (small_disk / "run/stages/pretrain" / LAST).is_file()
     (small_disk / "filler").unlink()

@@ -188,7 +188,7 @@ def test_a_runs_own_damaged_copy_is_fetched_again(
     damage(Path("a/stages/pretrain/encoder.safetensors"))
     Path("a/result.json").unlink()
     again = start("a", "head=l1")
-    assert "fetched or trained again" in caplog.text
+    assert "copied or trained again" in caplog.text
     assert again["test"] == whole["test"]
 
 

@@ -54,7 +54,9 @@ def test_variables_set_by_the_user_override_slurm() -> None:
         (0, {}, "num_nodes: must be a whole number from 1 up"),
     ],
 )
-def test_a_rank_that_cannot_be_determined_is_a_user_error(count: int, environment: dict[str, str], expected: str) -> None:
+def test_a_rank_that_cannot_be_determined_is_a_user_error(
+    count: int, environment: dict[str, str], expected: str
+) -> None:
     with pytest.raises(UserError, match=expected):
         this_node(count, environment, _hosts)
 

@@ -1,4 +1,4 @@
-"""One run: built from its configuration, fitted stage by stage, tested, written to its directory."""
+"""One run: built from its configuration, fitted stage by stage, tested, and written to its directory."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
-"""One of the processes of a run: `python -m rnc_lightning.runs.worker FOLDER`, started by `train` and by nobody else.
+"""One of the processes of a run: `python -m rnc_lightning.runs.worker FOLDER`; only `train` starts it.
 
-The run comes and its result goes through the folder; the first process hands back the result.
+It reads the run from the folder; the first process writes the result there.
 """
 
 import logging
@@ -21,7 +21,7 @@ from rnc_lightning.system.signals import raise_on_sigterm
 def main() -> None:
     """Entry point."""
     end_with_parent()
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a cluster tells all processes; the parent knows what to do
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a cluster sends it to all processes; only the parent handles it
     handover = Handover(Path(sys.argv[1]))
     request = handover.read_request()
     rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
@@ -49,8 +49,8 @@ def _backend(accelerator: Any, devices: Any) -> str:
 
     if accelerator == "cpu" or not torch.cuda.is_available():
         return "gloo"
-    gpus, place = named_gpus(devices), int(os.environ["LOCAL_RANK"])
-    torch.cuda.set_device(place if gpus is None else gpus[place])
+    gpus, local_rank = named_gpus(devices), int(os.environ["LOCAL_RANK"])
+    torch.cuda.set_device(local_rank if gpus is None else gpus[local_rank])
     return choose_backend(accelerator, devices)
 
 

@@ -112,9 +112,9 @@ class _Program:
 def test_a_pickle_that_is_a_program_is_refused_and_not_executed(zipped: bool, tmp_path: Path) -> None:
     mark, path = tmp_path / "executed", tmp_path / LAST
     torch.save({"state_dict": _Program(mark)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(UserError, match=r"last\.ckpt holds more than tensors and plain values"):
+    with pytest.raises(UserError, match=r"last\.ckpt contains more than tensors and plain values"):
         read_checkpoint(path)
-    with pytest.raises(UserError, match=r"nothing of it was executed"):
+    with pytest.raises(UserError, match=r"nothing in it was executed"):
         AtomicCheckpoints().load_checkpoint(path, weights_only=False)
     assert not mark.exists()
     torch.load(path, weights_only=False)  # it would have been, otherwise
