@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from rnc_lightning.datasets.images.datamodule import GreyPictures, find_usable_images
+from rnc_lightning.datasets.images.datamodule import GreyImages, find_usable_images
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import Split, SplitName
@@ -136,7 +136,7 @@ class DigitsDataModule(RegressionDataModule):
     def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
         """Image files, converted to grey, resized and cropped to the centre."""
         files = find_usable_images(inputs, "path", problems)
-        return Unlabelled(files.columns, [blank_split(GreyPictures(files.paths, self.size))])
+        return Unlabelled(files.columns, [blank_split(GreyImages(files.paths, self.size))])
 
 
 _cached_digits = lru_cache(maxsize=4)(rotated_digits)

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, first_line, is_file, read_labels
+from rnc_lightning.datasets.reading.tables import Table, is_file, read_labels
 from rnc_lightning.datasets.reading.user_table import check_user_rows, column_names, read_user_table
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.datasets.table_datamodule import UserTableDataModule
 from rnc_lightning.datasets.transform import Description
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, blank_split, read_whole_table
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
 
 log = logging.getLogger(__name__)
 

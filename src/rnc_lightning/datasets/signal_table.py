@@ -12,14 +12,14 @@ import numpy as np
 
 from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import first_line, read_table
+from rnc_lightning.datasets.reading.tables import read_table
 from rnc_lightning.datasets.signals.edf import find_channels, read_header, read_samples
 from rnc_lightning.datasets.signals.recordings import LabelledRecording, RecordingsDataModule
 from rnc_lightning.datasets.signals.store import Recording
 from rnc_lightning.datasets.signals.windows import RecordingFiles
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 from rnc_lightning.datasets.table_datamodule import UserTableDataModule
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
 
 
 class SignalsDataModule(UserTableDataModule, RecordingsDataModule):

@@ -19,7 +19,14 @@ from typing import Any, ClassVar
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.random_split import Division
-from rnc_lightning.datasets.signals.edf import EdfHeader, microvolts, pick, read_header, read_samples, used_samples
+from rnc_lightning.datasets.signals.edf import (
+    EdfHeader,
+    find_channels,
+    microvolts,
+    read_header,
+    read_samples,
+    used_samples,
+)
 from rnc_lightning.datasets.signals.recordings import LabelledRecording, RecordingsDataModule
 from rnc_lightning.datasets.signals.store import Recording
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName

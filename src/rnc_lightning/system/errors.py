@@ -38,6 +38,11 @@ def nearest(name: object, known: Iterable[object], prefix: str = "") -> str:
     return f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(names)}"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has no message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
 def naming(what: str) -> Iterator[None]:
     """Put a part's name before what it complains of, as a ValueError."""

@@ -84,7 +84,7 @@ class MPIIFaceGazeDataModule(ImagesDataModule):
             raise ValueError(f"crop_margin must be between 0 and 5, got {crop_margin}")
         self.root = Path(root)
         self.layout: Layout = layout
-        self.persons = checked_persons(persons)
+        self.persons = check_persons(persons)
         self.eye: Eye = eye
         self.per_person = per_person
         self.per_person_seed = per_person_seed
@@ -98,10 +98,10 @@ class MPIIFaceGazeDataModule(ImagesDataModule):
         """
         assert self.root is not None
         layout, files = find_layout(self.root, self.layout)
-        _check_there(self.persons, {person_of(file) for file in files}, self.root)
+        _check_present(self.persons, {person_of(file) for file in files}, self.root)
         samples = self._samples(layout, problems)
         if self.per_person is not None:
-            samples = drawn(samples, self.per_person, self.per_person_seed)
+            samples = draw_per_person(samples, self.per_person, self.per_person_seed)
         part_of = {person: part for part, persons in self.persons.items() for person in persons}
         parts = np.array([part_of.get(person, "train") for person in samples.persons.tolist()], dtype="U5")
         return {part: _split(samples.take(np.flatnonzero(parts == part))) for part in PARTS}
@@ -141,13 +141,13 @@ def find_layout(root: Path, wanted: Layout) -> tuple[str, list[Path]]:
     return wanted, files[wanted]
 
 
-def checked_persons(persons: Mapping[str, Sequence[int]]) -> dict[SplitName, list[int]]:
+def check_persons(persons: Mapping[str, Sequence[int]]) -> dict[SplitName, list[int]]:
     """The persons of validation and test, whole numbers and none of them twice.
 
     Raises:
         ValueError: Else.
 
-    >>> checked_persons({"val": [3], "test": [4]})
+    >>> check_persons({"val": [3], "test": [4]})
     {'val': [3], 'test': [4]}
     """
     if set(persons) != {"val", "test"} or not all(persons.values()):
@@ -162,7 +162,7 @@ def checked_persons(persons: Mapping[str, Sequence[int]]) -> dict[SplitName, lis
     return {"val": list(persons["val"]), "test": list(persons["test"])}
 
 
-def drawn(samples: GazeSamples, per_person: int, seed: int) -> GazeSamples:
+def draw_per_person(samples: GazeSamples, per_person: int, seed: int) -> GazeSamples:
     """At most so many samples of each person, in the order that they had."""
     taken: list[int] = []
     for person in sorted(set(samples.persons.tolist())):
@@ -174,7 +174,7 @@ def drawn(samples: GazeSamples, per_person: int, seed: int) -> GazeSamples:
     return samples.take(np.array(sorted(taken), dtype=np.int64))
 
 
-def _check_there(persons: Mapping[SplitName, Sequence[int]], there: set[int], root: Path) -> None:
+def _check_present(persons: Mapping[SplitName, Sequence[int]], there: set[int], root: Path) -> None:
     for part, wanted in persons.items():
         if lacking := sorted(set(wanted) - there):
             raise UserError(f"data.persons.{part}: no {_names(lacking)} in {root}; there are {_names(sorted(there))}")

@@ -21,11 +21,11 @@ from rnc_lightning.datasets.mpiifacegaze.samples import (
     Eye,
     GazeSamples,
     Pictures,
-    lines,
-    numbers,
+    find_plausible,
+    parse_numbers,
     person_of,
     pitch_yaw,
-    plausible,
+    read_lines,
 )
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError
@@ -66,7 +66,7 @@ def read_gazehub(root: Path, eye: Eye, problems: Problems) -> GazeSamples:
         if pictures.usable(row.face, row.person, row.where)
     ]
     radians = pitch_yaw(np.array([row.gaze for row in rows], dtype=np.float64).reshape(-1, 3))
-    good = plausible(np.rad2deg(radians), [row.where for row in rows], problems)
+    good = find_plausible(np.rad2deg(radians), [row.where for row in rows], problems)
     good &= _agree(radians, rows, good, problems)
     kept = [rows[i] for i in np.flatnonzero(good).tolist()]
     return GazeSamples(
@@ -78,7 +78,7 @@ def read_gazehub(root: Path, eye: Eye, problems: Problems) -> GazeSamples:
 
 
 def _rows(file: Path, eye: Eye, problems: Problems) -> list[_Row]:
-    numbered = lines(file, problems, headings=1)
+    numbered = read_lines(file, problems, headings=1)
     header = next(numbered, ("", []))[1]
     if not header:
         return []
@@ -93,8 +93,8 @@ def _rows(file: Path, eye: Eye, problems: Problems) -> list[_Row]:
             problems.add("wrong number of fields", where, f"{len(fields)}, the header has {len(header)}")
             continue
         cells = dict(zip(header, fields, strict=True))
-        gaze = numbers(cells["3DGaze"].split(","), 3)
-        flat = numbers(cells["2DGaze"].split(","), 2) if "2DGaze" in cells else None
+        gaze = parse_numbers(cells["3DGaze"].split(","), 3)
+        flat = parse_numbers(cells["2DGaze"].split(","), 2) if "2DGaze" in cells else None
         if eye != "both" and cells["WhichEye"] not in ("left", "right"):
             problems.add("eye other than left or right", where, cells["WhichEye"])
         elif eye != "both" and cells["WhichEye"] != eye:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rnc_lightning.datasets.mpiifacegaze.samples import GazeSamples, person_of, plausible
+from rnc_lightning.datasets.mpiifacegaze.samples import GazeSamples, find_plausible, person_of
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
 
 _FOLDERS = ("", "MPIIFaceGaze_normalizad", "MPIIFaceGaze_normalized")
 
@@ -46,7 +46,7 @@ class HDF5Faces:
         try:
             pixels = self._pictures(path)[row]
         except (OSError, KeyError) as error:
-            raise UserError(f"{path}, sample {row} cannot be read ({_first_line(error)}): replace the file") from error
+            raise UserError(f"{path}, sample {row} cannot be read ({first_line(error)}): replace the file") from error
         rgb = np.rint(pixels[::-1]).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
         return Image.fromarray(np.ascontiguousarray(rgb))
 
@@ -93,14 +93,14 @@ def read_hdf5(root: Path, problems: Problems) -> GazeSamples:
                 data, label = content["Data/data"], np.asarray(content["Data/label"], dtype=np.float64)
                 shape = data.shape
         except (OSError, KeyError, ValueError, AttributeError) as error:
-            problems.add("unreadable file", str(file), _first_line(error))
+            problems.add("unreadable file", str(file), first_line(error))
             continue
         if len(shape) != 4 or shape[1] != 3 or label.ndim != 2 or label.shape[1] < 2 or len(label) != shape[0]:
             told = f"Data/data {shape}, Data/label {label.shape}, not (N, 3, H, W) and (N, 16)"
             problems.add("file with arrays of other shapes", str(file), told)
             continue
         degrees = np.rad2deg(label[:, :2])
-        good = plausible(degrees, [f"{file.name}, sample {i}" for i in range(len(label))], problems)
+        good = find_plausible(degrees, [f"{file.name}, sample {i}" for i in range(len(label))], problems)
         rows = np.flatnonzero(good).tolist()
         angles.append(degrees[good])
         places += [(file, row) for row in rows]
@@ -114,7 +114,3 @@ def _h5py() -> Any:
         return import_module("h5py")
     except ImportError as error:
         raise UserError("the HDF5 files of MPIIFaceGaze need h5py: pip install 'rnc-lightning[hdf5]'") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -20,11 +20,11 @@ from rnc_lightning.datasets.mpiifacegaze.samples import (
     Eye,
     GazeSamples,
     Pictures,
-    lines,
-    numbers,
+    find_plausible,
+    parse_numbers,
     person_of,
     pitch_yaw,
-    plausible,
+    read_lines,
 )
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError
@@ -134,7 +134,7 @@ def read_raw(root: Path, eye: Eye, margin: float, problems: Problems) -> GazeSam
     table = np.array([row.numbers for row in rows], dtype=np.float64).reshape(-1, _FIELDS - 2)
     degrees = np.rad2deg(pitch_yaw(table[:, _TARGET] - table[:, _FACE_CENTRE]))
     landmarks = table[:, _LANDMARKS].reshape(-1, 6, 2)
-    good = plausible(degrees, [row.where for row in rows], problems)
+    good = find_plausible(degrees, [row.where for row in rows], problems)
     for i in np.flatnonzero(~_spans(landmarks)).tolist():
         problems.add("landmarks that span no face", rows[i].where)
         good[i] = False
@@ -154,10 +154,10 @@ def _spans(landmarks: np.ndarray) -> np.ndarray:
 
 def _rows(file: Path, eye: Eye, problems: Problems) -> list[_Row]:
     rows = []
-    for where, fields in lines(file, problems):
+    for where, fields in read_lines(file, problems):
         if len(fields) != _FIELDS:
             problems.add("wrong number of fields", where, f"{len(fields)}, not {_FIELDS}")
-        elif (values := numbers(fields[1:-1], _FIELDS - 2)) is None:
+        elif (values := parse_numbers(fields[1:-1], _FIELDS - 2)) is None:
             problems.add("fields 2 to 27 not all numbers", where)
         elif eye != "both" and fields[-1] not in ("left", "right"):
             problems.add("eye other than left or right", where, fields[-1])

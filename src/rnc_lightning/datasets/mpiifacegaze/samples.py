@@ -12,6 +12,7 @@ import numpy as np
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import leaves_folder
 from rnc_lightning.datasets.splits import Inputs
+from rnc_lightning.system.errors import first_line
 
 Eye = Literal["both", "left", "right"]
 PLAUSIBLE = 60.0  # degrees to any side: who looks at a laptop's screen never turns the eyes further from its camera
@@ -68,13 +69,13 @@ def pitch_yaw(vectors: np.ndarray) -> np.ndarray:
     return np.stack([np.arcsin(np.clip(-y, -1, 1)), np.arctan2(-x, -z)], axis=1)
 
 
-def plausible(degrees: np.ndarray, where: Sequence[str], problems: Problems) -> np.ndarray:
+def find_plausible(degrees: np.ndarray, where: Sequence[str], problems: Problems) -> np.ndarray:
     """Which rows (N,) of the angles (N, 2) are gazes; the others become problems."""
     finite = np.isfinite(degrees).all(axis=1)
     good = finite & (np.abs(degrees) <= PLAUSIBLE).all(axis=1)
     for i in np.flatnonzero(~good).tolist():
         if finite[i]:
-            problems.add(f"gaze outside -{PLAUSIBLE:g} to {PLAUSIBLE:g} degrees", where[i], _told(degrees[i]))
+            problems.add(f"gaze outside -{PLAUSIBLE:g} to {PLAUSIBLE:g} degrees", where[i], _format_angles(degrees[i]))
         else:
             problems.add("gaze not finite numbers", where[i])
     return good
@@ -89,7 +90,7 @@ def person_of(path: Path) -> int:
     return int(path.stem[1:])
 
 
-def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[str, list[str]]]:
+def read_lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[str, list[str]]]:
     """Each line of a label file that is not blank: where it is, and its fields, which blanks separate.
 
     Args:
@@ -100,7 +101,7 @@ def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[s
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        problems.add("unreadable label file", str(path), (str(error).splitlines() or [""])[0])
+        problems.add("unreadable label file", str(path), first_line(error))
         return
     filled = [(number, fields) for number, line in enumerate(text.splitlines(), start=1) if (fields := line.split())]
     if len(filled) <= headings:
@@ -109,10 +110,10 @@ def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[s
         yield f"{path.parent.name}/{path.name}, line {number}", fields
 
 
-def numbers(fields: Sequence[str], count: int) -> list[float] | None:
+def parse_numbers(fields: Sequence[str], count: int) -> list[float] | None:
     """Fields as numbers, None if they are not so many numbers.
 
-    >>> numbers(["0.5", "-1e-3"], 2), numbers(["0.5", "?"], 2), numbers(["0.5"], 2)
+    >>> parse_numbers(["0.5", "-1e-3"], 2), parse_numbers(["0.5", "?"], 2), parse_numbers(["0.5"], 2)
     ([0.5, -0.001], None, None)
     """
     try:
@@ -157,5 +158,5 @@ def _file_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if os.path.isdir(folder) else set()  # noqa: PTH112 - long names
 
 
-def _told(angles: np.ndarray) -> str:
+def _format_angles(angles: np.ndarray) -> str:
     return f"pitch {angles[0]:.1f}, yaw {angles[1]:.1f}"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
 
 MISSING_VALUES = ("", "nan", "na", "n/a", "nat", "none", "null")  # how tables write a missing number
 _SEPARATORS = (",", ";", "\t", "|")
@@ -234,8 +234,3 @@ def _refuse_surplus_cells(path: Path, separator: str, columns: int) -> None:
                     f"{path}, row {number}, has {len(row)} cells but the header has {columns}: put quotes around cells "
                     f"that contain {separator!r}, such as numbers with a decimal comma, or use another separator"
                 )
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its type if there is no message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

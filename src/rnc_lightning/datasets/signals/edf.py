@@ -111,7 +111,7 @@ def read_header(path: Path) -> EdfHeader:
     )
 
 
-def pick(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
+def find_channels(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Where the wanted channels are, by name, in the order wanted.
 
     Case, the prefix `EEG` and the suffixes of the reference (`-REF`, `-LE`) do not matter.
@@ -119,7 +119,7 @@ def pick(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
     Raises:
         ValueError: If some are missing, or there more than once.
 
-    >>> pick(["EEG EKG1-REF", "EEG O1-REF", "EEG FP1-REF"], ["FP1", "O1"])
+    >>> find_channels(["EEG EKG1-REF", "EEG O1-REF", "EEG FP1-REF"], ["FP1", "O1"])
     [2, 1]
     """
     places: dict[str, list[int]] = {}
