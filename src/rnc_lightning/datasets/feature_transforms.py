@@ -40,7 +40,9 @@ class Unchanged:
     """Copies features (F,)."""
 
     def __call__(self, features: Tensor) -> Tensor:
+        """A copy of features (F,)."""
         return features.clone()
 
     def describe(self) -> Description:
+        """No changes."""
         return Description({}, "They then go into the encoder without further changes.")

@@ -114,9 +114,8 @@ def _find_below(folder: Path, suffixes: Sequence[str]) -> list[str]:
     names = []
     for subfolder, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and name.lower().endswith(tuple(suffixes)):
-                names.append(Path(subfolder, name).relative_to(folder).as_posix())
+        matching = [name for name in files if not name.startswith(".") and name.lower().endswith(tuple(suffixes))]
+        names += [Path(subfolder, name).relative_to(folder).as_posix() for name in matching]
     return names
 
 

@@ -123,7 +123,7 @@ def elastic(
     for i in range(height):
         for j in range(width):
             place = (np.array([i, j]) - shifted[0]) @ back + corners[0]
-            turned[i, j] = interpolated(plain, *place, mirrored)
+            turned[i, j] = interpolated(plain, *place, mirror)
     noise = generator.uniform(-1, 1, size=(2, height, width))
     shift = [strength * ndimage.gaussian_filter(layer, sigma, mode="reflect", truncate=3) for layer in noise]
     out = np.zeros(image.shape)
