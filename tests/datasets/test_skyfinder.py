@@ -96,7 +96,7 @@ def _slow_choice(rows: Sequence[Row], tolerance: float, there: Callable[[str], b
 
 
 @pytest.mark.parametrize("tolerance", [0.75, 12])
-def test_of_each_day_the_picture_nearest_to_eleven_as_a_slow_loop_finds_it(tmp_path: Path, tolerance: float) -> None:
+def test_of_each_day_the_picture_closest_to_eleven_as_a_slow_loop_finds_it(tmp_path: Path, tolerance: float) -> None:
     draw = random.Random(0)
     rows: dict[str, Row] = {}
     for _ in range(240):

@@ -1,7 +1,7 @@
-"""Images of your own, listed in a table with the values that belong to them.
+"""Your own images, listed in a table with their targets.
 
 <anywhere>/my.csv        columns of your choice, such as path, age, person, split
-<anywhere>/...           the images, at the paths that the table has
+<anywhere>/...           the images, at the paths in the table
 """
 
 from pathlib import Path
@@ -15,11 +15,11 @@ from rnc_lightning.datasets.table_datamodule import UserTableDataModule
 
 
 class TableDataModule(UserTableDataModule, ImagesDataModule):
-    """Image files that a table lists.
+    """Image files listed in a table.
 
     Args:
         input: Column of the images' paths.
-        root: Folder that the paths are relative to; null: that of the table.
+        root: Folder that the paths are relative to; null: the folder of the table.
         **table: Arguments of `UserTableDataModule` and `RegressionDataModule`.
     """
 

@@ -28,7 +28,7 @@ def _batches(workers: int) -> list[dict[str, Tensor]]:
 @pytest.fixture
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_transport, "free_shared_memory", lambda: 1 << 19)
-    batch_transport._tell.cache_clear()
+    batch_transport._warn_once.cache_clear()
 
 
 @pytest.mark.usefixtures("little")

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from edfio import Edf, EdfAnnotation, EdfSignal, Patient
 
-from rnc_lightning.datasets.signals.edf import age_of, microvolts, pick, read_header, read_samples, sex_of, used_samples
+from rnc_lightning.datasets.signals.edf import (
+    age_of,
+    find_channels,
+    microvolts,
+    read_header,
+    read_samples,
+    sex_of,
+    used_samples,
+)
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.system.errors import UserError
 
@@ -83,11 +91,11 @@ def test_broken_files_are_refused(tmp_path: Path, damage: object, said: str) -> 
 
 def test_channels_are_picked_by_name_in_the_order_wanted() -> None:
     labels = ["EEG EKG1-REF", "eeg o1-ref", "EEG FP10-REF", "EEG FP1-LE", "A1"]
-    assert pick(labels, ["A1", "FP1", "O1"]) == [4, 3, 1]
+    assert find_channels(labels, ["A1", "FP1", "O1"]) == [4, 3, 1]
     with pytest.raises(ValueError, match="no channel CZ, PZ"):
-        pick(labels, ["O1", "CZ", "PZ"])
+        find_channels(labels, ["O1", "CZ", "PZ"])
     with pytest.raises(ValueError, match="more than one channel O1"):
-        pick([*labels, "EEG O1-LE"], ["O1"])
+        find_channels([*labels, "EEG O1-LE"], ["O1"])
 
 
 def test_units() -> None:

@@ -27,12 +27,12 @@ _Layout = list[tuple[str, torch.dtype, tuple[int, ...], int]]  # key, dtype, sha
 
 
 def free_shared_memory() -> int | None:
-    """Bytes that are free in shared memory; None if it is no file system."""
+    """Free bytes of shared memory; None if it is not a file system."""
     try:
-        found = os.statvfs(_SHARED_MEMORY)
+        stats = os.statvfs(_SHARED_MEMORY)
     except OSError:
         return None
-    return found.f_bavail * found.f_frsize
+    return stats.f_bavail * stats.f_frsize
 
 
 def is_short_of_shared_memory(sample: Callable[[], Mapping[str, Any]], batch_size: int, workers: int) -> bool:

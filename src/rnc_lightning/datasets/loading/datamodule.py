@@ -124,9 +124,9 @@ class RegressionDataModule(DataSource, LightningDataModule):
         self.read_once()
 
     def describe_input(self) -> Description | None:
-        """How a raw input becomes what the encoder takes; None if neither the data set nor its transform says it.
+        """How a raw input becomes the encoder's input; None if the transform does not describe itself.
 
-        A data set adds to its transform's description what `read` has done before.
+        A data set adds what `read` has done to its transform's description.
         """
         return description_of(self.eval_transform)
 

@@ -10,7 +10,7 @@ from rnc_lightning.numerics.seeding import derive_seed
 
 
 class Draw(NamedTuple):
-    """One sample of an epoch: its place in the split and the seed of its random transforms, None if nothing is."""
+    """One sample of an epoch: its index in the split and the seed of its random transforms (None: not random)."""
 
     sample: int
     seed: int | None = None

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
 
 MISSING_VALUES = ("", "nan", "na", "n/a", "nat", "none", "null")  # how tables write a missing number
 _SEPARATORS = (",", ";", "\t", "|")
@@ -157,7 +157,7 @@ def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
     except ImportError as error:
         raise UserError(f"{path}: Parquet needs pyarrow: pip install 'rnc-lightning[parquet]'") from error
     except (ValueError, OSError) as error:
-        raise UserError(f"{path} is not a Parquet file: {_first_line(error)}") from error
+        raise UserError(f"{path} is not a Parquet file: {first_line(error)}") from error
     frame.columns = [name.strip() if isinstance(name, str) else str(name) for name in frame.columns]
     check_unique_columns(path, list(frame.columns), wanted)
     return frame.set_axis(range(1, len(frame) + 1), axis=0)
@@ -195,7 +195,7 @@ def _csv(path: Path, wanted: set[str]) -> pd.DataFrame:
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
-        raise UserError(f"{path} is not a CSV table: {_first_line(error)}") from error
+        raise UserError(f"{path} is not a CSV table: {first_line(error)}") from error
     frame.columns = frame.columns.str.strip()
     frame = frame.set_axis(range(2, len(frame) + 2), axis=0)
     return frame.dropna(how="all")
@@ -234,7 +234,3 @@ def _refuse_surplus_cells(path: Path, separator: str, columns: int) -> None:
                     f"{path}, row {number}, has {len(row)} cells but the header has {columns}: put quotes around cells "
                     f"that contain {separator!r}, such as numbers with a decimal comma, or use another separator"
                 )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

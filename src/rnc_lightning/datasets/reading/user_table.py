@@ -45,9 +45,9 @@ class UserColumns:
 
     Attributes:
         target: D columns of labels.
-        split: Column with the words train, val and test; None if a split is drawn.
-        group: Column of what belongs together; None if each row stands alone.
-        plausible: By target column, the lowest and the highest label that is plausible.
+        split: Column with train, val or test; None if the split is drawn.
+        group: Column of the groups; None if there are none.
+        plausible: For each target column the lowest and the highest label to accept.
     """
 
     target: Sequence[str]
