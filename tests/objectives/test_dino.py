@@ -195,10 +195,10 @@ def test_schedules() -> None:
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        (((2, 1, 3), (2, 1, 3), (3,)), "one beside each"),
+        (((2, 1, 3), (2, 1, 3), (3,)), "and at least two"),
         (((2, 2, 3), (2, 3, 3), (3,)), "it sees 2, the teacher 3"),
-        (((2, 2, 3), (1, 2, 3), (3,)), "do not fit"),
-        (((2, 2, 3), (2, 2, 3), (4,)), "do not fit"),
+        (((2, 2, 3), (1, 2, 3), (3,)), "do not match"),
+        (((2, 2, 3), (2, 2, 3), (4,)), "do not match"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(shapes: Any, message: str) -> None:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_WITHOUT_FLOAT64 = {"mps"}
+
 
 def at_least_float32(values: Tensor) -> Tensor:
     """Values in float32, or in their own type where that is wider."""
@@ -23,7 +25,7 @@ def products(a: Tensor, b: Tensor) -> Tensor:
 
 def widest_dtype(device: torch.device) -> torch.dtype:
     """Float64, or float32 on Apple's GPUs, which have no float64."""
-    return torch.float32 if device.type == "mps" else torch.float64
+    return torch.float32 if device.type in _WITHOUT_FLOAT64 else torch.float64
 
 
 def in_widest_dtype(x: Tensor) -> Tensor:
