@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rnc_lightning.command_line.compose import composed, plain
+from rnc_lightning.command_line.compose import compose_config, plain
 from rnc_lightning.command_line.identity import run_path
 from rnc_lightning.command_line.options import quoted, run_command
 from rnc_lightning.runs.directory import RunDirectory
@@ -27,7 +27,7 @@ def demo(out: Path, overrides: list[str]) -> None:
     for title, experiment in EXPERIMENTS.items():
         chosen = [f"+experiment={experiment}", *overrides]
         console.rule(Text(f"{title}: python -m rnc_lightning.train {' '.join(chosen)}"))
-        cfg = composed([*chosen, f"paths.output_dir={quoted(out)}", "print_config=false"])
+        cfg = compose_config([*chosen, f"paths.output_dir={quoted(out)}", "print_config=false"])
         run(cfg, chosen)
         directories[title] = run_path(plain(cfg), chosen)
     results = {title: _result(path) for title, path in directories.items()}

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from finished_runs import SHORT
 
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.finished_runs.evaluate import evaluate_run
 from rnc_lightning.finished_runs.export import export_run
 from rnc_lightning.finished_runs.finished_run import open_run
@@ -35,7 +35,7 @@ def _trained(folder: Path, *words: str) -> Path:
     quiet += ["callbacks.model_summary=null", "callbacks.diagnostics=null", "encoder.width=4", "encoder.stages=2"]
     given = [f"hydra.searchpath=[file://{folder}/conf]", "data=brightness", "method=l1", "recipe=small"]
     options = (*given, *quiet, *SHORT, *words)
-    run(composed([*options, f"paths.run_dir={folder / 'run'}"]), options)
+    run(compose_config([*options, f"paths.run_dir={folder / 'run'}"]), options)
     return folder / "run"
 
 

@@ -30,7 +30,7 @@ def config_directory() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
 
 
-def composed(words: Sequence[str]) -> DictConfig:
+def compose_config(words: Sequence[str]) -> DictConfig:
     """The configuration that the command line's words compose, for programs that are no Hydra application."""
     from hydra import compose, initialize_config_dir
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnc_lightning.command_line.compose import check_keys, composed, plain, with_option
+from rnc_lightning.command_line.compose import check_keys, compose_config, plain, with_option
 from rnc_lightning.command_line.identity import VOLATILE
 from rnc_lightning.numerics.seeding import generators_kept
 from rnc_lightning.runs.directory import RunDirectory
@@ -97,7 +97,7 @@ class FinishedRun:
         """
         shape = {key: value for key, value in self.config["input"].items() if value is not None}
         # Composed without the sizes of the run first, to see the data set's own number of channels.
-        own = composed(options)
+        own = compose_config(options)
         if (channels := own.input.get("channels")) is not None and channels != shape.get("channels", channels):
             raise UserError(
                 f"{own.dataset} has {channels} input channels, and the encoder of {self.path} takes {shape['channels']}"
@@ -106,7 +106,7 @@ class FinishedRun:
         sizes = [f"input.{key}={value}" for key, value in shape.items() if key in own.input]
         if "size" in own.data and "size" in self.config["data"]:
             sizes.append(f"data.size={self.config['data']['size']}")
-        cfg = composed([*options, *(size for size in sizes if size.partition("=")[0] not in chosen)])
+        cfg = compose_config([*options, *(size for size in sizes if size.partition("=")[0] not in chosen)])
         if cfg.data.get("standardize"):
             raise UserError(
                 f"{cfg.dataset}: its inputs would be standardised by its own training rows, unlike those the encoder "

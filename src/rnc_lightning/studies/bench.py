@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnc_lightning.command_line.compose import Composed, composed, config_directory
+from rnc_lightning.command_line.compose import Composed, compose_config, config_directory
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError
@@ -105,7 +105,7 @@ class Bench:
     def _config(self, words: tuple[str, ...], seed: int) -> Composed:
         """Composed once for all seeds: a composition takes longer than all else here."""
         if words not in self._composed:
-            self._composed[words] = composed([*words, *QUIET, *spelled({"paths.output_dir": self.folder})])
+            self._composed[words] = compose_config([*words, *QUIET, *spelled({"paths.output_dir": self.folder})])
         config = copy.deepcopy(self._composed[words])
         config.seed = seed
         return config
