@@ -38,7 +38,7 @@ def compose_config(words: Sequence[str]) -> DictConfig:
         return compose("train", list(words))
 
 
-def plain(cfg: DictConfig) -> dict[str, Any]:
+def resolve_config(cfg: DictConfig) -> dict[str, Any]:
     """The configuration as plain containers with every interpolation resolved.
 
     Raises:

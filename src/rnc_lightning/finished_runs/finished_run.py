@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnc_lightning.command_line.compose import check_keys, compose_config, plain, with_option
+from rnc_lightning.command_line.compose import check_keys, compose_config, resolve_config, with_option
 from rnc_lightning.command_line.identity import VOLATILE
 from rnc_lightning.numerics.seeding import generators_kept
 from rnc_lightning.runs.directory import RunDirectory
@@ -112,7 +112,7 @@ class FinishedRun:
                 f"{cfg.dataset}: its inputs would be standardised by its own training rows, unlike those the encoder "
                 "was trained on; standardise them yourself as in training and set data.standardize=false"
             )
-        parts = Parts(plain(cfg))
+        parts = Parts(resolve_config(cfg))
         datamodule = parts.unread_data()
         theirs, ours = parts.open_target(datamodule.target_names), self.target
         if theirs.names != ours.names or any(a and b and a != b for a, b in zip(theirs.units, ours.units, strict=True)):
