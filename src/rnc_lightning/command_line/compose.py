@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.system.errors import UserError, nearest
 
-Composed = DictConfig  # what Hydra composes, for those who only pass it on
+ComposedConfig = DictConfig  # what Hydra composes, for those who only pass it on
 
 ROOT_KEYS = {
     "calibration", "calibration_name", "callbacks", "compute", "data", "dataset", "encoder", "encoder_from", "head",
