@@ -72,10 +72,10 @@ VOLATILE = (
 )
 
 
-def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_volatile(config: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved configuration without what may differ between two starts of one run.
 
-    >>> shaping({"data": {"root": "here", "size": 8}, "paths": {}})
+    >>> without_volatile({"data": {"root": "here", "size": 8}, "paths": {}})
     {'data': {'size': 8}}
     """
 
@@ -94,7 +94,7 @@ def setting_hash(config: Mapping[str, Any]) -> str:
 
     Runs that differ only in their seed, or in a part that none of their stages uses, have the same.
     """
-    kept = shaping(config)
+    kept = without_volatile(config)
     shape = {key: kept[key] for key in ("data", "encoder", "target", "trainer", "stages")}
     return hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()[:16]
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnc_lightning.command_line.identity import shaping
+from rnc_lightning.command_line.identity import without_volatile
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256, write_text
@@ -164,7 +164,7 @@ def _facts(
         **{key: run.result[key] for key in keys},
         "onnx_differences": differences,
         "checkpoint_sha256": run.checkpoint_sha256,
-        "training": shaping(run.config),
+        "training": without_volatile(run.config),
     }
 
 

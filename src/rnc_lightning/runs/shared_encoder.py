@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from rnc_lightning.command_line.identity import shaping
+from rnc_lightning.command_line.identity import without_volatile
 from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
 from rnc_lightning.runs.directory import StageDirectory
@@ -34,7 +34,7 @@ def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) 
     The target is in it where the objective is made for it (its bins are SupCon's classes). Of RnC's only the label
     distance is, as part of the objective: ranges and bins are the head's affair.
     """
-    kept = shaping(config)
+    kept = without_volatile(config)
     objective = config["stages"][stage]["module"].get("objective") or {}
     shapers = [kept["encoder"], objective]
     made_for_target = {"target": kept["target"]} if objective.get("_partial_") else {}
