@@ -99,10 +99,10 @@ def setting_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def config_differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Keys whose values differ between two configurations, as `key: before -> now`, volatile ones left out.
 
-    >>> list(differences({"a": {"b": 1}, "paths": 1}, {"a": {"b": 2}, "paths": 2}))
+    >>> list(config_differences({"a": {"b": 1}, "paths": 1}, {"a": {"b": 2}, "paths": 2}))
     ['a.b: 1 -> 2']
     """
     for key in {**before, **now}:
@@ -111,6 +111,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
             continue
         old, new = before.get(key, "(absent)"), now.get(key, "(absent)")
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{name}.")
+            yield from config_differences(old, new, f"{name}.")
         elif old != new:
             yield f"{name}: {old} -> {new}"

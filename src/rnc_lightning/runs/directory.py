@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rnc_lightning.command_line.identity import differences
+from rnc_lightning.command_line.identity import config_differences
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text, write_whole
 
@@ -214,7 +214,7 @@ class RunDirectory(TestFolder):
         """
         if not self.begun():
             return
-        changes = list(differences(self.config(), config))
+        changes = list(config_differences(self.config(), config))
         if changes:
             raise UserError(
                 f"{self.path} holds a run of another configuration ({'; '.join(changes)}). "
