@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from rnc_lightning.command_line.compose import config_directory, plain
+from rnc_lightning.command_line.compose import config_directory, resolve_config
 from rnc_lightning.encoders.handoff import load_encoder
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.fitting.fit import fit_stage
@@ -48,7 +48,7 @@ def main() -> None:
         cfg = compose("train", [*start, "recipe.linear_probe.epochs=1"])
         run(cfg, start)
         encoder = RunDirectory(Path(place) / "run").stage("pretrain") / "encoder.safetensors"
-        epochs = plain(compose("train", words))["stages"]["regress"]["epochs"]
+        epochs = resolve_config(compose("train", words))["stages"]["regress"]["epochs"]
         table = Table(title=f"linear probe, {epochs} epochs")
         for column in ("training images", "every epoch", "once", "ratio", "difference in validation MAE"):
             table.add_column(column, justify="left" if column == "training images" else "right")

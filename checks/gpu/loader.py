@@ -9,7 +9,7 @@ from torch import Tensor
 from gpu.face_files import faces_when_drawn
 from gpu.setting import Notes, Setting
 from gpu.step import SMALL, VIEWS, Step
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.splits import subset_of
 from rnc_lightning.runs.parts import Parts
@@ -54,7 +54,7 @@ def _data(setting: Setting, folder: Path, workers: int, on_device: bool) -> Regr
         "+experiment=agedb_rnc", *small, f"paths.data_dir={folder}", f"paths.output_dir={setting.folder}",
         f"data.num_workers={workers}", f"data.colour_on_device={str(on_device).lower()}",
     ]  # fmt: skip
-    data = Parts(composed(words)).data()
+    data = Parts(compose_config(words)).data()
     batch_size = BATCH[setting.on_gpu]
     train = data.splits["train"]
     wanted = (STEPS[setting.on_gpu] + _FILLING) * batch_size

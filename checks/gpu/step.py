@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from gpu.setting import Notes, Setting
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.stages import Pretrain
 
@@ -39,7 +39,7 @@ class Step:
 
     def __init__(self, setting: Setting, words: Sequence[str], dtype: torch.dtype | None) -> None:
         small = () if setting.on_gpu else SMALL
-        parts = Parts(composed(["+experiment=agedb_rnc", *small, *words]))
+        parts = Parts(compose_config(["+experiment=agedb_rnc", *small, *words]))
         module = parts.stage("pretrain", parts.target(torch.tensor([[20.0], [60.0]])))
         assert isinstance(module, Pretrain)
         self.module = module.to(setting.device).train()

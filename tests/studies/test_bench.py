@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from rnc_lightning.command_line.compose import composed, plain
-from rnc_lightning.command_line.identity import differences, run_path
+from rnc_lightning.command_line.compose import compose_config, resolve_config
+from rnc_lightning.command_line.identity import config_differences, run_path
 from rnc_lightning.studies.bench import QUIET, Bench, spelled
 from rnc_lightning.system.errors import UserError
 
@@ -43,9 +43,9 @@ def test_a_run_s_command_is_that_run(tmp_path: Path) -> None:
     assert first.path != second.path
     python, dash, module, *given = shlex.split(second.command)
     assert (python, dash, module) == ("python", "-m", "rnc_lightning.train")
-    config = plain(composed([*given, *spelled({"paths.output_dir": folder})]))
+    config = resolve_config(compose_config([*given, *spelled({"paths.output_dir": folder})]))
     assert run_path(config, given) == second.path
-    assert list(differences(config, second.request.config)) == []
+    assert list(config_differences(config, second.request.config)) == []
     assert second.request.config["data"]["subset"]["unseen"] == {"gap": {"low": -10, "high": 5.5}}
     assert first.request.config["seed"] == 0
     assert config["recipe"]["pretrain"]["epochs"] == 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.studies import maps
 from rnc_lightning.studies.bench import StudyRun
@@ -94,7 +94,7 @@ def test_patterns_of_spurious_targets_are_those_of_the_data_s_names(
     chosen = load_study("spurious_targets", [f"data={data}"], Path("runs"))
     assert isinstance(chosen.study, Maps)
     assert chosen.study.nuisance is not None
-    split = Parts(composed([f"data={data}", *words])).data().splits["test"]
+    split = Parts(compose_config([f"data={data}", *words])).data().splits["test"]
     names = split.names if split.groups is None else split.groups.names
     found = [re.search(chosen.study.nuisance["pattern"], name) for name in names]
     assert all(found)

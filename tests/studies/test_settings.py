@@ -6,7 +6,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from rnc_lightning.command_line.commands import names_in
-from rnc_lightning.command_line.compose import composed, config_directory
+from rnc_lightning.command_line.compose import compose_config, config_directory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.settings import ChosenStudy, load_study
@@ -42,7 +42,7 @@ def listed(chosen: ChosenStudy) -> list[list[StudyRun]]:
 @pytest.fixture(scope="module")
 def configs() -> list[DictConfig]:
     """What a study's words may change: of one scheme, or of one that starts from another run."""
-    return [composed(["data=digits"]), composed(["data=digits", "scheme=transfer_probe", "encoder_from=x"])]
+    return [compose_config(["data=digits"]), compose_config(["data=digits", "scheme=transfer_probe", "encoder_from=x"])]
 
 
 @pytest.mark.parametrize(("name", "data"), list(choices()))

@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.system.errors import UserError, suggest
 
-Composed = DictConfig  # what Hydra composes, for those who only pass it on
+ComposedConfig = DictConfig  # what Hydra composes, for those who only pass it on
 
 ROOT_KEYS = {
     "calibration", "calibration_name", "callbacks", "compute", "data", "dataset", "encoder", "encoder_from", "head",
@@ -30,7 +30,7 @@ def config_directory() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
 
 
-def composed(words: Sequence[str]) -> DictConfig:
+def compose_config(words: Sequence[str]) -> DictConfig:
     """The configuration that the command line's words compose, for programs that are no Hydra application."""
     from hydra import compose, initialize_config_dir
 
@@ -38,7 +38,7 @@ def composed(words: Sequence[str]) -> DictConfig:
         return compose("train", list(words))
 
 
-def plain(cfg: DictConfig) -> dict[str, Any]:
+def resolve_config(cfg: DictConfig) -> dict[str, Any]:
     """The configuration as plain containers with every interpolation resolved.
 
     Raises:

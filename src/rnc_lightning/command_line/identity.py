@@ -72,10 +72,10 @@ VOLATILE = (
 )
 
 
-def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_volatile(config: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved configuration without what may differ between two starts of one run.
 
-    >>> shaping({"data": {"root": "here", "size": 8}, "paths": {}})
+    >>> without_volatile({"data": {"root": "here", "size": 8}, "paths": {}})
     {'data': {'size': 8}}
     """
 
@@ -94,15 +94,15 @@ def setting_hash(config: Mapping[str, Any]) -> str:
 
     Runs that differ only in their seed, or in a part that none of their stages uses, have the same.
     """
-    kept = shaping(config)
+    kept = without_volatile(config)
     shape = {key: kept[key] for key in ("data", "encoder", "target", "trainer", "stages")}
     return hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def config_differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Keys whose values differ between two configurations, as `key: before -> now`, volatile ones left out.
 
-    >>> list(differences({"a": {"b": 1}, "paths": 1}, {"a": {"b": 2}, "paths": 2}))
+    >>> list(config_differences({"a": {"b": 1}, "paths": 1}, {"a": {"b": 2}, "paths": 2}))
     ['a.b: 1 -> 2']
     """
     for key in {**before, **now}:
@@ -111,6 +111,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
             continue
         old, new = before.get(key, "(absent)"), now.get(key, "(absent)")
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{name}.")
+            yield from config_differences(old, new, f"{name}.")
         elif old != new:
             yield f"{name}: {old} -> {new}"

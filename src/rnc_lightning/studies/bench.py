@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnc_lightning.command_line.compose import Composed, composed, config_directory
+from rnc_lightning.command_line.compose import ComposedConfig, compose_config, config_directory
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError
@@ -81,7 +81,7 @@ class Bench:
         self.data = data
         self.words = list(words)
         self.folder = folder
-        self._composed: dict[tuple[str, ...], Composed] = {}
+        self._composed: dict[tuple[str, ...], ComposedConfig] = {}
 
     def run(self, method: str, seed: int, words: Mapping[str, Any] | None = None, **levels: Any) -> StudyRun:
         """One run.
@@ -102,10 +102,10 @@ class Bench:
         kept.append(f"seed={seed}")
         return StudyRun(method, seed, levels, RunRequest.read(config, kept))
 
-    def _config(self, words: tuple[str, ...], seed: int) -> Composed:
+    def _config(self, words: tuple[str, ...], seed: int) -> ComposedConfig:
         """Composed once for all seeds: a composition takes longer than all else here."""
         if words not in self._composed:
-            self._composed[words] = composed([*words, *QUIET, *spelled({"paths.output_dir": self.folder})])
+            self._composed[words] = compose_config([*words, *QUIET, *spelled({"paths.output_dir": self.folder})])
         config = copy.deepcopy(self._composed[words])
         config.seed = seed
         return config
