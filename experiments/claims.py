@@ -15,9 +15,9 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
-from rnc_lightning.reports.claims import FAILS, HOLDS, OPEN, Claim, claim_from, claims_table, read_claims
+from rnc_lightning.reports.claims import FAILS, HOLDS, OPEN, Claim, claims_table, estimated_claim, read_claims
 from rnc_lightning.reports.markdown import markdown_table
-from rnc_lightning.reports.published import change, published_value
+from rnc_lightning.reports.published import change_text, published_value
 from rnc_lightning.reports.statistics import Gain
 from rnc_lightning.system.files import write_text
 
@@ -121,7 +121,7 @@ def _heads(report: pd.DataFrame) -> Iterator[Claim]:
         values.append(published_value("agedb", f"rnc_{head}", "linear_probe", "mae"))
         scale = 100 / float(alone.mean)  # type: ignore[arg-type]
         gain = Gain(row.gain * scale, row.gain_low * scale, row.gain_high * scale, int(row.pairs))  # type: ignore[operator,arg-type]
-        yield claim_from(f"RnC helps {alone.label}", change(*values, "AgeDB"), "digits, 32 pixels", "%", gain)
+        yield estimated_claim(f"RnC helps {alone.label}", change_text(*values, "AgeDB"), "digits, 32 pixels", "%", gain)
 
 
 def _competing(report: pd.DataFrame) -> Iterator[Claim]:
@@ -132,9 +132,9 @@ def _competing(report: pd.DataFrame) -> Iterator[Claim]:
     for row in errors.to_dict("records"):
         if row["row"] == "rnc_l1" or math.isnan(row["published_agedb"]):
             continue  # RnC's schemes are among the ablations
-        text = change(row["published_agedb"], rnc["published_agedb"], "AgeDB")
+        text = change_text(row["published_agedb"], rnc["published_agedb"], "AgeDB")
         probed = " probed" if row["scheme"] == "linear_probe" else ""
-        yield claim_from(f"RnC(L1) does better than {row['label']}{probed}", text, "digits", "%", _welch(row, rnc))
+        yield estimated_claim(f"RnC(L1) does better than {row['label']}{probed}", text, "digits", "%", _welch(row, rnc))
 
 
 def _welch(other: dict[str, Any], rnc: dict[str, Any]) -> Gain:

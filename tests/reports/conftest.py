@@ -1,4 +1,4 @@
-"""Made runs: folders with a `result.json` as training writes it."""
+"""Synthetic runs: folders with a `result.json` as training writes it."""
 
 import json
 import struct
@@ -17,7 +17,7 @@ OWN_HEADS = ("l2cs_net", "lde", "balanced_mse")
 def write_run(root: Path, dataset: str, name: str, seed: int, mae: float | None = 5.0, /, **changes: Any) -> Path:
     """Write a run of the row `name` (such as mse, rnc_mse, lde, simclr_l1) and return the path of its `result.json`.
 
-    `words` adds overrides; `added` is what `with` holds; `status` other than finished leaves out what only finished
+    `words` adds overrides; `added` is the value of `with`; any `status` other than finished omits what only finished
     runs have.
     """
     words: dict[str, str] = changes.pop("words", {})

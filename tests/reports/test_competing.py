@@ -158,7 +158,7 @@ def test_the_papers_rows_are_listed_with_their_values(write: Callable[..., Path]
     values = {cell.row.name: cell.published for cell in gaze_table.cells}
     assert (gaze_table.metric, values["l2cs_net"], values["rnc_l1"]) == ("angular", 5.45, 5.27)
     assert "ordinal_entropy" not in values
-    assert not any(table.is_oriented for table in report.tables)
+    assert not any(table.has_published_agedb for table in report.tables)
 
 
 def test_on_other_data_the_values_on_agedb_stand_aside(write: Callable[..., Path], runs: Path) -> None:
@@ -167,10 +167,10 @@ def test_on_other_data_the_values_on_agedb_stand_aside(write: Callable[..., Path
     write("digits", "lde", 0)
     write("digits", "rnc_mse", 0)
     report = _report(runs)
-    assert {name: cell.orientation for (name, _), cell in _cells(report).items()} == {
+    assert {name: cell.published_agedb for (name, _), cell in _cells(report).items()} == {
         "simclr_l1": 6.57, "l1": 6.63, "lde": None, "ranksim": 6.51, "rnc_l1": 6.14,
     }  # fmt: skip
-    assert [(table.is_oriented, table.has_published) for table in report.tables] == [
+    assert [(table.has_published_agedb, table.has_published) for table in report.tables] == [
         (False, False), (False, False), (True, False), (False, False),
     ]  # fmt: skip
     assert any("published for AgeDB, which is other data" in note for note in report.notes)

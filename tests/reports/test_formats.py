@@ -17,7 +17,7 @@ HOSTILE = '<script>alert(1)</script> & "50%" _a|b_ {x} $y$ #1 ~ ^ \\input{z} [c]
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Calls the entry point with words of a command line."""
+    """Calls the entry point with options of a command line."""
     from rnc_lightning.report import main
 
     def call(*words: object) -> None:
@@ -28,7 +28,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def _study(write: Callable[..., Path]) -> None:
-    """Runs of two data sets with everything in them that can go wrong."""
+    """Runs of two data sets with all kinds of problems."""
     for seed in range(3):
         write("agedb", "l1", seed, 6.5 + 0.1 * seed)
         write("agedb", "rnc_l1", seed, 6.0 + 0.2 * seed)
@@ -184,7 +184,7 @@ def test_latex_compiles(write: Callable[..., Path], runs: Path, command: Callabl
     ("made", "said"),
     [
         (False, "no such folder"),
-        (True, "no result.json below it; train something first: python -m rnc_lightning.train"),
+        (True, "no result.json in it; train something first: python -m rnc_lightning.train"),
     ],
 )
 def test_nothing_to_report_is_one_line(

@@ -5,12 +5,12 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rnc_lightning.command_line.compose import compose_config, resolve_config
-from rnc_lightning.command_line.identity import config_differences, run_path
-from rnc_lightning.studies.bench import QUIET, Bench, spelled
+from rnc_lightning.command_line.identity import run_path
+from rnc_lightning.studies.bench import QUIET, Bench, format_options
 from rnc_lightning.system.errors import UserError
 
 
-def test_words_are_read_as_what_they_were_spelled_from() -> None:
+def test_formatted_options_are_parsed_to_the_same_values() -> None:
     words = {
         "a": None,
         "b": True,
@@ -21,7 +21,7 @@ def test_words_are_read_as_what_they_were_spelled_from() -> None:
         "+g.h": {"low": -30, "high": 16.5, "dimension": "age"},
         "i": Path("my runs, (1)=é"),
     }
-    parsed = OverridesParser.create().parse_overrides(spelled(words))
+    parsed = OverridesParser.create().parse_overrides(format_options(words))
     values = [str(word.value()) if isinstance(words.get("i"), str) else word.value() for word in parsed]
     expected = [str(value) if isinstance(value, Path) else value for value in words.values()]
     assert values == expected
@@ -43,7 +43,7 @@ def test_a_run_s_command_is_that_run(tmp_path: Path) -> None:
     assert first.path != second.path
     python, dash, module, *given = shlex.split(second.command)
     assert (python, dash, module) == ("python", "-m", "rnc_lightning.train")
-    config = resolve_config(compose_config([*given, *spelled({"paths.output_dir": folder})]))
+    config = resolve_config(compose_config([*given, *format_options({"paths.output_dir": folder})]))
     assert run_path(config, given) == second.path
     assert list(config_differences(config, second.request.config)) == []
     assert second.request.config["data"]["subset"]["unseen"] == {"gap": {"low": -10, "high": 5.5}}

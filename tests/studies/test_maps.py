@@ -81,7 +81,7 @@ def test_missing_runs_are_dashes_and_another_seed_is_drawn(runs: list[StudyRun],
     assert [text.get_text() for text in below.get_legend().get_texts()] == ["7", "8"]
 
 
-def test_a_pattern_that_finds_nothing_is_told_with_a_name(runs: list[StudyRun]) -> None:
+def test_a_pattern_that_finds_nothing_is_reported_with_a_name(runs: list[StudyRun]) -> None:
     with pytest.raises(UserError, match=r"study\.nuisance\.pattern=\^x\(\.\) finds nothing in '7/a\.jpg'"):
         study(pattern="^x(.)").findings(runs)
 

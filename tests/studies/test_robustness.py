@@ -109,7 +109,7 @@ def test_figure(runs: list[StudyRun], tmp_path: Path, figures: Any) -> None:
     assert [label.get_text() for label in kinds.get_yticklabels()] == ["fog", "snow"]
 
 
-def test_a_misspelled_corruption_is_told_before_the_training() -> None:
+def test_a_misspelled_corruption_is_reported_before_training() -> None:
     with pytest.raises(UserError, match="did you mean fog"):
         Robustness(METHODS, corruptions=["fogg"])
     with pytest.raises(ValueError, match="at least one"):

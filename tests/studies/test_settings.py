@@ -24,15 +24,15 @@ def choices() -> Iterator[tuple[str, str]]:
 
 
 class Listing(Bench):
-    """Composes nothing, which takes long: it remembers the words of the runs."""
+    """Only records the options of the runs, since composing is slow."""
 
-    def run(self, method: str, seed: int, words: Mapping[str, Any] | None = None, **levels: Any) -> StudyRun:
-        named = f"{method},{seed},{words},{levels}".replace("/", "_")
-        words = dict(words or {})
-        data = words.pop("data", self.data)
+    def run(self, method: str, seed: int, options: Mapping[str, Any] | None = None, **levels: Any) -> StudyRun:
+        name = f"{method},{seed},{options},{levels}".replace("/", "_")
+        options = dict(options or {})
+        data = options.pop("data", self.data)
         assert (config_directory() / "data" / f"{data}.yaml").is_file()
-        kept = (f"data={data}", f"method={words.pop('method', method)}", *map(str, words))
-        return StudyRun(method, seed, levels, RunRequest({}, kept, named, Path(named)))
+        texts = (f"data={data}", f"method={options.pop('method', method)}", *map(str, options))
+        return StudyRun(method, seed, levels, RunRequest({}, texts, name, Path(name)))
 
 
 def listed(chosen: ChosenStudy) -> list[list[StudyRun]]:
@@ -41,7 +41,7 @@ def listed(chosen: ChosenStudy) -> list[list[StudyRun]]:
 
 @pytest.fixture(scope="module")
 def configs() -> list[DictConfig]:
-    """What a study's words may change: of one scheme, or of one that starts from another run."""
+    """Configurations whose options a study may change: of one scheme, and of one that starts from another run."""
     return [compose_config(["data=digits"]), compose_config(["data=digits", "scheme=transfer_probe", "encoder_from=x"])]
 
 
@@ -69,9 +69,9 @@ def test_every_run_of_every_study_composes(name: str, data: str, tmp_path: Path)
     assert len(set(paths)) == len(paths) > 0
 
 
-def test_a_study_needs_no_more_words_where_its_yaml_knows_the_data() -> None:
+def test_a_study_needs_no_more_options_if_its_yaml_knows_the_data() -> None:
     chosen = load_study("robustness", ["recipe.pretrain.epochs=2"], HERE)
-    assert (chosen.bench.data, chosen.bench.words, chosen.bench.folder) == (
+    assert (chosen.bench.data, chosen.bench.options, chosen.bench.folder) == (
         "digits",
         ["recipe.pretrain.epochs=2"],
         HERE,
@@ -81,7 +81,7 @@ def test_a_study_needs_no_more_words_where_its_yaml_knows_the_data() -> None:
     assert load_study("robustness", ["data=agedb", "data=imdb_wiki"], HERE).bench.data == "imdb_wiki"
 
 
-def test_words_take_the_place_of_settings() -> None:
+def test_options_replace_settings() -> None:
     words = ["data=digits", "study.sizes={50: {data.subset.size: 50, seed: 1}}", "study.methods={l1: A, simclr: B}"]
     study = load_study("reduced_data", words, HERE, seeds=1).study
     runs = [run for phase in study.phases(Listing("digits", [], HERE)) for run in phase]
@@ -110,6 +110,6 @@ def test_words_take_the_place_of_settings() -> None:
         ("unseen_targets", ["data=tuab"], "does not know its ranges .*; there: digits, imdb_wiki, agedb"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(name: str, words: list[str], told: str) -> None:
+def test_errors_are_one_line(name: str, words: list[str], told: str) -> None:
     with pytest.raises(UserError, match=told):
         load_study(name, words, HERE)

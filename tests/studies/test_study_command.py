@@ -12,7 +12,7 @@ import pytest
 
 from rnc_lightning.command_line.commands import names_in
 from rnc_lightning.reports.claims import read_claims
-from rnc_lightning.studies.study import study
+from rnc_lightning.studies.study import run_study
 from rnc_lightning.study import main
 from rnc_lightning.system.errors import UserError
 
@@ -50,12 +50,12 @@ def faces(synthetic_files: Imitated, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def go(folder: Path, faces: Path, synthetic_files: Imitated) -> Callable[..., Path]:
-    """Does a study with one seed and returns where its results lie."""
+    """Runs a study with one seed and returns the folder of its results."""
 
     def call(name: str, data: str, *words: str, slots: int = 1, runs: Path = folder) -> Path:
         root = faces if data in ("agedb", "imdb_wiki") else synthetic_files(data)
         words = (f"data={data}", *SHORT, QUIET, f"paths.data_dir={root}", *words)
-        assert study(name, words, seeds=1, slots=slots, runs=runs, out=None)
+        assert run_study(name, words, seeds=1, slots=slots, runs=runs, out=None)
         return runs / f"{name}_{data}"
 
     return call
@@ -101,7 +101,7 @@ def test_unseen_targets(go: Callable[..., Path]) -> None:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Gives the command words, and returns its exit code."""
+    """Calls the command with options and returns its exit code."""
 
     def call(*words: str) -> int:
         monkeypatch.setattr(sys, "argv", ["study", *words])
@@ -151,8 +151,8 @@ def test_a_run_that_fails_is_listed_and_the_others_are_reported(
 
 def test_where_all_fail_nothing_is_written(tiny_digits: list[str]) -> None:
     words = [*tiny_digits, "study.sizes=[9999]", "study.methods={l1: L1, balanced_mse: B}"]
-    with pytest.raises(UserError, match="reduced_data: no run ended well") as told:
-        study("reduced_data", words, seeds=1, slots=1, runs=Path("here"), out=None)
+    with pytest.raises(UserError, match="reduced_data: no run finished") as told:
+        run_study("reduced_data", words, seeds=1, slots=1, runs=Path("here"), out=None)
     (line,) = told.value.details
     assert " and 1 more: data.subset.size=9999 is more than the" in line
     assert not Path("here/reduced_data_digits").exists()
@@ -223,7 +223,7 @@ def test_representations_and_spurious_targets_share_runs(go: Callable[..., Path]
 @pytest.mark.slow
 def test_theory(tiny_digits: list[str], tmp_path: Path) -> None:
     words = [word for word in tiny_digits if word.startswith(("data.", "encoder."))]
-    assert study(
+    assert run_study(
         "theory", [*words, *SHORT[5:], "study.epochs=4"], seeds=1, slots=1, runs=tmp_path, out=tmp_path / "out"
     )
     table = pd.read_csv(tmp_path / "out" / "results.csv")

@@ -131,8 +131,7 @@ def scatter_points(axes: Axes, points: np.ndarray, colours: np.ndarray, **option
     """Scatter points (n, 2) with one colour or value (n,) each, in random order so that none hides the others."""
     order = np.random.default_rng(0).permutation(len(points))
     size = float(np.clip(12000 / len(points), 4, 30))
-    x, y = points[order].T
-    drawn = axes.scatter(x, y, c=colours[order], s=size, linewidths=0, **options)
+    drawn = axes.scatter(points[order, 0], points[order, 1], c=colours[order], s=size, linewidths=0, **options)
     axes.set_aspect("equal", adjustable="datalim")
     axes.locator_params(nbins=5)
     return drawn

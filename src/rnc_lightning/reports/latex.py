@@ -1,4 +1,4 @@
-"""The report as LaTeX: booktabs tables, to be read into a document with its input command."""
+"""The report as LaTeX with booktabs tables, to be included in a document."""
 
 import re
 import unicodedata
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rnc_lightning.reports.table import MetricTable, Report
 from rnc_lightning.reports.text import LEGEND, Line, columns, groups, lines, matrices, table_title
 
+# Our own: pandas escapes LaTeX only inside whole tables (Styler.to_latex), and leaves the characters beyond ASCII.
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -36,8 +37,8 @@ _ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308"
 
 
 def latex(report: Report) -> str:
-    """The whole report; its document loads booktabs."""
-    parts = ["% needs \\usepackage{booktabs}; read it with \\input{report.tex}"]
+    """Return the whole report; the document has to load booktabs."""
+    parts = ["% needs \\usepackage{booktabs}; include it with \\input{report.tex}"]
     parts += [rf"\noindent\textbf{{Warning:}} {escape(warning)}\par" for warning in report.warnings]
     for matrix in matrices(report):
         rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
@@ -50,7 +51,7 @@ def latex(report: Report) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Text that LaTeX sets as it is; characters that it may lack become question marks.
+    r"""Escape text for LaTeX, as ASCII; characters that fonts may lack become question marks.
 
     >>> print(escape("50% of_x & {y}"))
     50\% of\_x \& \{y\}
@@ -63,10 +64,9 @@ def _character(character: str) -> str:
         return _ESCAPES[character]
     if character.isascii():
         return character if character.isprintable() else "?"
-    apart = unicodedata.normalize("NFD", character)
-    base, marks = apart[0], apart[1:]
-    if base.isascii() and base.isalpha() and marks in _ACCENTS:
-        return f"\\{_ACCENTS[marks]}{{{base}}}"
+    base, *marks = list(unicodedata.normalize("NFD", character))
+    if base.isascii() and base.isalpha() and len(marks) == 1 and marks[0] in _ACCENTS:
+        return f"\\{_ACCENTS[marks[0]]}{{{base}}}"
     return "?"
 
 
@@ -74,19 +74,19 @@ def _metric_table(table: MetricTable) -> str:
     shown = columns(table)
     constants, methods = lines(table)
     parts = [[_cells(line, table) for line in constants]]
-    for title, found in groups(methods):
+    for title, group in groups(methods):
         heading = [[rf"\multicolumn{{{len(shown) + 1}}}{{l}}{{\itshape {escape(title)}}}"]] if title else []
-        parts.append([*heading, *(_cells(line, table) for line in found)])
-    return _table(escape(table_title(table)), ["method", *(escape(column.title) for column in shown)], parts)
+        parts.append([*heading, *(_cells(line, table) for line in group)])
+    return _table(escape(table_title(table)), ["method", *map(escape, shown.values())], parts)
 
 
 def _cells(line: Line, table: MetricTable) -> list[str]:
-    texts = [_number(line.texts.get(column.key, "")) for column in columns(table)]
+    texts = [_number(line.texts.get(key, "")) for key in columns(table)]
     return [_label(line.label, line.details), *texts]
 
 
 def _number(text: str) -> str:
-    """A cell with its minus signs set as such where it holds numbers."""
+    """Escape a cell; if it contains numbers, typeset their minus signs."""
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape(text)) if re.match(r"[-+\d]", text) else escape(text)
 
 

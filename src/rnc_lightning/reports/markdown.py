@@ -1,4 +1,4 @@
-"""The report as Markdown, with GitHub's tables."""
+"""The report as Markdown with tables."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,11 +9,11 @@ from rnc_lightning.reports.text import LEGEND, columns, figure_text, groups, lin
 
 
 def markdown(report: Report, picture: Path | None = None) -> str:
-    """The whole report.
+    """Return the whole report.
 
     Args:
-        report: What is shown.
-        picture: The figure, which lies beside the file.
+        report: The report.
+        picture: The figure, in the same folder as the Markdown file.
     """
     parts = [f"# {report_title(report)}"]
     parts += [f"> **Warning:** {escape(warning)}" for warning in report.warnings]
@@ -33,7 +33,7 @@ def markdown(report: Report, picture: Path | None = None) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Text that Markdown shows as it is.
+    r"""Escape text so that Markdown shows it unchanged.
 
     >>> print(escape("a|b <i> *x*"))
     a\|b &lt;i&gt; \*x\*
@@ -46,17 +46,16 @@ def _metric_table(table: MetricTable) -> str:
     shown = columns(table)
     constants, methods = lines(table)
     rows = []
-    for title, found in (("", constants), *groups(methods)):
+    for title, group in (("", constants), *groups(methods)):
         rows += [[f"*{escape(title)}*", *[""] * len(shown)]] if title else []
         rows += [
-            [_label(line.label, line.details), *(escape(line.texts.get(column.key, "")) for column in shown)]
-            for line in found
+            [_label(line.label, line.details), *(escape(line.texts.get(key, "")) for key in shown)] for line in group
         ]
-    return markdown_table(["method", *(escape(column.title) for column in shown)], rows)
+    return markdown_table(["method", *map(escape, shown.values())], rows)
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts that are Markdown but for bars, all but the first column to the right."""
+    """Return a table of cells in Markdown; bars are escaped, all columns except the first are right-aligned."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
     lines = [" | ".join(re.sub(r"(?<!\\)\|", r"\|", cell) for cell in cells) for cells in (headings, rule, *rows)]
     return "\n".join(f"| {line} |" for line in lines)

@@ -1,4 +1,4 @@
-"""The report as a tidy CSV: one line for each data set, row and metric, with unrounded numbers."""
+"""The report as a tidy CSV: one line per data set, row and metric, with unrounded numbers."""
 
 import csv
 import io
@@ -11,16 +11,16 @@ COLUMNS = (
     "gain", "gain_low", "gain_high", "pairs", "published", "difference", "reason", "setting", "fingerprint",
 )  # fmt: skip
 
-COMPETING_COLUMNS = ("tables", "with", "published_agedb")  # only where competing methods were run
+COMPETING_COLUMNS = ("tables", "with", "published_agedb")  # only if competing methods were run
 
 
 def tidy_csv(report: Report) -> str:
-    """Every cell once, then the files with problems (their path stands in `row`)."""
+    """Return every cell once, then the files with problems (their path is in the column `row`)."""
     text = io.StringIO()
     columns = (*COLUMNS, *COMPETING_COLUMNS) if report.has_competing else COLUMNS
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for lines in _distinct(report.tables):
+    for lines in _group_lines(report.tables):
         kinds = dict.fromkeys(kind for kind, _ in lines)
         values = dict(item for _, line in lines for item in line.items() if item[1] is not None)
         writer.writerow({**values, "tables": ", ".join(kinds)})
@@ -29,16 +29,16 @@ def tidy_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def _distinct(tables: Iterable[MetricTable]) -> Iterable[list[tuple[str, dict[str, object]]]]:
-    """What each row has on each metric, with the kinds of tables that it stands in."""
-    found: dict[tuple[object, ...], list[tuple[str, dict[str, object]]]] = {}
+def _group_lines(tables: Iterable[MetricTable]) -> Iterable[list[tuple[str, dict[str, object]]]]:
+    """Return the lines of each row and metric, with the kind of the table of each line."""
+    groups: dict[tuple[object, ...], list[tuple[str, dict[str, object]]]] = {}
     for table in tables:
         for line in _constants(table):
             key = ("constant", table.dataset, table.metric, line["variant"])
-            found.setdefault(key, []).append((table.kind, line))
+            groups.setdefault(key, []).append((table.kind, line))
         for cell in table.cells:
-            found.setdefault((table.metric, *cell.row.identity), []).append((table.kind, _line(cell)))
-    return found.values()
+            groups.setdefault((table.metric, *cell.row.identity), []).append((table.kind, _line(cell)))
+    return groups.values()
 
 
 def _constants(table: MetricTable) -> Iterable[dict[str, object]]:
@@ -79,5 +79,5 @@ def _line(cell: Cell) -> dict[str, object]:
         "setting": row.setting,
         "fingerprint": row.fingerprint,
         "with": " ".join(row.extras),
-        "published_agedb": cell.orientation,
+        "published_agedb": cell.published_agedb,
     }
