@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sweeps import records, results, sweep
+from sweep_runs import records, results, sweep
 
 from rnc_lightning.sweeps.record import JobRecord, close_records, read_records
 
