@@ -174,7 +174,7 @@ def _start(*words: str, place: str) -> subprocess.Popen[bytes]:
 def _array(sweep: subprocess.Popen[bytes]) -> str:
     """The number of the sweep's jobs, from what the command says."""
     name = str(sweep.args[-1]).partition("=")[2]  # type: ignore[index]
-    _wait_for(lambda: "jobs handed in" in Path(f"{name}.txt").read_text(), sweep)
+    _wait_for(lambda: "jobs submitted" in Path(f"{name}.txt").read_text(), sweep)
     found = re.search(r"`scancel (\d+)`", Path(f"{name}.txt").read_text())
     assert found is not None
     return found[1]

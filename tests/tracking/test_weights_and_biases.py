@@ -155,7 +155,7 @@ def test_what_wandb_raises_is_one_warning(
     assert start()["test/mae"] > 0
     warned = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert [message for message in warned if "logging metrics" in message] == [
-        "W&B: logging metrics failed, the run goes on: ConnectionResetError: the service is gone"
+        "W&B: logging metrics failed, the run continues: ConnectionResetError: the service is gone"
     ]
     assert len([message for message in warned if "W&B" in message]) == 3  # metrics, results, predictions
 

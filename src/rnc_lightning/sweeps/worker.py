@@ -1,6 +1,6 @@
-"""One run of a sweep in a process of its own: `python -m rnc_lightning.sweeps.worker FOLDER`, started by a launcher.
+"""One run of a sweep in a separate process: `python -m rnc_lightning.sweeps.worker FOLDER`; a launcher starts it.
 
-The run comes and what the sweep optimises goes through the folder.
+It reads the run from the folder and writes the metric that the sweep optimises there.
 """
 
 import logging
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _leave(*_: Any) -> None:
-    """End as an exit does, so that the processes of this run are ended too."""
+    """Exit normally, so that the processes of this run are ended too."""
     sys.exit(128 + signal.SIGTERM)
 
 

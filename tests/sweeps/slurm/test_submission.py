@@ -43,7 +43,7 @@ def test_what_slurm_cannot_be_told_is_one_line(trainer: dict[str, Any], expected
 def test_runs_that_need_different_things_are_refused(compose_config: Callable[..., DictConfig]) -> None:
     pytest.importorskip("submitit")
     configs = [compose_config("trainer=cpu"), compose_config("trainer=ddp_cpu")]
-    with pytest.raises(UserError, match="different things of Slurm"):
+    with pytest.raises(UserError, match="different resources of Slurm"):
         submit(print, {}, configs, [[], []], 0)
 
 

@@ -32,9 +32,9 @@ def test_each_job_ends_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         _job(tmp_path, "9_3"),
         _job(tmp_path, "9_4", ("success", good)),
     ]
-    monkeypatch.setattr(waiting, "_LOOK", 0.01)
-    monkeypatch.setattr(waiting, "_ASK", 0.0)
-    monkeypatch.setattr(waiting, "_listed", lambda array: f"{array}_3 OUT_OF_MEMORY\n")
+    monkeypatch.setattr(waiting, "_CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(waiting, "_QUERY_INTERVAL", 0.0)
+    monkeypatch.setattr(waiting, "_list_jobs", lambda array: f"{array}_3 OUT_OF_MEMORY\n")
     found = waiting.wait_for_jobs(jobs, [[f"seed={seed}"] for seed in range(5)])
     states = [result.status.name for result in found]
     assert states == ["COMPLETED", "FAILED", "FAILED", "FAILED", "COMPLETED"]
