@@ -17,7 +17,7 @@ from torchvision.transforms import functional as pillow
 from torchvision.transforms import v2
 
 from rnc_lightning.datasets.images import colour as c
-from rnc_lightning.datasets.images.colour import COLOUR_NUMBERS, Colour, ColourJitter
+from rnc_lightning.datasets.images.colour import COLOUR_NUMBERS, Colour, ColourJitter, apply_colour
 from rnc_lightning.datasets.images.colour_on_device import apply_colour_batch, finish_on_device
 from rnc_lightning.datasets.images.crop import CROP_NUMBERS, Crop, Pixels, draw_crop, resized_crop
 from rnc_lightning.datasets.images.decoding import PixelFiles, read_pixels
