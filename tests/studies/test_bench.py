@@ -5,7 +5,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rnc_lightning.command_line.compose import compose_config, resolve_config
-from rnc_lightning.command_line.identity import run_path
+from rnc_lightning.command_line.identity import config_differences, run_path
 from rnc_lightning.studies.bench import QUIET, Bench, format_options
 from rnc_lightning.system.errors import UserError
 

@@ -110,16 +110,10 @@ def _read_rows(file: Path, eye: Eye, problems: Problems) -> list[_Row]:
 def _check_agreement(radians: np.ndarray, rows: Sequence[_Row], good: np.ndarray, problems: Problems) -> np.ndarray:
     """Mask (N,) of the rows whose 2DGaze matches the angles in either order; only `good` rows are checked."""
     agree = np.ones(len(rows), dtype=bool)
-    for i, row in enumerate(rows):
-        if row.flat_gaze is None or not good[i]:
-            continue
-        orders = np.array([row.flat_gaze, row.flat_gaze[::-1]])
-        if not (np.abs(orders - radians[i]) <= _TOLERANCE).all(axis=1).any():
+    for i in np.flatnonzero(good).tolist():
+        (pitch, yaw), flat = radians[i], rows[i].flat_gaze
+        if flat is not None and not (np.abs(np.array([flat, flat[::-1]]) - radians[i]) <= _TOLERANCE).all(axis=1).any():
             agree[i] = False
-            pitch, yaw = radians[i]
-            problems.add(
-                "2DGaze and 3DGaze disagree",
-                row.where,
-                f"2DGaze {row.flat_gaze[0]:g},{row.flat_gaze[1]:g}; 3DGaze gives yaw {yaw:.3f}, pitch {pitch:.3f}",
-            )
+            detail = f"2DGaze {flat[0]:g},{flat[1]:g}; 3DGaze gives yaw {yaw:.3f}, pitch {pitch:.3f}"
+            problems.add("2DGaze and 3DGaze disagree", rows[i].where, detail)
     return agree

@@ -26,6 +26,7 @@ from rnc_lightning.datasets.mpiifacegaze.samples import (
     pitch_yaw,
     read_lines,
 )
+from rnc_lightning.datasets.reading.file_check import error_message
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError
 
@@ -67,11 +68,7 @@ class CroppedFaces:
 
     def problem(self, index: int) -> str | None:
         """What is wrong with a file or its landmarks, found by cropping the face; None if nothing is."""
-        try:
-            self._face(index)
-        except ValueError as error:
-            return str(error)
-        return None
+        return error_message(lambda: self._face(index))
 
     def take(self, indices: Sequence[int]) -> "CroppedFaces":
         """Some of the faces, in this order."""

@@ -47,14 +47,6 @@ class AgeRows:
             splits[part] = Split(inputs, ages, [self.paths[i] for i in chosen])
         return splits
 
-    def select(self, keep: np.ndarray) -> "AgeRows":
-        """The rows where a mask is true."""
-        rows = np.flatnonzero(keep).tolist()
-        return AgeRows(
-            self.table.select(keep), self.ages[keep], [self.paths[i] for i in rows], [self.parts[i] for i in rows]
-        )
-
-
 def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float], how_to_get: str) -> AgeRows:
     """Read and check a table of ages, paths and splits; bad rows become problems.
 
@@ -81,4 +73,5 @@ def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float
             continue
         good[i] = False
     good &= ~find_duplicates([os.path.normpath(path) if path else "" for path in paths], table, "path", problems)
-    return AgeRows(table, ages[:, 0], paths, parts).select(good)
+    rows = np.flatnonzero(good).tolist()
+    return AgeRows(table.select(good), ages[good, 0], [paths[i] for i in rows], [parts[i] for i in rows])

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +34,15 @@ class CheckedFiles(Protocol):
 
     def take(self, indices: Sequence[int]) -> "CheckedFiles":
         """Some of the inputs, in the order given."""
+
+
+def error_message(read: Callable[[], object]) -> str | None:
+    """Why reading fails with a ValueError; None if it succeeds."""
+    try:
+        read()
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def drop_unreadable(split: Split, problems: Problems, cache_dir: Path | None, what: str) -> Split:

@@ -35,31 +35,15 @@ class EdfHeader:
 
     @property
     def age(self) -> float | None:
-        """Age in years, in the notation of Temple University's corpora; None if absent."""
-        return age_of(self.patient)
+        """Age in years, in the notation of Temple University's corpora (`Age:37`); None if absent."""
+        match = re.search(r"\bAge:\s*(\d+(?:\.\d+)?)", self.patient)
+        return None if match is None else float(match[1])
 
     @property
-    def sex(self) -> Literal["F", "M"] | None:
-        """Sex, None if it is absent or withheld (X)."""
-        return sex_of(self.patient)
-
-
-def age_of(patient: str) -> float | None:
-    """Age in years from a patient field, None if it is absent.
-
-    >>> age_of("aaaaaaaq M 01-JAN-1980 aaaaaaaq Age:37"), age_of("aaaaaaaq M 01-JAN-1980 aaaaaaaq")
-    (37.0, None)
-    """
-    found = re.search(r"\bAge:\s*(\d+(?:\.\d+)?)", patient)
-    return None if found is None else float(found[1])
-
-
-def sex_of(patient: str) -> Literal["F", "M"] | None:
-    """Sex from a patient field, None if it is absent or withheld (X)."""
-    found = re.search(r"\s([FM])\s", patient)
-    if found is None:
-        return None
-    return "F" if found[1] == "F" else "M"
+    def sex(self) -> str | None:
+        """`F` or `M`; None if absent or withheld (X)."""
+        match = re.search(r"\s([FM])\s", self.patient)
+        return None if match is None else match[1]
 
 
 def read_header(path: Path) -> EdfHeader:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnc_lightning.datasets.reading.file_check import CheckedFiles
+from rnc_lightning.datasets.reading.file_check import CheckedFiles, error_message
 from rnc_lightning.datasets.signals.store import Recording, RecordingStore
 
 
@@ -97,11 +97,7 @@ class RecordingFiles:
 
     def problem(self, index: int) -> str | None:
         """What is wrong with a recording, found by reading it completely; None if nothing is."""
-        try:
-            self.recordings[index].values()
-        except ValueError as error:
-            return str(error)
-        return None
+        return error_message(self.recordings[index].values)
 
     def take(self, indices: Sequence[int]) -> CheckedFiles:
         """Some of the recordings, in this order."""
