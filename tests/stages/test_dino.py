@@ -256,12 +256,14 @@ def test_on_digits_the_loss_falls_and_the_teacher_does_not_collapse(tmp_path: Pa
 
 
 def test_dino_belongs_to_its_stage_and_nothing_else_does() -> None:
-    with pytest.raises(ValueError, match="objective: DINO is trained by a stage of its own"):
+    with pytest.raises(ValueError, match="objective: DINO can only be trained by the stage rnc_lightning"):
         Pretrain(objective=partial(DINO, prototypes=4), **_settings())
     term = {"objective": {"term": partial(DINO, prototypes=4), "weight": 1.0}}
-    with pytest.raises(ValueError, match=r"regularizers\.objective\.term: DINO is trained by a stage of its own"):
+    with pytest.raises(
+        ValueError, match=r"regularizers\.objective\.term: DINO can only be trained by the stage rnc_lightning"
+    ):
         Regress(head=PointHead, regularizers=term, **_settings())
-    with pytest.raises(ValueError, match="objective: this stage trains DINO alone, not RnCLoss"):
+    with pytest.raises(ValueError, match="objective: this stage only trains DINO, not RnCLoss"):
         Dino(objective=RnCLoss(), **_settings())
 
 

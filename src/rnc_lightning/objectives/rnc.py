@@ -103,8 +103,8 @@ def rnc_loss_floor(
     """The lower bound L* of the loss on these targets, over all possible features.
 
     L* = 1/(n(n-1)) sum_i sum_m n_im log n_im, where n_im is the number of other rows at the m-th distinct label
-    distance from row i (theorems 1 and 2 of the paper). It is above 0 if there are ties, so log `loss - L*`. It is computed from
-    distinct labels only, which costs little compared with the loss.
+    distance from row i (theorems 1 and 2 of the paper). It is above 0 if there are ties, so log `loss - L*`. It is
+    computed from distinct labels only, which costs little compared with the loss.
 
     Args:
         targets: Targets (B,) or (B, D), one per sample.
