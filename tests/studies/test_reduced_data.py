@@ -67,6 +67,6 @@ def test_what_is_missing_is_a_dash(runs: list[StudyRun], tmp_path: Path, figures
 
 def test_numbers_alone_are_drawn_by_the_seed() -> None:
     study = ReducedData(METHODS, [100, 50])
-    assert study.sizes == {100: {"data.subset.size": 100}, 50: {"data.subset.size": 50}}
+    assert study.options == {100: {"data.subset.size": 100}, 50: {"data.subset.size": 50}}
     assert study._words(study.sizes[50], 3) == {"data.subset.size": 50, "data.subset.seed": 3}
     assert study._words({}, 3) == {}

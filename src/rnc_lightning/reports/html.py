@@ -14,17 +14,14 @@ from rnc_lightning.reports.comparison import number
 from rnc_lightning.reports.contents import COMPETING, group_of
 from rnc_lightning.reports.names import metric_label
 from rnc_lightning.reports.table import Cell, MetricTable, Report
-from rnc_lightning.reports.text import (  # fmt: skip
+from rnc_lightning.reports.text import (
     LEGEND,
-    columns,
+    comparison_tables,
     decimals,
     figure_text,
-    groups,
-    lines,
-    matrices,
+    metric_table,
     report_title,
     status_text,
-    table_title,
 )
 
 
@@ -62,7 +59,7 @@ def page(report: Report, picture: Path | None = None) -> str:
         report=report,
         title=report_title(report),
         sections=_sections(report),
-        matrices=matrices(report),
+        comparisons=comparison_tables(report),
         picture=data_uri(picture) if picture else None,
         picture_text=figure_text(report),
         legend=LEGEND,
@@ -91,22 +88,11 @@ def _sections(report: Report) -> list[dict[str, Any]]:
         {
             "id": slug,
             "dataset": dataset,
-            "views": [_view(table, slug) for table in report.tables if table.dataset == dataset],
+            "tables": [metric_table(table) for table in report.tables if table.dataset == dataset],
             "galleries": _galleries([table for table in report.main_tables if table.dataset == dataset]),
         }
         for dataset, slug in ids.items()
     ]
-
-
-def _view(table: MetricTable, slug: str) -> dict[str, Any]:
-    constants, methods = lines(table)
-    return {
-        "id": f"{slug}-competing-{table.metric}" if table.kind == COMPETING else f"{slug}-{table.metric}",
-        "title": table_title(table),
-        "columns": columns(table),
-        "constants": constants,
-        "groups": groups(methods),
-    }
 
 
 _KINDS = (

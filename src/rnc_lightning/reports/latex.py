@@ -2,10 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from rnc_lightning.reports.table import MetricTable, Report
-from rnc_lightning.reports.text import LEGEND, Line, columns, groups, lines, matrices, table_title
+from rnc_lightning.reports.table import Report
+from rnc_lightning.reports.text import LEGEND, Line, TextTable, text_tables
 
 # Our own: pandas escapes LaTeX only inside whole tables (Styler.to_latex), and leaves the characters beyond ASCII.
 _ESCAPES = {
@@ -40,10 +40,7 @@ def latex(report: Report) -> str:
     """Return the whole report; the document has to load booktabs."""
     parts = ["% needs \\usepackage{booktabs}; include it with \\input{report.tex}"]
     parts += [rf"\noindent\textbf{{Warning:}} {escape(warning)}\par" for warning in report.warnings]
-    for matrix in matrices(report):
-        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
-        parts.append(_table(escape(matrix.title), ["method", *map(escape, matrix.headings)], [rows[:1], rows[1:]]))
-    parts += [_metric_table(table) for table in report.tables]
+    parts += map(_table, text_tables(report))
     parts.append(rf"\noindent {escape(LEGEND)}\par")
     listed = [*report.notes, *(f"problem: {problem.path}: {problem.reason}" for problem in report.problems)]
     parts.append(_list([*listed, *(f"{title}: {text}" for title, text in report.facts.items())]))
@@ -70,19 +67,20 @@ def _character(character: str) -> str:
     return "?"
 
 
-def _metric_table(table: MetricTable) -> str:
-    shown = columns(table)
-    constants, methods = lines(table)
-    parts = [[_cells(line, table) for line in constants]]
-    for title, group in groups(methods):
-        heading = [[rf"\multicolumn{{{len(shown) + 1}}}{{l}}{{\itshape {escape(title)}}}"]] if title else []
-        parts.append([*heading, *(_cells(line, table) for line in group)])
-    return _table(escape(table_title(table)), ["method", *map(escape, shown.values())], parts)
-
-
-def _cells(line: Line, table: MetricTable) -> list[str]:
-    texts = [_number(line.texts.get(key, "")) for key in columns(table)]
-    return [_label(line.label, line.details), *texts]
+def _table(table: TextTable) -> str:
+    width = len(table.columns)
+    parts = []
+    for heading, lines in (("", table.constants), *table.groups):
+        rows = [[rf"\multicolumn{{{width + 1}}}{{l}}{{\itshape {escape(heading)}}}"]] if heading else []
+        rows += [[_label(line), *map(_number, table.cells(line))] for line in lines]
+        parts.append("".join(f"{' & '.join(cells)} \\\\\n" for cells in rows))
+    body = "\\midrule\n".join(parts)
+    return (
+        "\\begin{table}[htbp]\n\\centering\\small\n"
+        f"\\caption{{{escape(table.title)}}}\n\\begin{{tabular}}{{l{'r' * width}}}\n\\toprule\n"
+        f"{' & '.join(['method', *map(escape, table.columns.values())])} \\\\\n\\midrule\n"
+        f"{body}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
+    )
 
 
 def _number(text: str) -> str:
@@ -90,17 +88,8 @@ def _number(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape(text)) if re.match(r"[-+\d]", text) else escape(text)
 
 
-def _table(caption: str, headings: Sequence[str], groups: Iterable[Sequence[Sequence[str]]]) -> str:
-    body = "\\midrule\n".join("".join(f"{' & '.join(cells)} \\\\\n" for cells in group) for group in groups)
-    return (
-        "\\begin{table}[htbp]\n\\centering\\small\n"
-        f"\\caption{{{caption}}}\n\\begin{{tabular}}{{l{'r' * (len(headings) - 1)}}}\n\\toprule\n"
-        f"{' & '.join(headings)} \\\\\n\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
-    )
-
-
-def _label(label: str, details: str) -> str:
-    return escape(label) + (f" {{\\footnotesize {escape(details)}}}" if details else "")
+def _label(line: Line) -> str:
+    return escape(line.label) + (f" {{\\footnotesize {escape(line.details)}}}" if line.details else "")
 
 
 def _list(entries: Iterable[str]) -> str:

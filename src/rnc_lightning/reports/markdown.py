@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rnc_lightning.reports.table import MetricTable, Report
-from rnc_lightning.reports.text import LEGEND, columns, figure_text, groups, lines, matrices, report_title, table_title
+from rnc_lightning.reports.table import Report
+from rnc_lightning.reports.text import LEGEND, Line, TextTable, figure_text, report_title, text_tables
 
 
 def markdown(report: Report, picture: Path | None = None) -> str:
@@ -19,11 +19,8 @@ def markdown(report: Report, picture: Path | None = None) -> str:
     parts += [f"> **Warning:** {escape(warning)}" for warning in report.warnings]
     if picture is not None:
         parts.append(f"![{figure_text(report)}]({picture.name})")
-    for matrix in matrices(report):
-        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
-        parts += [f"## {matrix.title}", markdown_table(["method", *map(escape, matrix.headings)], rows)]
-    for table in report.tables:
-        parts += [f"## {escape(table_title(table))}", _metric_table(table)]
+    for table in text_tables(report):
+        parts += [f"## {escape(table.title)}", _table(table)]
     parts.append(LEGEND)
     parts += ["## Notes", _list(report.notes)] if report.notes else []
     if report.problems:
@@ -42,16 +39,12 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", text)
 
 
-def _metric_table(table: MetricTable) -> str:
-    shown = columns(table)
-    constants, methods = lines(table)
+def _table(table: TextTable) -> str:
     rows = []
-    for title, group in (("", constants), *groups(methods)):
-        rows += [[f"*{escape(title)}*", *[""] * len(shown)]] if title else []
-        rows += [
-            [_label(line.label, line.details), *(escape(line.texts.get(key, "")) for key in shown)] for line in group
-        ]
-    return markdown_table(["method", *map(escape, shown.values())], rows)
+    for heading, lines in (("", table.constants), *table.groups):
+        rows += [[f"*{escape(heading)}*", *[""] * len(table.columns)]] if heading else []
+        rows += [[_label(line), *map(escape, table.cells(line))] for line in lines]
+    return markdown_table(["method", *map(escape, table.columns.values())], rows)
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -61,8 +54,8 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _label(label: str, details: str) -> str:
-    return f"{escape(label)}<br>{escape(details)}" if details else escape(label)
+def _label(line: Line) -> str:
+    return f"{escape(line.label)}<br>{escape(line.details)}" if line.details else escape(line.label)
 
 
 def _list(entries: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -29,50 +29,68 @@ class Line:
         numbers: Column key -> number to sort by, or None.
         measured: Whether the line has a value.
         verdict: better or worse if the interval of the gain excludes zero, else empty.
-        group: Heading of the group that the line belongs to, or empty.
     """
 
     label: str
     details: str
     texts: dict[str, str]
-    numbers: dict[str, float | None]
+    numbers: dict[str, float | None] = field(default_factory=dict)
     measured: bool = True
     verdict: str = ""
-    group: str = ""
 
 
-def columns(table: MetricTable) -> dict[str, str]:
-    """Return key -> heading of the columns after the method; columns of published values only if there are any."""
-    shown = {
+@dataclass(frozen=True)
+class TextTable:
+    """A table as text.
+
+    Attributes:
+        id: Identifier for links, unique among the tables of a data set.
+        title: Its title.
+        columns: Key -> heading of each column after the method.
+        constants: The lines of the constant predictor.
+        groups: Heading (or empty) and lines of each group of methods.
+    """
+
+    id: str
+    title: str
+    columns: dict[str, str]
+    constants: list[Line]
+    groups: list[tuple[str, list[Line]]]
+
+    def cells(self, line: Line) -> list[str]:
+        """Return the texts of a line, one per column."""
+        return [line.texts.get(key, "") for key in self.columns]
+
+
+def text_tables(report: Report) -> list[TextTable]:
+    """Return all tables: those of all data sets side by side, then those of each data set and metric."""
+    return [*comparison_tables(report), *map(metric_table, report.tables)]
+
+
+def metric_table(table: MetricTable) -> TextTable:
+    """Return a table of the report as text, with columns of published values only if there are any."""
+    columns = {
         "seeds": "seeds",
         "mean": metric_label(table.metric, table.unit),
         "gain": "gain over head alone",
         "pairs": "pairs",
     }
     if table.has_published:
-        shown |= {"published": "published", "difference": "difference"}
+        columns |= {"published": "published", "difference": "difference"}
     if table.has_published_agedb:
-        shown |= {"published_agedb": "published, AgeDB (years)"}
-    return shown
-
-
-def lines(table: MetricTable) -> tuple[list[Line], list[Line]]:
-    """Return the lines of the constant predictor and the lines of the methods."""
+        columns |= {"published_agedb": "published, AgeDB (years)"}
     digits, label = decimals(table), "constant predictor"
     constants = [
         Line(label, details, {"mean": _number_or_dash(value, digits)}, {"mean": value}, value is not None)
         for details, value in table.constants.items()
     ]
-    methods = [_line(cell, digits, table.shared) for cell in table.cells]
-    if table.kind != COMPETING:
-        return constants, methods
-    pairs = zip(methods, table.cells, strict=True)
-    return constants, [replace(line, group=group_of(cell.row)) for line, cell in pairs]
-
-
-def groups(methods: Sequence[Line]) -> list[tuple[str, list[Line]]]:
-    """Return the lines of the methods by heading; without headings they are one group."""
-    return [(title, list(group)) for title, group in groupby(methods, key=lambda line: line.group)]
+    by_group = groupby(table.cells, lambda cell: group_of(cell.row) if table.kind == COMPETING else "")
+    groups = [(heading, [_line(cell, digits, table.shared) for cell in cells]) for heading, cells in by_group]
+    id_ = f"competing-{table.metric}" if table.kind == COMPETING else table.metric
+    shared = f" (all with {', '.join(table.shared)})" if table.shared else ""
+    kind = f", {table.kind}" if table.is_named else ""
+    title = f"{table.dataset}{kind}: {metric_label(table.metric, table.unit)}{shared}"
+    return TextTable(id_, title, columns, constants, groups)
 
 
 def value_text(cell: Cell, digits: int) -> str:
@@ -148,13 +166,6 @@ def _number_or_dash(value: float | None, digits: int) -> str:
     return DASH if value is None else number(value, digits)
 
 
-def table_title(table: MetricTable) -> str:
-    """Return a table's title, with the overrides that all its rows share."""
-    shared = f" (all with {', '.join(table.shared)})" if table.shared else ""
-    kind = f", {table.kind}" if table.is_named else ""
-    return f"{table.dataset}{kind}: {metric_label(table.metric, table.unit)}{shared}"
-
-
 def report_title(report: Report) -> str:
     """Return the title of the report."""
     if not report.has_competing:
@@ -176,25 +187,8 @@ LEGEND = (
 )
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """A table of all data sets side by side.
-
-    Attributes:
-        id: Identifier for links.
-        title: Its title.
-        headings: One per data set.
-        body: Label, details and one text per data set; the first line is the constant predictor.
-    """
-
-    id: str
-    title: str
-    headings: list[str]
-    body: list[tuple[str, str, list[str]]]
-
-
-def matrices(report: Report) -> list[Matrix]:
-    """Return the report's matrices: one for each kind of methods with several data sets."""
+def comparison_tables(report: Report) -> list[TextTable]:
+    """Return tables with one column per data set: one for each kind of methods with several data sets."""
     kinds = dict.fromkeys(table.kind for table in sorted(report.main_tables, key=lambda table: table.kind == COMPETING))
     result = []
     for kind in kinds:
@@ -202,26 +196,23 @@ def matrices(report: Report) -> list[Matrix]:
         if len(tables) > 1:
             id_ = "all-competing" if kind == COMPETING else "all"
             title = f"All data sets: {kind}" if report.has_competing else "All data sets"
-            result.append(Matrix(id_, title, *_matrix(tables)))
+            columns = {table.dataset: f"{table.dataset}: {metric_label(table.metric, table.unit)}" for table in tables}
+            result.append(TextTable(id_, title, columns, *_comparison_lines(tables)))
     return result
 
 
-def _matrix(tables: Sequence[MetricTable]) -> tuple[list[str], list[tuple[str, str, list[str]]]]:
-    headings = [f"{table.dataset}: {metric_label(table.metric, table.unit)}" for table in tables]
-    texts: dict[tuple[tuple[object, ...], str, str], dict[str, str]] = {}
+def _comparison_lines(tables: Sequence[MetricTable]) -> tuple[list[Line], list[tuple[str, list[Line]]]]:
+    lines: dict[tuple[tuple[object, ...], str, str], Line] = {}
+    constant = Line("constant predictor", "", {})
     for table in tables:
         digits = decimals(table)
+        values = list(table.constants.values())
+        constant.texts[table.dataset] = _number_or_dash(values[0], digits) if len(values) == 1 else "several"
         for cell in table.cells:
             key = (_order(cell.row, table.kind), cell.row.label, cell.row.details)
-            texts.setdefault(key, {})[table.dataset] = value_text(cell, digits)
-    constant = [
-        next(iter(lines(table)[0])).texts["mean"] if len(table.constants) == 1 else "several" for table in tables
-    ]
-    body = [
-        (label, details, [by_dataset.get(table.dataset, "") for table in tables])
-        for (_, label, details), by_dataset in sorted(texts.items(), key=lambda item: item[0])
-    ]
-    return headings, [("constant predictor", "", constant), *body]
+            line = lines.setdefault(key, Line(cell.row.label, cell.row.details, {}))
+            line.texts[table.dataset] = value_text(cell, digits)
+    return [constant], [("", [lines[key] for key in sorted(lines)])]
 
 
 def _order(row: Row, kind: str) -> tuple[object, ...]:

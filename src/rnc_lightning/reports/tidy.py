@@ -42,42 +42,24 @@ def _group_lines(tables: Iterable[MetricTable]) -> Iterable[list[tuple[str, dict
 
 
 def _constants(table: MetricTable) -> Iterable[dict[str, object]]:
-    for variant, value in table.constants.items():
-        yield {
-            "dataset": table.dataset,
-            "metric": table.metric,
-            "row": "constant",
-            "label": "constant predictor",
-            "variant": variant,
-            "mean": value,
-        }
+    shared = {"dataset": table.dataset, "metric": table.metric, "row": "constant", "label": "constant predictor"}
+    return [{**shared, "variant": variant, "mean": value} for variant, value in table.constants.items()]
 
 
 def _line(cell: Cell) -> dict[str, object]:
     row, gain = cell.row, cell.gain
+    of_row = ("dataset", "label", "method", "head", "scheme", "setting", "fingerprint")
+    of_cell = ("metric", "status", "mean", "sd", "published", "difference", "reason", "published_agedb")
     return {
-        "dataset": row.dataset,
-        "metric": cell.metric,
+        **{name: getattr(row, name) for name in of_row},
+        **{name: getattr(cell, name) for name in of_cell},
         "row": row.name,
-        "label": row.label,
-        "method": row.method,
-        "head": row.head,
-        "scheme": row.scheme,
         "variant": ",".join(row.variant),
-        "status": cell.status,
-        "mean": cell.mean,
-        "sd": cell.sd,
         "n": len(cell.values),
         "seeds": " ".join(map(str, cell.values)),
         "gain": gain.mean if gain else None,
         "gain_low": gain.low if gain else None,
         "gain_high": gain.high if gain else None,
         "pairs": gain.pairs if gain else 0,
-        "published": cell.published,
-        "difference": cell.difference,
-        "reason": cell.reason,
-        "setting": row.setting,
-        "fingerprint": row.fingerprint,
         "with": " ".join(row.extras),
-        "published_agedb": cell.published_agedb,
     }

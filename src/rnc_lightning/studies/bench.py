@@ -14,12 +14,7 @@ from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError
 
 # None of these changes a result; a study draws its own figure.
-QUIET = (
-    "plots=false",
-    "print_config=false",
-    "trainer.enable_progress_bar=false",
-    "callbacks.model_summary=null",
-)
+QUIET = ("plots=false", "print_config=false", "trainer.enable_progress_bar=false", "callbacks.model_summary=null")
 
 
 @dataclass(frozen=True)

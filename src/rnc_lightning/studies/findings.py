@@ -11,7 +11,7 @@ from rich.console import Console
 from rnc_lightning.reports.claims import Claim, claims_table, write_claims
 from rnc_lightning.reports.markdown import markdown_table
 from rnc_lightning.reports.provenance import count_runs, list_counts
-from rnc_lightning.reports.terminal import text_table
+from rnc_lightning.reports.terminal import rich_table
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.files import write_text
 
@@ -77,9 +77,9 @@ CLAIM_HEADINGS = ("claim", "published", "measured (95 percent interval)", "verdi
 def print_findings(findings: Findings, out: Path, console: Console) -> None:
     """Print the tables, the claims, and the paths of the files."""
     for table in findings.tables:
-        console.print(text_table(table.title, table.headings, table.rows))
+        console.print(rich_table(table.title, table.headings, table.rows))
     if findings.claims:
-        console.print(text_table("Claims", CLAIM_HEADINGS, claims_table(findings.claims)))
+        console.print(rich_table("Claims", CLAIM_HEADINGS, claims_table(findings.claims)))
     for note in findings.notes:
         console.print(note, markup=False)
     console.print(f"results: {out / 'results.md'}", soft_wrap=True)

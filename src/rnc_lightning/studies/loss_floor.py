@@ -6,7 +6,7 @@ each anchor, a row that is nearer in label is more similar by more than 1 / delt
 temperature), and rows equally near differ by less than delta, for a delta between 0 and 1.
 """
 
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -41,16 +41,13 @@ def random_batch_excess(seed: int, repeats: int = 20) -> pd.DataFrame:
     """
     generator = torch.Generator().manual_seed(seed)
     rows = []
-    for samples in _SAMPLES:
-        for views in _VIEWS:
-            for labels in ("whole", "continuous"):
-                for features in (NOISE, ORDERED):
-                    for _ in range(repeats):
-                        y = 100 * torch.rand(samples, generator=generator, dtype=torch.float64)
-                        y = y.round() if labels == "whole" else y
-                        x = _random_features(y, views, features == ORDERED, generator)
-                        kind = {"features": features, "labels": labels, "samples": samples, "views": views}
-                        rows.append({**kind, **_loss_and_floor(x, y)})
+    kinds = product(_SAMPLES, _VIEWS, ("whole", "continuous"), (NOISE, ORDERED), range(repeats))
+    for samples, views, labels, features, _ in kinds:
+        y = 100 * torch.rand(samples, generator=generator, dtype=torch.float64)
+        y = y.round() if labels == "whole" else y
+        x = _random_features(y, views, features == ORDERED, generator)
+        kind = {"features": features, "labels": labels, "samples": samples, "views": views}
+        rows.append({**kind, **_loss_and_floor(x, y)})
     return pd.DataFrame(rows)
 
 

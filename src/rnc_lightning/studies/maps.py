@@ -57,13 +57,10 @@ class Maps:
 
     def phases(self, bench: Bench) -> list[list[StudyRun]]:
         """Each method with each seed."""
-        return [
-            [
-                run
-                for method in self.methods.labels
-                for run in bench.runs([method], self.seeds, self.options.get(method))
-            ]
-        ]
+        runs = []
+        for method in self.methods.labels:
+            runs += bench.runs([method], self.seeds, self.options.get(method))
+        return [runs]
 
     def findings(self, runs: Sequence[StudyRun]) -> Findings:
         """Maps, and measures of what they show."""

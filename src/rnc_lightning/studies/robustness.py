@@ -82,8 +82,8 @@ class Robustness:
                 "Published (AgeDB, MAE in years)",
                 ["severity (0: clean)", *PUBLISHED_METHODS.values()],
                 [
-                    [str(severity), *(f"{mae:.2f}" for mae in find_pair(authors, severity=severity))]
-                    for severity in sorted(authors.severity.unique())
+                    [str(s), *(f"{mae:.2f}" for mae in find_pair(authors, severity=s))]
+                    for s in authors.severity.unique()
                 ],
             ),
         ]

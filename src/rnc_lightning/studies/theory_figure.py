@@ -1,24 +1,21 @@
 """The paper's theorems in one figure: the floor holds, ordered features reach it, training moves towards it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
 from rnc_lightning.studies.loss_floor import NOISE, ORDERED
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _EXCESS = "loss $-$ L*"
 _STEPS = [1, 2, 2.5, 5, 10]  # ticks at round numbers
 
 
 def save_theory_figure(
-    random_batches: "pd.DataFrame", ordered: "pd.DataFrame", training: "pd.DataFrame", path: str | Path
+    random_batches: pd.DataFrame, ordered: pd.DataFrame, training: pd.DataFrame, path: str | Path
 ) -> Path:
     """Write three panels: random batches, features in label order, and a training run.
 
@@ -41,7 +38,7 @@ def save_theory_figure(
         return save_figure(figure, path)
 
 
-def _draw_batches(axes: Axes, batches: "pd.DataFrame") -> None:
+def _draw_batches(axes: Axes, batches: pd.DataFrame) -> None:
     """One dot per batch, by its number of rows; batches below 0 are drawn at the lower edge and counted."""
     rows = batches["samples"] * batches["views"]
     sizes = sorted(rows.unique())
@@ -62,7 +59,7 @@ def _draw_batches(axes: Axes, batches: "pd.DataFrame") -> None:
     axes.legend(loc="upper left", ncols=2, markerscale=2, handletextpad=0.2, columnspacing=1)
 
 
-def _draw_ordered(axes: Axes, ordered: "pd.DataFrame") -> None:
+def _draw_ordered(axes: Axes, ordered: pd.DataFrame) -> None:
     """Excess and its bound over 1 / delta."""
     styles = (("s", GREY, "-", 3.0), ("o", BLUE, "--", 1.2))  # one bound may cover the other
     for (kind, rows), (marker, colour, line, width) in zip(ordered.groupby("labels", sort=False), styles, strict=True):
@@ -76,7 +73,7 @@ def _draw_ordered(axes: Axes, ordered: "pd.DataFrame") -> None:
     axes.legend()
 
 
-def _draw_training(above: Axes, below: Axes, training: "pd.DataFrame") -> None:
+def _draw_training(above: Axes, below: Axes, training: pd.DataFrame) -> None:
     """Excess over the epochs, and below it the ordinality of the features."""
     for axes, name, label in ((above, "excess", _EXCESS), (below, "spearman", "Spearman")):
         known = training[training[name].notna()]

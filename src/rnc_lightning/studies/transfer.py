@@ -116,10 +116,8 @@ def _draw(frame: pd.DataFrame, directions: Mapping[str, Any], methods: Methods, 
                 axes.plot(errors, y, "o", color=colour, alpha=0.5, markersize=4.5, label="" if row else label)
                 if errors:
                     axes.plot([np.mean(errors)], y[:1], "|", color=colour, markersize=13, markeredgewidth=2)
-        axes.set_yticks(
-            [-row - 0.08 for row in range(len(cases))],
-            [f"{name}, {scheme.replace('_', ' ')}" for name, scheme in cases],
-        )
+        labels = [f"{name}, {scheme.replace('_', ' ')}" for name, scheme in cases]
+        axes.set_yticks([-row - 0.08 for row in range(len(cases))], labels)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(f"test MAE on the target ({unit})")
         axes.set_title("dots: seeds, bars: means")
