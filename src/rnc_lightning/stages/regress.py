@@ -85,7 +85,8 @@ class Regress(Stage):
         self.regularizers = nn.ModuleDict()
         self._weights: dict[str, float] = {}
         for name, options in (regularizers or {}).items():
-            check_finite_number(f"regularizers.{name}.weight", weight := options.get("weight"))
+            weight: Any = options.get("weight")
+            check_finite_number(f"regularizers.{name}.weight", weight)
             with prefix_errors(f"regularizers.{name}.term"):
                 self.regularizers[name] = build_for(options.get("term"), width, target)
             self._weights[name] = float(weight)
