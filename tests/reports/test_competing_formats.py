@@ -28,7 +28,7 @@ def _study(write: Callable[..., Path], *datasets: str) -> None:
 
 
 def _after(text: str, title: str) -> str:
-    """What stands behind a title, up to the end of its table."""
+    """Return the text after a title, up to the end of its table."""
     return text[text.index(title) :].partition("R²" if "R²" in text else "R$^2$")[0]
 
 
@@ -99,7 +99,7 @@ def test_the_figure_has_a_line_where_l1_alone_stands(write: Callable[..., Path],
     from matplotlib.figure import Figure
 
     _study(write, "digits")
-    write("digits", "l1", 0, 3.0, words={"data.size": "16"})
+    write("digits", "l1", 0, 3.0, options={"data.size": "16"})
     write("digits", "l1", 0, status="failed", added=["conr"])
     (table,) = (t for t in build_report(*read_runs(runs)).main_tables if t.kind == COMPETING)
     axes = Figure().subplots()

@@ -70,13 +70,13 @@ def test_a_value_of_the_wrong_kind_is_named(
 
 
 def test_what_was_added_is_read_and_what_chose_it_is_no_variant(write: Callable[..., Path], runs: Path) -> None:
-    words = {
+    options = {
         "weighting": "lds",
         "calibration": "none",
         "regularizers": "[ranksim,conr]",
         "regularizers.conr.weight": "2",
     }
-    write("digits", "l1", 0, words=words, added=["lds", "ranksim", "conr"])
+    write("digits", "l1", 0, options=options, added=["lds", "ranksim", "conr"])
     write("digits", "mse", 0, **{"with": []})
     nothing, added = sorted(read_runs(runs)[0], key=lambda run: run.extras)
     assert added.extras == ("lds", "ranksim", "conr")
@@ -87,9 +87,9 @@ def test_what_was_added_is_read_and_what_chose_it_is_no_variant(write: Callable[
 def test_parts_of_runs_and_reports_are_left_out(write: Callable[..., Path], runs: Path) -> None:
     kept = write("digits", "l1", 0)
     for folder in ("encoders", "stages", "report"):
-        place = kept.parent / folder / "deep"
-        place.mkdir(parents=True)
-        (place / "result.json").write_text("{")
+        nested = kept.parent / folder / "deep"
+        nested.mkdir(parents=True)
+        (nested / "result.json").write_text("{")
     read, problems = read_runs(runs)
     assert [run.directory for run in read] == [kept.parent]
     assert problems == []

@@ -214,11 +214,11 @@ def test_variants_pair_with_their_twin_and_stage_one_variants_with_the_plain_row
 ) -> None:
     small = {"data.size": "16"}
     write("digits", "l1", 0, 6.0)
-    write("digits", "l1", 0, 8.0, words=small)
-    write("digits", "rnc_l1", 0, 5.0, words=small)
-    write("digits", "rnc_l1", 0, 5.0, words={"recipe.pretrain.lr": "0.1", "objective.temperature": "1"})
-    write("digits", "rnc_l1", 0, 5.0, words={**small, "recipe.pretrain.lr": "0.1"})
-    write("digits", "rnc_l1", 0, 5.0, words={"encoder.width": "4"})
+    write("digits", "l1", 0, 8.0, options=small)
+    write("digits", "rnc_l1", 0, 5.0, options=small)
+    write("digits", "rnc_l1", 0, 5.0, options={"recipe.pretrain.lr": "0.1", "objective.temperature": "1"})
+    write("digits", "rnc_l1", 0, 5.0, options={**small, "recipe.pretrain.lr": "0.1"})
+    write("digits", "rnc_l1", 0, 5.0, options={"encoder.width": "4"})
     report = _report(runs)
     gains = {cell.row.variant: cell.gain.mean if cell.gain else None for cell in _cells(report, "rnc_l1")}
     assert gains == {

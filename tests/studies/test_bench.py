@@ -11,7 +11,7 @@ from rnc_lightning.system.errors import UserError
 
 
 def test_formatted_options_are_parsed_to_the_same_values() -> None:
-    words = {
+    options = {
         "a": None,
         "b": True,
         "c": 0.5,
@@ -21,23 +21,23 @@ def test_formatted_options_are_parsed_to_the_same_values() -> None:
         "+g.h": {"low": -30, "high": 16.5, "dimension": "age"},
         "i": Path("my runs, (1)=é"),
     }
-    parsed = OverridesParser.create().parse_overrides(format_options(words))
-    values = [str(word.value()) if isinstance(words.get("i"), str) else word.value() for word in parsed]
-    expected = [str(value) if isinstance(value, Path) else value for value in words.values()]
+    parsed = OverridesParser.create().parse_overrides(format_options(options))
+    values = [str(option.value()) if isinstance(options.get("i"), str) else option.value() for option in parsed]
+    expected = [str(value) if isinstance(value, Path) else value for value in options.values()]
     assert values == expected
-    assert [word.key_or_group for word in parsed] == ["a", "b", "c", "d", "e", "f", "g.h", "i"]
+    assert [option.key_or_group for option in parsed] == ["a", "b", "c", "d", "e", "f", "g.h", "i"]
 
 
 def test_a_run_s_command_is_that_run(tmp_path: Path) -> None:
     """Given to a shell it composes what the study trains, and names the same directory."""
     folder = tmp_path / "my runs, (1)"
     bench = Bench("digits", ["recipe.pretrain.epochs=2", "data.digits=[3,4]"], folder)
-    words = {
+    options = {
         "scheme": "transfer_probe",
         "+data.subset.unseen.gap": {"low": -10, "high": 5.5},
         "encoder_from": folder / "digits_l1" / "a b=1,seed=0",
     }
-    first, second = (bench.run("rnc", seed, words, direction="there") for seed in (0, 7))
+    first, second = (bench.run("rnc", seed, options, direction="there") for seed in (0, 7))
     assert (first.method, first.seed, first.levels) == ("rnc", 0, {"direction": "there"})
     assert first.path.is_relative_to(folder / "digits_rnc")
     assert first.path != second.path
@@ -51,7 +51,7 @@ def test_a_run_s_command_is_that_run(tmp_path: Path) -> None:
     assert config["recipe"]["pretrain"]["epochs"] == 2
     assert config["recipe"]["head_lr"]["l1"] == 0.005  # conf/budget/digits.yaml
     assert not second.request.config["plots"]
-    assert not any(word in second.request.options for word in QUIET)
+    assert not any(option in second.request.options for option in QUIET)
 
 
 def test_a_run_can_have_data_and_method_of_its_own(tmp_path: Path) -> None:

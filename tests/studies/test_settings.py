@@ -56,9 +56,9 @@ def test_every_study_lists_its_runs(name: str, data: str, configs: list[DictConf
     for run in runs:
         method = run.request.options[1].removeprefix("method=")
         assert (config_directory() / "method" / f"{method}.yaml").is_file()
-        for word in run.request.options[2:]:
-            known = word.removeprefix("+").partition(".unseen.")[0] if word.startswith("+") else word
-            assert any(OmegaConf.select(config, known, default="none") != "none" for config in configs), word
+        for option in run.request.options[2:]:
+            known = option.removeprefix("+").partition(".unseen.")[0] if option.startswith("+") else option
+            assert any(OmegaConf.select(config, known, default="none") != "none" for config in configs), option
 
 
 @pytest.mark.slow
@@ -82,8 +82,8 @@ def test_a_study_needs_no_more_options_if_its_yaml_knows_the_data() -> None:
 
 
 def test_options_replace_settings() -> None:
-    words = ["data=digits", "study.sizes={50: {data.subset.size: 50, seed: 1}}", "study.methods={l1: A, simclr: B}"]
-    study = load_study("reduced_data", words, HERE, seeds=1).study
+    options = ["data=digits", "study.sizes={50: {data.subset.size: 50, seed: 1}}", "study.methods={l1: A, simclr: B}"]
+    study = load_study("reduced_data", options, HERE, seeds=1).study
     runs = [run for phase in study.phases(Listing("digits", [], HERE)) for run in phase]
     assert [(run.method, run.levels) for run in runs] == [(m, {"train_size": 50}) for m in ("l1", "simclr")]
     numbers = load_study("reduced_data", ["data=tuab", "study.sizes=[100,200]"], HERE, seeds=1).study
@@ -94,7 +94,7 @@ def test_options_replace_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "told"),
+    ("name", "options", "message"),
     [
         (
             "robustness",
@@ -110,6 +110,6 @@ def test_options_replace_settings() -> None:
         ("unseen_targets", ["data=tuab"], "does not know its ranges .*; there: digits, imdb_wiki, agedb"),
     ],
 )
-def test_errors_are_one_line(name: str, words: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=told):
-        load_study(name, words, HERE)
+def test_errors_are_one_line(name: str, options: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_study(name, options, HERE)

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from rnc_lightning.plots.projection import Method, add_colour_bar, plot_projection, project, scatter_points
 from rnc_lightning.plots.style import as_columns, house_style, new_figure, save_figure
 
-_MOST_GROUPS = 10  # as many colours as can be told apart; samples of rarer groups are grey
+_MOST_GROUPS = 10  # as many colours as are easy to distinguish; samples of rarer groups are grey
 _OTHERS = "#cccccc"
 
 
@@ -44,7 +44,7 @@ def save_projection_comparison(
         ImportError: for "umap" if `umap-learn` is not installed.
     """
     if not panels:
-        raise ValueError("panels must hold at least one entry: title -> (features, targets)")
+        raise ValueError("panels must contain at least one entry: title -> (features, targets)")
     if unknown := set(subtitles or {}) - set(panels):
         raise ValueError(f"subtitles name unknown panels: {sorted(unknown)}")
     colours = {title: as_columns(targets, f"targets of {title!r}") for title, (_, targets) in panels.items()}
@@ -84,4 +84,4 @@ def _group_colours(values: np.ndarray) -> dict[str, str]:
     names, counts = np.unique(values, return_counts=True)
     most = names[np.argsort(-counts, kind="stable")[:_MOST_GROUPS]]
     ordered = sorted(map(str, most), key=lambda name: (len(name), name))
-    return {name: mpl.colors.to_hex(mpl.colormaps["tab10"](place)) for place, name in enumerate(ordered)}
+    return {name: mpl.colors.to_hex(mpl.colormaps["tab10"](index)) for index, name in enumerate(ordered)}

@@ -21,7 +21,7 @@ class Claim:
     Attributes:
         claim: A sentence.
         published: What the authors report, and on which data set; empty if they give no number.
-        dataset: The data set measured on; its name says whether the data are synthetic.
+        dataset: The data set of the measurement; its name shows whether it is synthetic.
         measured: The measured effect with its interval, as text.
         verdict: `holds`, `does not hold` or `open`.
         mean: The effect, positive if it supports the claim; None if it is not a number.

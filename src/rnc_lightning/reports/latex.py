@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rnc_lightning.reports.table import Report
 from rnc_lightning.reports.text import LEGEND, Line, TextTable, text_tables
 
-# Our own: pandas escapes LaTeX only inside whole tables (Styler.to_latex), and leaves the characters beyond ASCII.
+# pandas has no public function that escapes a text for LaTeX (only Styler, for whole tables), and none for non-ASCII.
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "{": r"\{",

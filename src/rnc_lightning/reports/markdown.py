@@ -25,7 +25,7 @@ def markdown(report: Report, picture: Path | None = None) -> str:
     parts += ["## Notes", _list(report.notes)] if report.notes else []
     if report.problems:
         parts += ["## Files with problems", _list(f"{problem.path}: {problem.reason}" for problem in report.problems)]
-    parts += ["## What this rests on", _list(f"{title}: {text}" for title, text in report.facts.items())]
+    parts += ["## Provenance", _list(f"{title}: {text}" for title, text in report.facts.items())]
     return "\n\n".join(parts) + "\n"
 
 

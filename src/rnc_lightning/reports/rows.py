@@ -135,7 +135,7 @@ def _rows_of_group(group: list[Run], warnings: list[str], notes: list[str]) -> l
             common,
             fingerprint=fingerprint,
             finished={seed: _choose_run(common.title, same, warnings, notes) for seed, same in sorted(seeds.items())},
-            others={seed: found for seed, found in sorted(others.items()) if seed not in seeds},
+            others={seed: runs for seed, runs in sorted(others.items()) if seed not in seeds},
         )
         for fingerprint, seeds in (finished or {None: {}}).items()
     ]

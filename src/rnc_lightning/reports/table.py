@@ -217,9 +217,9 @@ def _status(row: Row, metric: str, seeds: set[int]) -> tuple[str, str]:
                 missing.setdefault(_outcome(run), []).append(seed)
         elif row.finished:
             missing.setdefault("not run", []).append(seed)
-    statuses = {run.status for found in row.others.values() for run in found}
+    statuses = {run.status for runs in row.others.values() for run in runs}
     status = "finished" if row.finished else "failed" if "failed" in statuses else "unfinished"
-    return status, "; ".join(f"{_seeds(found)} {outcome}" for outcome, found in missing.items())
+    return status, "; ".join(f"{_seeds(without)} {outcome}" for outcome, without in missing.items())
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -233,13 +233,13 @@ def _outcome(run: Run) -> str:
 
 def _constants(dataset: str, metric: str, finished: Sequence[Run], warnings: list[str]) -> dict[str, float | None]:
     """Return label -> value of the constant predictor, one per fingerprint of the data."""
-    found: dict[str, list[float]] = {}
+    by_data: dict[str, list[float]] = {}
     for run in finished:
         value = run.constant.get(metric)
-        found.setdefault(run.fingerprint or "unknown", []).extend([] if value is None else [value])
+        by_data.setdefault(run.fingerprint or "unknown", []).extend([] if value is None else [value])
     constants = {}
-    for fingerprint, values in sorted(found.items()):
-        label = f"data {fingerprint[:8]}" if len(found) > 1 else ""
+    for fingerprint, values in sorted(by_data.items()):
+        label = f"data {fingerprint[:8]}" if len(by_data) > 1 else ""
         constants[label] = values[0] if values else None
         if values and not np.allclose(values, values[0], rtol=1e-5, atol=1e-9):
             warnings.append(

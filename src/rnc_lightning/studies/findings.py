@@ -67,7 +67,7 @@ def write_findings(findings: Findings, title: str, question: str, runs: Sequence
         parts += [f"## {table.title}", markdown_table(table.headings, table.rows)]
     parts += ["## Claims", markdown_table(CLAIM_HEADINGS, claims_table(findings.claims))] if findings.claims else []
     parts += ["\n".join(f"- {note}" for note in findings.notes)] if findings.notes else []
-    parts += ["## What this rests on", "\n".join(f"- {line}" for line in describe_runs(runs))]
+    parts += ["## Provenance", "\n".join(f"- {line}" for line in describe_runs(runs))]
     write_text(out / "results.md", "\n\n".join(parts) + "\n")
 
 

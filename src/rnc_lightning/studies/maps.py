@@ -101,7 +101,7 @@ class Maps:
                     gain, unit = reduction(before, after), "%"
                 if gain is not None:
                     text = claim.format(other=self.methods.labels[old])
-                    yield estimated_claim(text, "a picture only", dataset, unit, gain)
+                    yield estimated_claim(text, "a figure only", dataset, unit, gain)
 
     def _notes(self) -> list[str]:
         notes = [

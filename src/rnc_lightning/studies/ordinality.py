@@ -18,8 +18,8 @@ from rnc_lightning.studies.methods import Methods
 
 _METRICS = {"spearman": "Spearman", "kendall": "Kendall"}
 _NOTE = (
-    "One correlation an anchor over all other test samples, averaged over anchors. The authors do not say on "
-    "which data set and over which pairs theirs are; the figures are known from others' notes only."
+    "One correlation per anchor over all other test samples, averaged over anchors. The authors do not state the data "
+    "set and the pairs of samples of their values, which are known from secondary sources only."
 )
 
 
@@ -55,7 +55,7 @@ class Ordinality:
             means = [mean_text(by_seed, 3) for by_seed in values.values()]
             lines.append([label, *means, gain_text(gain, 3), *map(str, theirs)])
             if gain is not None:
-                text = f"{theirs[0]:.3f} to {theirs[1]:.3f} (data set not stated, figures second hand)"
+                text = f"{theirs[0]:.3f} to {theirs[1]:.3f} (data set not stated, values from secondary sources)"
                 claims.append(estimated_claim(f"Features are more ordered: {label}", text, dataset, "", gain))
         published = (f"{label}, published" for label in PUBLISHED_METHODS.values())
         headings = ["correlation", *self.methods.labels.values(), "difference", *published]
@@ -79,5 +79,5 @@ def _draw(frame: pd.DataFrame, methods: Methods, path: Path) -> Path:
             axes.set_xlim(-0.6, len(methods.labels) - 0.4)
             axes.margins(y=0.25)
             axes.set_xticks([])
-            axes.set_ylabel("correlation, one dot a seed" if axes is panels[0] else "")
+            axes.set_ylabel("correlation, one dot per seed" if axes is panels[0] else "")
         return save_figure(figure, path)

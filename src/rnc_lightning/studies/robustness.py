@@ -81,10 +81,7 @@ class Robustness:
             Table(
                 "Published (AgeDB, MAE in years)",
                 ["severity (0: clean)", *PUBLISHED_METHODS.values()],
-                [
-                    [str(s), *(f"{mae:.2f}" for mae in find_pair(authors, severity=s))]
-                    for s in authors.severity.unique()
-                ],
+                [[str(s), *(f"{e:.2f}" for e in find_pair(authors, severity=s))] for s in authors.severity.unique()],
             ),
         ]
         claims = list(self._claims(frame, authors, dataset))

@@ -51,7 +51,7 @@ class Theory:
 
 _NOTES = (
     "Random batches: 8 to 128 samples in one or two views, whole or continuous labels; features are noise, or the "
-    "labels along a direction plus noise, which comes nearer to L*. Seed 0.",
+    "labels along a direction plus noise, which is closer to L*. Seed 0.",
     "Ordered features: the labels on a line, scaled up; the bound is derived in "
     "`rnc_lightning.studies.loss_floor.excess_bound`.",
     "Training: loss - L* of the training batches, Spearman's correlation on up to 256 validation samples.",

@@ -88,14 +88,13 @@ class Transfer:
             errors = self.methods.errors(frame, direction=name, scheme="source")
             lines.append([f"{name}: on the source itself", *map(mean_text, errors.values()), "", ""])
         headings = ["direction", *self.methods.labels.values(), "gain", "published"]
-        notes = [
-            "The head of the source is thrown away: on the target a fresh one is trained, on the frozen encoder "
-            "(linear probe) or together with it (fine-tune). Encoder and head keep nothing else of the source."
-        ]
-
+        note = (
+            "The head of the source run is discarded: a new head is trained on the target, on the frozen encoder "
+            "(linear probe) or together with it (fine-tune). Nothing else of the source run is used."
+        )
         table = Table(f"Test MAE on the target ({unit}), mean ± standard deviation over seeds", headings, lines)
         draw = partial(_draw, frame, self.directions, self.methods, unit)
-        return Findings([table], claims, frame, draw, notes)
+        return Findings([table], claims, frame, draw, [note])
 
 
 def _target_dataset(runs: Sequence[StudyRun], direction: str) -> str:
