@@ -19,7 +19,7 @@ from rnc_lightning.runs.run import run
 from rnc_lightning.system.errors import UserError
 
 PAGE = (Path(__file__).parents[2] / "docs/own_data.md").read_text(encoding="utf-8")
-SECTION = PAGE.split("## Data that no table can hold\n")[1].split("\n## ")[0]
+SECTION = PAGE.split("## Data that do not fit into a table\n")[1].split("\n## ")[0]
 
 
 def _block(language: str) -> str:
@@ -54,7 +54,7 @@ def test_the_card_says_what_was_used(told: Path) -> None:
     given = json.loads((place / "config.json").read_text())["input"]
     assert given == {"shape": [1, 12, 10], "mean": [0.1], "std": [0.2]}
     card = (place / "README.md").read_text()
-    assert "Pixels from 0 to 1, then less 0.1 and divided by 0.2. One input has the shape (1, 12, 10)." in card
+    assert "Pixels from 0 to 1; subtract 0.1 and divide by 0.2. One input has the shape (1, 12, 10)." in card
     assert "**The data are synthetic" in card
 
 

@@ -151,7 +151,7 @@ def test_recordings_get_the_mean_over_their_windows(tmp_path: Path) -> None:
     ("words", "message"),
     [
         ({"inputs": "nothing"}, "inputs=nothing: there is no such file or folder"),
-        ({"inputs": "."}, r"no file in it, nor below it, ends in .*\.jpg"),
+        ({"inputs": "."}, r"no file in this folder or its subfolders ends in .*\.jpg"),
         ({"inputs": ".", "out": "."}, r"out=\. is a folder"),
         ({"inputs": ".", "on_bad": "ignore"}, "on_bad=ignore: must be error or skip"),
         ({"inputs": ".", "batch_size": 0}, "batch_size=0: must be a whole number from 1 up"),

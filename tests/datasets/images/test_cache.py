@@ -220,7 +220,7 @@ def test_pixels_that_were_cut_short_are_built_again(files: ImageFiles, tmp_path:
 
 @pytest.mark.parametrize("bad", [{"side": 0}, {"workers": 0}])
 def test_bad_arguments(files: ImageFiles, tmp_path: Path, bad: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="must be at least 1"):
+    with pytest.raises(ValueError, match="must be a whole number from 1 up"):
         cached_images(files, tmp_path, **bad)
 
 
