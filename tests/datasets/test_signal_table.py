@@ -223,7 +223,7 @@ def test_the_number_of_channels_is_said_in_one_line(tmp_path: Path) -> None:
     _table(tmp_path)
     with pytest.raises(UserError, match=r"2 channels, but input.channels is 1: set input.channels=2"):
         _read(tmp_path, in_channels=1)
-    with pytest.raises(ValueError, match=r"channels: 1 channels, but input.channels is 2"):
+    with pytest.raises(ValueError, match=r"channels names 1 channels, but input.channels is 2"):
         _module(tmp_path, channels=["C3"])
 
 

@@ -128,7 +128,7 @@ def test_rows_of_numbers_are_prepared_as_in_training(tmp_path: Path) -> None:
     gap = predict_run(run, "gap.csv", "gap_levels.csv", on_bad="skip")
     assert gap["level_predicted"].tolist() == pytest.approx(table["level_predicted"].drop(3).tolist(), abs=1e-4)
     rows[["a"]].to_csv("less.csv", index=False)
-    with pytest.raises(UserError, match="has no b, which the run was trained with"):
+    with pytest.raises(UserError, match="has no b, which the run used as inputs in training"):
         predict_run(run, "less.csv", "less_levels.csv")
 
 
