@@ -308,7 +308,7 @@ def test_copies_elsewhere_are_told_and_those_below_images_taken(
     _write(tmp_path, rows)
     _write(tmp_path, rows, images="a_thumbs")
     module = _read(tmp_path)
-    assert "8 pictures lie in more than one folder named by their camera" in caplog.text
+    assert "8 pictures are in more than one folder named by their camera" in caplog.text
     assert all("a_thumbs" not in str(path) for split in module.splits.values() for path in split.inputs.paths)
 
 
@@ -321,6 +321,6 @@ def test_links_that_lead_round_in_circles_end(tmp_path: Path) -> None:
 
 def test_what_was_wrong_with_the_rows_is_told_where_none_is_left(tmp_path: Path) -> None:
     _write(tmp_path, [{**row, "Min": ""} for row in _days(8)])
-    with pytest.raises(UserError, match=r"no picture .*Found before: 8 samples that cannot be used:") as raised:
+    with pytest.raises(UserError, match=r"no picture .*Found before that: 8 samples that cannot be used:") as raised:
         _read(tmp_path)
     assert raised.value.details[0].startswith("no local time: complete_table_with_mcr.csv, row 2")

@@ -130,7 +130,7 @@ def test_rows_of_numbers_are_prepared_as_in_training(tmp_path: Path) -> None:
     gap = predict_run(run, "gap.csv", "gap_levels.csv", on_bad="skip")
     assert gap["level_predicted"].tolist() == pytest.approx(table["level_predicted"].drop(3).tolist(), abs=1e-4)
     rows[["a"]].to_csv("less.csv", index=False)
-    with pytest.raises(UserError, match="has no b, which the run was trained with"):
+    with pytest.raises(UserError, match="has no b, which the run used as inputs in training"):
         predict_run(run, "less.csv", "less_levels.csv")
 
 
@@ -153,7 +153,7 @@ def test_recordings_get_the_mean_over_their_windows(tmp_path: Path) -> None:
     ("words", "message"),
     [
         ({"inputs": "nothing"}, "inputs=nothing: there is no such file or folder"),
-        ({"inputs": "."}, r"no file in it, nor below it, ends in .*\.jpg"),
+        ({"inputs": "."}, r"no file in this folder or its subfolders ends in .*\.jpg"),
         ({"inputs": ".", "out": "."}, r"out=\. is a folder"),
         ({"inputs": ".", "on_bad": "ignore"}, "on_bad=ignore: must be error or skip"),
         ({"inputs": ".", "batch_size": 0}, "batch_size=0: must be a whole number from 1 up"),

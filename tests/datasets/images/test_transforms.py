@@ -313,7 +313,7 @@ def test_a_grey_pillow_image_is_taken_as_rgb(photograph: Pixels) -> None:
 )
 def test_what_is_no_image_is_refused(bad: Any) -> None:
     for transform in (augmented_image(20), centred_image(20)):
-        with pytest.raises(TypeError, match="an image is a Pillow image"):
+        with pytest.raises(TypeError, match="an image must be a Pillow image"):
             transform(bad)
 
 

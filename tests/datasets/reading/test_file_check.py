@@ -80,7 +80,7 @@ def test_sixteen_bits_become_eight_and_numbers_without_a_range_are_refused(tmp_p
     Image.fromarray(ramp).save(tmp_path / "deep.png")
     np.testing.assert_array_equal(np.asarray(open_rgb(tmp_path / "deep.png"))[..., 1], ramp // 256)
     Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "float.tif")
-    with pytest.raises(ValueError, match=r"pixels are numbers \(mode F\) of no known range"):
+    with pytest.raises(ValueError, match=r"pixels are numbers of unknown range \(mode F\)"):
         open_rgb(tmp_path / "float.tif")
 
 

@@ -138,7 +138,9 @@ def test_decimal_commas_are_taken_only_where_they_leave_no_doubt(
 
 def test_a_decimal_comma_without_quotes_is_not_cut_off(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,age\na,20,5\nb,21,5\n")
-    with pytest.raises(UserError, match=r"t\.csv, row 2, has 3 cells, its header 2: quote what holds a ','"):
+    with pytest.raises(
+        UserError, match=r"t\.csv, row 2, has 3 cells but the header has 2: put quotes around cells that contain ','"
+    ):
         read_table(tmp_path / "t.csv", ["path", "age"])
 
 

@@ -143,7 +143,7 @@ def test_the_default_of_by_follows_the_group_column() -> None:
         ({"by": "camera"}, {"group": "person"}, "split.by must be sample or group, got 'camera'"),
         ({"by": "group"}, {"split": "part", "group": "person"}, "split_column=part .*: leave split.by"),
         ({"file": "split.csv"}, {"split": "part"}, "split_column=part .*: leave split.by and split.file null"),
-        ({"val": 0.9}, {}, "leave a share for training"),
+        ({"val": 0.9}, {}, "sum to less than 1"),
     ],
 )
 def test_contradicting_arguments_are_refused(split: Row, columns: dict[str, str], message: str) -> None:
@@ -157,9 +157,9 @@ def test_contradicting_arguments_are_refused(split: Row, columns: dict[str, str]
         ([], {}, "name at least one column"),
         (["a", "b", "a"], {}, "a is named twice"),
         (["a"], {"b": [0, 1]}, "plausible: b is not among the targets a"),
-        (["a"], {"a": [1, 0]}, r"plausible.a: two numbers are needed, such as \[0, 120\], got \[1, 0\]"),
-        (["a"], {"a": 3}, r"plausible.a: two numbers are needed, such as \[0, 120\], got 3"),
-        (["a"], {"a": ["0", "x"]}, "plausible.a: two numbers"),
+        (["a"], {"a": [1, 0]}, r"plausible.a must be two numbers, such as \[0, 120\], got \[1, 0\]"),
+        (["a"], {"a": 3}, r"plausible.a must be two numbers, such as \[0, 120\], got 3"),
+        (["a"], {"a": ["0", "x"]}, "plausible.a must be two numbers"),
         (["a"], {"a": [1]}, "plausible.a"),
     ],
 )
@@ -259,7 +259,7 @@ def test_a_written_split_is_reused(tmp_path: Path) -> None:
     file.write_text("name,split\n" + "\n".join(lines[::-1]), encoding="utf-8")
     assert _by_name(_read(path, file=str(file))) == _by_name(drawn) != _by_name(_read(path))
     file.write_text("\n".join(["name,split", *lines[1:]]), encoding="utf-8")
-    with pytest.raises(UserError, match="does not say where 1 of 60 samples belong, s0"):
+    with pytest.raises(UserError, match="does not contain 1 of the 60 samples, for example s0"):
         _read(path, file=str(file))
 
 
@@ -313,10 +313,9 @@ def test_paths_are_looked_for_in_the_folder_and_nowhere_else(tmp_path: Path) -> 
     assert names[:4] == ["faces/a.png", "faces/b c.png", "faces/d.png", "faces/a.png"]
     assert good.tolist() == [True] * 4 + [False] * 7
     assert [file.resolve() for file in files[:3]] == [home / f"faces/{n}.png" for n in ("a", "b c", "d")]
-    kinds = ["missing file", *["path that leads out of the folder"] * 3, "path missing", "missing file"]
+    kinds = ["missing file", *["path outside the folder"] * 3, "path missing", "missing file"]
     assert [(p.kind, p.where) for p in problems] == [
-        (kind, f"t.csv, row {row}")
-        for kind, row in zip([*kinds, "path that leads out of the folder"], range(6, 13), strict=True)
+        (kind, f"t.csv, row {row}") for kind, row in zip([*kinds, "path outside the folder"], range(6, 13), strict=True)
     ]
 
 
@@ -331,5 +330,7 @@ def test_a_relative_folder_knows_its_absolute_paths(tmp_path: Path) -> None:
 
 def test_a_wrong_folder_is_one_line_and_not_a_list(tmp_path: Path) -> None:
     table = read_user_table(_write(tmp_path / "t.csv", _people()), ["path"])
-    with pytest.raises(UserError, match=r"none of the files of its column path is there, .*faces/000.png .*data.root"):
+    with pytest.raises(
+        UserError, match=r"none of the files in column path exists, for example .*faces/000.png; data.root"
+    ):
         find_files(table, "path", tmp_path, Problems())

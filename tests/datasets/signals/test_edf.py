@@ -71,15 +71,15 @@ def test_samples_are_microvolts_and_a_stretch_is_that_stretch(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda b: b[: len(b) - 1], "cut short: 3 records of 4"),
+        (lambda b: b[: len(b) - 1], "truncated: 3 of 4 records"),
         (lambda b: b[:300], "broken EDF header"),
         (lambda b: b"", "no EDF header"),
         (lambda b: b"JFIF" + b[4:], "no EDF header"),
         (lambda b: b[:236] + b"-1      " + b[244:], "-1 records"),
         (lambda b: b[:236] + b"many    " + b[244:], "broken EDF header: .*'many"),
         (lambda b: b[:252] + b"zz  " + b[256:], "broken EDF header: .*'zz"),
-        (lambda b: b[:252] + b"0   " + b[256:], "its length 768 does not fit 0 signals"),
-        (lambda b: b[:184] + b"300     " + b[192:], "its length 300"),
+        (lambda b: b[:252] + b"0   " + b[256:], "a header of 768 bytes does not match 0 signals"),
+        (lambda b: b[:184] + b"300     " + b[192:], "a header of 300"),
         (lambda b: b[:192] + b"EDF+D" + b[197:], "gaps"),
         (lambda b: b[:244] + b"0       " + b[252:], "records of 0 s"),
     ],

@@ -47,6 +47,7 @@ class AgeRows:
             splits[part] = Split(inputs, ages, [self.paths[i] for i in chosen])
         return splits
 
+
 def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float], how_to_get: str) -> AgeRows:
     """Read and check a table of ages, paths and splits; bad rows become problems.
 
