@@ -220,7 +220,7 @@ def _same(place: str, other: str, seed: int) -> bool:
 
 
 def _left(folder: str) -> list[str]:
-    """Processes of runs, jobs and daemons with this folder as working directory or in their environment, except this."""
+    """Other processes with this folder as working directory or in their environment: runs, jobs and daemons."""
     time.sleep(5)
     found = []
     for process in Path("/proc").iterdir():

@@ -54,8 +54,8 @@ def test_each_run_of_a_sweep_has_its_own_grouped_by_study_and_seed(
     assert written["l1"].run.run_id != written["mse"].run.run_id
     for head, found in written.items():
         assert (found.run.run_group, found.run.job_type) == ("digits_rnc", "seed_3")
-        assert found.run.display_name == f"digits_rnc/head={head},seed=3"
-        assert list(found.run.tags) == sorted({"digits", "rnc", head, "linear_probe"})
+        assert found.run.display_name == f"digits_rnc/head={head},seed=3 (synthetic target)"
+        assert list(found.run.tags) == sorted({"digits", "rnc", head, "linear_probe", "synthetic target"})
         result = _result(sweep[head])
         for key in ("experiment", "dataset", "method", "scheme", "seed", "setting"):  # what one groups by
             assert found.config[key] == result[key]
@@ -187,7 +187,7 @@ def test_two_processes_are_one_run(
     assert found.exit_code == 0
 
 
-def test_made_data_are_called_so(tmp_path: Path) -> None:
+def test_synthetic_data_are_named_and_tagged(tmp_path: Path) -> None:
     identity = {
         "experiment": "agedb_rnc",
         "seed": 0,
