@@ -1,10 +1,10 @@
-"""What it saves a linear probe to compute the features of inputs that do not change once.
+"""Measure how much time a linear probe saves if the features of unaugmented inputs are computed only once.
 
-    python benchmarks/linear_probe.py [words of the configuration]
+    python benchmarks/linear_probe.py [options of training]
 
 Trains one encoder for one epoch, then fits the same linear probe four times in this process: training images
-augmented or not, features computed once or in every epoch. Prints seconds of the fit, their ratio, and how far the
-best validation MAE of the two lies apart. A last pair compares a frozen encoder in float32 and in bfloat16.
+augmented or not, features computed once or in every epoch. Prints the seconds of the fit, their ratio, and the
+difference of the best validation MAE. A last pair compares a frozen encoder in float32 and in bfloat16.
 """
 
 import sys

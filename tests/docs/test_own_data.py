@@ -81,9 +81,8 @@ def test_a_configuration_of_your_own_composes() -> None:
     Path("my_conf/experiment").mkdir(parents=True)
     Path("my_conf/experiment/ink.yaml").write_text(text)
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config = resolve_config(
-            compose("train", [f"hydra.searchpath=[file://{Path.cwd()}/my_conf]", "+experiment=ink"])
-        )
+        words = [f"hydra.searchpath=[file://{Path.cwd()}/my_conf]", "+experiment=ink"]
+        config = resolve_config(compose("train", words))
     check_keys(config)
     assert config["data"]["target"] == ["ink"]
     assert config["data"]["train_transform"]["size"] == 32

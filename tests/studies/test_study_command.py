@@ -123,7 +123,7 @@ def test_help_and_what_is_wrong(command: Callable[..., int], capsys: pytest.Capt
     assert {"robustness", "theory", "ablations"} <= set(names_in("study"))
     for options, message in (
         (["robustnes"], "error: robustnes: unknown study; did you mean robustness?"),
-        (["reduced_data", "data=tuab"], "error: the study reduced_data does not know its sizes on data=tuab"),
+        (["reduced_data", "data=tuab"], "error: the study reduced_data has no value of sizes for data=tuab"),
         (["robustness", "data=agedbb"], "error: "),
         (["robustness", "recipe.epochs=3"], "error: "),
         (["robustness", "slots=0"], "error: slots=0: must be a whole number from 1 up"),

@@ -1,4 +1,4 @@
-"""From the options of a command to a configuration, and back to what a person reads."""
+"""From the options of a command to a configuration, and the messages and tables that commands print."""
 
 from typing import TYPE_CHECKING
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rnc_lightning.command_line.tables import metric_label
 from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.finished_runs.finished_run import FinishedRun, describe_target
 from rnc_lightning.finished_runs.input_description import PreparedInput
@@ -90,11 +91,11 @@ def _onnx(run: FinishedRun, differences: Mapping[str, float]) -> str:
 
 def _metrics(run: FinishedRun) -> str:
     result = run.result
-    units = ", ".join(dict.fromkeys(unit for unit in result["units"] if unit))
     rows = ["| | this run | constant predictor |", "|---|---|---|"]
     for name, value in result["test"].items():
-        label = f"{name} ({units})" if units and name in ("mae", "rmse", "gmean") else name
-        rows.append(f"| {label} | {_number(value)} | {_number(result['constant'].get(name))} |")
+        rows.append(
+            f"| {metric_label(name, result['units'])} | {_number(value)} | {_number(result['constant'].get(name))} |"
+        )
     return "\n".join([*rows, "", f"One run, seed {result['seed']}; the variation between seeds is unknown."])
 
 
