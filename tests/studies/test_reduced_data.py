@@ -65,8 +65,8 @@ def test_what_is_missing_is_a_dash(runs: list[StudyRun], tmp_path: Path, figures
     assert list(authors.lines[0].get_ydata()) == [18.60, 13.00, 10.74, 9.78]
 
 
-def test_numbers_alone_are_drawn_by_the_seed() -> None:
+def test_sizes_alone_are_random_subsets_of_the_seed() -> None:
     study = ReducedData(METHODS, [100, 50])
-    assert study.options == {100: {"data.subset.size": 100}, 50: {"data.subset.size": 50}}
-    assert study._words(study.sizes[50], 3) == {"data.subset.size": 50, "data.subset.seed": 3}
-    assert study._words({}, 3) == {}
+    assert study.options_by_size == {100: {"data.subset.size": 100}, 50: {"data.subset.size": 50}}
+    assert study._options(50, 3) == {"data.subset.size": 50, "data.subset.seed": 3}
+    assert ReducedData(METHODS, {100: None})._options(100, 3) == {}

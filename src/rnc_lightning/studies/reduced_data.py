@@ -36,8 +36,8 @@ class ReducedData:
         self.methods = Methods(methods)
         if not isinstance(sizes, Mapping):
             sizes = {size: {"data.subset.size": size} for size in sizes}
-        self.options = {int(size): options or {} for size, options in sizes.items()}
-        self.sizes = sorted(self.options, reverse=True)
+        self.options_by_size = {int(size): options or {} for size, options in sizes.items()}
+        self.sizes = sorted(self.options_by_size, reverse=True)
         self.seeds = seeds
 
     def phases(self, bench: Bench) -> list[list[StudyRun]]:
@@ -52,7 +52,7 @@ class ReducedData:
         ]
 
     def _options(self, size: int, seed: int) -> dict[str, Any]:
-        options = self.options[size]
+        options = self.options_by_size[size]
         return {**options, **({"data.subset.seed": seed} if "data.subset.size" in options else {})}
 
     def findings(self, runs: Sequence[StudyRun]) -> Findings:
@@ -75,7 +75,7 @@ class ReducedData:
             ),
         ]
         measured = {
-            label: {float(size): list(errors[size][method].values()) for size in self.options if errors[size][method]}
+            label: {float(size): list(errors[size][method].values()) for size in self.options_by_size if errors[size][method]}
             for method, label in self.methods.labels.items()
         }
         panels = [
