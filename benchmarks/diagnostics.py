@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from rnc_lightning.command_line.compose import config_directory
+from rnc_lightning.command_line.compose import config_directory, resolve_config
 from rnc_lightning.runs.fitting.fit import fit_stage
 from rnc_lightning.runs.parts import Parts
 
@@ -26,7 +26,7 @@ MEASURED, INTERVALS = 2, (1, 2, 5, 10, 20, 50)
 
 def measure(options: list[str], folder: Path) -> tuple[pd.Series, pd.Series]:
     """Seconds of each epoch except the first, and of each row of diagnostics, the first of which reads the inputs."""
-    parts = Parts(compose("train", options))
+    parts = Parts(resolve_config(compose("train", options)))
     data = parts.data()
     module = parts.stage("pretrain", parts.target(data.splits["train"].targets, data.target_names))
     settings = {"seed": 0, "origin": {"run": "benchmark"}, "make_trainer": parts.trainer()}

@@ -30,7 +30,7 @@ QUIET = ("print_config=false", "trainer.enable_progress_bar=false", "callbacks.m
 def probe(words: list[str], encoder: Path, folder: Path) -> tuple[float, float]:
     """Seconds of one fit of the regressor on a trained encoder, and its best validation MAE."""
     cfg = compose("train", words)
-    parts = Parts(cfg)
+    parts = Parts(resolve_config(cfg))
     data = parts.data()
     module = parts.stage("regress", parts.target(data.splits["train"].targets))
     load_encoder(module.encoder, encoder)

@@ -12,7 +12,7 @@ from statistics import mean
 import torch
 from hydra import compose, initialize_config_dir
 
-from rnc_lightning.command_line.compose import config_directory
+from rnc_lightning.command_line.compose import config_directory, resolve_config
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.splits import SplitName
 from rnc_lightning.runs.directory import RunDirectory
@@ -26,7 +26,7 @@ SCHEMES = ("end_to_end", "linear_probe")
 
 def errors(options: list[str], run: RunDirectory) -> list[float]:
     """Return the mean absolute error of a finished run on the training and on the test images."""
-    parts = Parts(compose("train", options))
+    parts = Parts(resolve_config(compose("train", options)))
     data = parts.data()
     module = parts.stage("regress", parts.target(data.splits["train"].targets))
     assert isinstance(module, Regress)
