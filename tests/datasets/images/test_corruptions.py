@@ -197,7 +197,7 @@ def test_transform_of_a_sample() -> None:
         Corruption("nose", 1)
     with pytest.raises(ValueError, match="from 1 to 5"):
         Corruption("fog", 7)
-    with pytest.raises(ValueError, match=r"got the shape \(40, 48\)"):
+    with pytest.raises(ValueError, match=r"got shape \(40, 48\)"):
         transform(Image.fromarray(image).convert("L"), 0)
 
 
