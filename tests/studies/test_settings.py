@@ -109,7 +109,7 @@ def test_options_replace_settings() -> None:
         (
             "reduced_data",
             ["data=tuab"],
-            r"value of sizes for data=tuab: set study\.sizes=\.\.\., or add by_data\.tuab to ",
+            r"of sizes for data=tuab: set study\.sizes=\.\.\., or add by_data\.tuab to ",
         ),
         ("unseen_targets", ["data=tuab"], "has no value of ranges .*; it has digits, imdb_wiki, agedb"),
     ],
