@@ -75,15 +75,7 @@ class ReducedData:
             ),
         ]
         measured = {
-<<<<<<< HEAD
-            label: {
-                float(size): list(errors[size][method].values())
-                for size in self.options_by_size
-                if errors[size][method]
-            }
-=======
             label: {float(size): list(errors[size][method].values()) for size in self.sizes if errors[size][method]}
->>>>>>> e3
             for method, label in self.methods.labels.items()
         }
         panels = [
