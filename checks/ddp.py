@@ -1,6 +1,6 @@
-"""Do several processes compute what one does? Gradients of every objective and head, and the numbers of whole runs.
+"""Compare several processes with one: gradients of every objective and head, and the results of whole runs.
 
-`make check-ddp`, or `python checks/ddp.py [--out FILE]`. Gradients: made features and labels, 12 samples with two
+`make check-ddp`, or `python checks/ddp.py [--out FILE]`. Gradients: synthetic features and labels, 12 samples with two
 views, divided evenly, unevenly, and so that one process has none. Runs: rotated digits at tiny size (real handwritten
 digits, a synthetic target) and an encoder without batch normalisation, on the CPU.
 """
@@ -28,7 +28,7 @@ from rnc_lightning.system.environment import machine, versions  # noqa: E402
 
 WORLDS = (2, 4)
 RUNS = (1, 2, 3)
-WORDS = [
+OPTIONS = [
     "+experiment=digits_rnc", "data.digits=[3]", "data.size=16", "data.eval_angles=1", "data.val_fraction=0.19",
     "encoder._target_=plain_encoder.PlainEncoder", "~encoder.in_channels", "~encoder.width", "~encoder.stages",
     "data.batch_size=12", "recipe.pretrain.epochs=3", "recipe.pretrain.lr=0.05", "recipe.linear_probe.epochs=3",
@@ -38,8 +38,8 @@ WORDS = [
 
 
 def gradients(folder: Path) -> list[str]:
-    """A row for each objective or head: its largest difference from one process, by processes and precision."""
-    found = {world: _of_processes(world, folder) for world in track(WORLDS, description="gradients")}
+    """A row for each objective or head: the largest difference from one process, by processes and precision."""
+    found = {world: _run_processes(world, folder) for world in track(WORLDS, description="gradients")}
     x, y = gathering.samples()
     rows = []
     for name, make in gathering.OBJECTIVES.items():
@@ -64,7 +64,7 @@ def gradients(folder: Path) -> list[str]:
     return rows
 
 
-def _of_processes(world: int, folder: Path) -> list[dict[Any, Any]]:
+def _run_processes(world: int, folder: Path) -> list[dict[Any, Any]]:
     last = [str(world), str(folder / f"rendezvous{world}"), str(folder / f"found{world}")]
     running = [subprocess.Popen([sys.executable, gathering.__file__, str(rank), *last]) for rank in range(world)]
     if any(process.wait(timeout=600) for process in running):
@@ -73,7 +73,7 @@ def _of_processes(world: int, folder: Path) -> list[dict[Any, Any]]:
 
 
 def _largest(steps: list[tuple[torch.Tensor, torch.Tensor]], expected: torch.Tensor) -> float:
-    """Over all entries, processes and divisions, relative to the largest entry."""
+    """The largest difference over all entries, processes and divisions, relative to the largest entry."""
     return max(float((gradient - expected).abs().max() / expected.abs().max()) for _, gradient in steps)
 
 
@@ -83,7 +83,7 @@ def whole_runs(folder: Path) -> list[str]:
     for count in track(RUNS, description="whole runs"):
         place = folder / f"run{count}"
         trainer = ["trainer=cpu"] if count == 1 else ["trainer=ddp_cpu", f"trainer.devices={count}"]
-        command = [sys.executable, "-m", "rnc_lightning.train", *WORDS, *trainer, f"paths.run_dir={place}"]
+        command = [sys.executable, "-m", "rnc_lightning.train", *OPTIONS, *trainer, f"paths.run_dir={place}"]
         paths = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": paths})
         result = json.loads((place / "result.json").read_text(encoding="utf-8"))
@@ -111,20 +111,20 @@ def main() -> None:
 
 
 def _page(gradient_rows: list[str], run_rows: list[str]) -> str:
-    kept, computer = versions(), machine()
-    named = ", ".join(f"{name} {kept[name]}" for name in ("python", "torch", "lightning") if name in kept)
+    installed, computer = versions(), machine()
+    packages = ", ".join(f"{name} {installed[name]}" for name in ("python", "torch", "lightning") if name in installed)
     precisions = ["float64", "float64, gradient cache", *list(gathering.PRECISIONS)[1:]]
     columns = [f"{world} processes, {precision}" for world in WORLDS for precision in precisions]
     return "\n".join([
-        "# Several processes against one",
+        "# Several processes compared with one",
         "",
-        f"`make check-ddp`, {date.today()}, {computer['processor']}, {computer['cores']} cores, no GPU; {named}.",
+        f"`make check-ddp`, {date.today()}, {computer['processor']}, {computer['cores']} cores, no GPU; {packages}.",
         "",
         "## Gradients",
         "",
         "Largest difference of any parameter's gradient from that of one process with the whole batch, relative to the "
         "largest entry; over all processes and the divisions even, uneven, and (objectives) one process without "
-        "samples. The first process' labels are all equal where it has three. Made features and labels.",
+        "samples. If the first process has three samples, their labels are equal. Synthetic features and labels.",
         "",
         f"| objective or head | {' | '.join(columns)} |",
         f"|---|{'---|' * len(columns)}",
@@ -133,8 +133,8 @@ def _page(gradient_rows: list[str], run_rows: list[str]) -> str:
         "## Whole runs",
         "",
         "Rotated digits at tiny size (real handwritten digits, a synthetic target), seed 0, RnC and a linear probe, an "
-        "encoder without batch normalisation, three epochs a stage, uneven last batches; float32, so sums in another "
-        "order differ in the last digits, which training then spreads.",
+        "encoder without batch normalisation, three epochs per stage, uneven last batches; float32, so sums in another "
+        "order differ in the last digits, and training amplifies the difference.",
         "",
         "| processes | last loss of stage one | difference | test MAE (degrees) | difference | test samples |",
         "|---|---|---|---|---|---|",

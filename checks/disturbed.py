@@ -1,4 +1,4 @@
-"""Runs to disturb: started, watched, and compared with the undisturbed one."""
+"""Start runs, interrupt them, and compare them with an uninterrupted one."""
 
 import hashlib
 import json
@@ -24,14 +24,14 @@ PATIENCE = 900.0
 
 
 class NotTriedError(Exception):
-    """This machine or this user cannot do it."""
+    """This machine or this user cannot cause the fault."""
 
 
 class Runs:
-    """Starts runs in a folder and compares what they end with.
+    """Starts runs in a folder and compares their results.
 
     Args:
-        folder: Where they lie.
+        folder: The folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,14 +43,14 @@ class Runs:
         return [sys.executable, "-m", "rnc_lightning.train", *WORDS, *words, f"paths.run_dir={place}"]
 
     def start(self, place: Path, *words: str, **environment: str) -> "subprocess.Popen[str]":
-        """Begin a run; what it prints can be read from it."""
+        """Start a run; its standard error can be read."""
         return subprocess.Popen(
             self.command(place, *words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             cwd=self.folder, env={"OMP_NUM_THREADS": "1", **os.environ, **environment},
         )  # fmt: skip
 
     def outcome(self, place: Path) -> str:
-        """What a finished run ended with, to the last digit."""
+        """The results of a finished run, to the last digit."""
         result = json.loads((place / "result.json").read_text(encoding="utf-8"))
         if result["status"] != "finished":
             raise AssertionError(f"the run is {result['status']}: {result.get('reason')}")
@@ -59,7 +59,7 @@ class Runs:
         return json.dumps([result["test"], metrics, predictions], sort_keys=True)
 
     def undisturbed(self, words: list[str]) -> tuple[str, float]:
-        """What such a run ends with if it is left alone, and how long its stages take."""
+        """The results of an uninterrupted run with these options, and how long its stages take."""
         key = " ".join(words)
         if key not in self._undisturbed:
             place = self.folder / f"undisturbed{len(self._undisturbed)}"
@@ -71,7 +71,7 @@ class Runs:
         return self._undisturbed[key]
 
     def end(self, running: "subprocess.Popen[str]", code: int | None = None) -> str:
-        """Wait for a run; what it said last on standard error."""
+        """Wait for a run and return its last line on standard error."""
         _, said = running.communicate(timeout=PATIENCE)
         if code is not None and running.returncode != code:
             raise AssertionError(f"exit code {running.returncode} instead of {code}: {said}")
@@ -79,7 +79,7 @@ class Runs:
         return lines[-1] if lines else ""
 
     def again(self, place: Path, words: list[str]) -> bool:
-        """Give the same command again: whether it ends with the numbers of the undisturbed run."""
+        """Repeat the same command; return whether it ends with the results of the uninterrupted run."""
         self.end(self.start(place, *words), 0)
         return self.outcome(place) == self.undisturbed(words)[0]
 
@@ -95,36 +95,35 @@ def ranks(parent: int) -> dict[str, int]:
 
 
 def children(parent: int) -> list[int]:
-    """Process numbers of a process' children."""
+    """Process ids of a process' children."""
     listed = subprocess.run(["ps", "--ppid", str(parent), "-o", "pid="], capture_output=True, text=True, check=False)
     return [int(pid) for pid in listed.stdout.split()]
 
 
 def wait_until_gone(place: Path) -> None:
-    """All processes of a run have ended."""
+    """Wait until all processes of a run have ended."""
     until(lambda: not working_on(place), "processes are left")
 
 
 def working_on(place: Path) -> list[str]:
-    """Processes whose command line names the run."""
+    """Processes whose command line contains the run's directory."""
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    held = f"paths.run_dir={place}"
-    return [line for line in listed.splitlines() if held in line]
+    return [line for line in listed.splitlines() if f"paths.run_dir={place}" in line]
 
 
 def wait_for(path: Path, running: "subprocess.Popen[str]") -> None:
-    """Until a file is there."""
+    """Wait until a file exists."""
     until(path.is_file, f"no {path}", running)
 
 
 def wait_for_epoch(place: Path, stage: str, epoch: int, running: "subprocess.Popen[str]") -> None:
-    """Until a stage has finished so many epochs."""
+    """Wait until a stage has finished `epoch` epochs."""
     history = place / "stages" / stage / "metrics.csv"
     until(lambda: history.is_file() and history.read_text().count("\n") > epoch, f"no epoch {epoch}", running)
 
 
 def until(happened: Callable[[], bool], what: str, running: "subprocess.Popen[str] | None" = None) -> None:
-    """Until something has happened; an error where the run ends before, or after a quarter of an hour."""
+    """Wait until something has happened; an error if the run ends first, or after a quarter of an hour."""
     deadline = time.monotonic() + PATIENCE
     while not happened():
         if running is not None and running.poll() is not None:
@@ -136,7 +135,7 @@ def until(happened: Callable[[], bool], what: str, running: "subprocess.Popen[st
 
 @contextmanager
 def in_memory(place: Path, size: str, mode: str = "rw") -> Iterator[None]:
-    """A small file system at the place."""
+    """Mount a small file system in memory at the path."""
     place.mkdir(parents=True)
     mount("-t", "tmpfs", "-o", f"size={size},{mode}", "tmpfs", str(place))
     try:
@@ -149,14 +148,14 @@ def mount(*arguments: str) -> None:
     """Call `mount`.
 
     Raises:
-        NotTriedError: Where this user may not.
+        NotTriedError: If this user may not mount.
     """
     if os.geteuid() != 0 or subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode:
         raise NotTriedError("needs root and mount")
 
 
 def fill(file: BinaryIO) -> None:
-    """Write until nothing more fits, also what is freed meanwhile."""
+    """Write until the file system is full, for two seconds, including space that is freed meanwhile."""
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
         try:

@@ -1,8 +1,8 @@
-"""What goes wrong with a run, done to one on purpose: does the same command end with the numbers of an undisturbed one?
+"""Cause faults in runs on purpose: does the same command then end with the results of an uninterrupted run?
 
 `make check-faults`, or `python checks/faults.py [--out FILE] [--kills 20] [--only WORD]`. Linux; a full and a read-only
-disk are small file systems in memory, which only root can make (others see those lines as not tried).
-Real handwritten digits with a synthetic target (the angle that they were turned by), one or two processes on the CPU.
+disk are small file systems in memory, which only root can create (otherwise these rows are marked as not tried).
+Real handwritten digits with a synthetic target (the angle of their rotation), one or two processes on the CPU.
 """
 
 import argparse
@@ -48,15 +48,15 @@ Fault = Callable[[Runs, Path, random.Random], tuple[bool, str]]
 
 @dataclass
 class Tried:
-    """One fault, tried some times."""
+    """One fault, tried one or more times."""
 
     fault: str
     times: int
     recovered: int
-    seen: str  # what the user read the last time
+    seen: str  # the message of the last time
 
     def row(self) -> str:
-        """A line of the table."""
+        """A row of the table."""
         seen = self.seen.replace("|", "\\|")
         return f"| {self.fault} | {self.times} | {self.recovered} | {seen} |"
 
@@ -94,7 +94,7 @@ def terminate(words: list[str]) -> Fault:
 
 
 def full_disk(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
-    """The disk fills while a stage is trained; afterwards room is made."""
+    """The disk becomes full while a stage is trained; afterwards space is freed."""
     with in_memory(place, "8m"):
         running = runs.start(place, *ONE)
         wait_for_epoch(place, "pretrain", 3, running)
@@ -116,7 +116,7 @@ def read_only(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
 
 
 def truncated(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
-    """The last checkpoint is cut short while the run is stopped."""
+    """The last checkpoint is truncated while the run is stopped."""
     stage = draw.choice(["pretrain", "regress"])
     _stop_at(runs, place, stage, 5)
     last = place / "stages" / stage / LAST
@@ -126,7 +126,7 @@ def truncated(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
 
 
 def flipped(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
-    """One byte of the last checkpoint's tensors is another."""
+    """One byte of the last checkpoint's tensors is changed."""
     _stop_at(runs, place, "pretrain", 5)
     last = place / "stages/pretrain" / LAST
     content = bytearray(last.read_bytes())
@@ -137,7 +137,7 @@ def flipped(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
 
 
 def both_damaged(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
-    """The last checkpoint and the one before it are empty files."""
+    """The last checkpoint and the previous one are empty files."""
     _stop_at(runs, place, "pretrain", 5)
     for name in (LAST, BEFORE):
         (place / "stages/pretrain" / name).write_bytes(b"")
@@ -146,7 +146,7 @@ def both_damaged(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, st
 
 
 def malicious(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
-    """A pickle that would make a file lies in the checkpoint's place: refused, and deleted by hand."""
+    """A pickle that would create a file replaces the checkpoint: refused, then deleted by hand."""
     _stop_at(runs, place, "pretrain", 5)
     mark = runs.folder / "executed"
     last = place / "stages/pretrain" / LAST
@@ -159,7 +159,7 @@ def malicious(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
 
 
 def two_at_once(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
-    """The same command is given while the run is being trained: the second refuses, the first is not disturbed."""
+    """The same command is given while the run is being trained: the second is refused, the first is not affected."""
     running = runs.start(place, *ONE)
     wait_for_epoch(place, "pretrain", 1, running)
     said = runs.end(runs.start(place, *ONE), 1)
@@ -168,7 +168,7 @@ def two_at_once(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str
 
 
 def dead_worker(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
-    """A data worker is killed, as by a system that runs out of memory."""
+    """A data worker is killed, as happens when memory runs out."""
     words = [*ONE, "data.num_workers=1"]
     running = runs.start(place, *words)
     wait_for_epoch(place, draw.choice(["pretrain", "regress"]), 2, running)
@@ -179,10 +179,10 @@ def dead_worker(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str
 
 
 def not_finite(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
-    """A learning rate at which the loss turns infinite or NaN: refused at once, and so again; nothing is resumed."""
+    """A learning rate at which the loss becomes infinite or NaN: both starts stop at once; nothing is resumed."""
     words = [*ONE, "scheme=end_to_end", "recipe.end_to_end.lr=1e18", "head=mse"]
-    told = [runs.end(runs.start(place, *words), 1) for _ in range(2)]
-    return all("loss became" in said for said in told), told[-1]
+    messages = [runs.end(runs.start(place, *words), 1) for _ in range(2)]
+    return all("loss became" in message for message in messages), messages[-1]
 
 
 def _stop_at(runs: Runs, place: Path, stage: str, epoch: int) -> None:
@@ -193,7 +193,7 @@ def _stop_at(runs: Runs, place: Path, stage: str, epoch: int) -> None:
 
 
 def _warning(runs: Runs, place: Path) -> str:
-    """Go on with a run; the line in which it tells of a damaged file."""
+    """Continue a run and return the line that reports a damaged file."""
     printed = subprocess.run(
         runs.command(place, *ONE), capture_output=True, text=True, check=True, cwd=runs.folder,
         env={"OMP_NUM_THREADS": "1", **os.environ},
@@ -214,12 +214,12 @@ FAULTS: dict[str, tuple[Fault, int | None]] = {
     "SIGKILL of a random process (either rank, or their parent) at a random moment, 2 processes": (kill, None),
     "SIGTERM in either stage, 1 process": (terminate(ONE), 3),
     "SIGTERM in either stage, 2 processes": (terminate(TWO), 3),
-    "the disk is full while a checkpoint is written; then room is made": (full_disk, 1),
-    "a read-only run directory; then it can be written": (read_only, 1),
-    "the last checkpoint is cut short at a random place": (truncated, 3),
+    "the disk is full while a checkpoint is written; then space is freed": (full_disk, 1),
+    "a read-only run directory; then it becomes writable": (read_only, 1),
+    "the last checkpoint is truncated at a random position": (truncated, 3),
     "one byte of the last checkpoint is flipped": (flipped, 1),
-    "the last checkpoint and the one before are empty": (both_damaged, 1),
-    "a malicious pickle in a checkpoint's place; then it is deleted": (malicious, 1),
+    "the last checkpoint and the previous one are empty": (both_damaged, 1),
+    "a malicious pickle instead of a checkpoint; then it is deleted": (malicious, 1),
     "the same command while the run is being trained": (two_at_once, 1),
     "a data worker is killed": (dead_worker, 2),
     "a loss that is not finite (refused twice, nothing to recover)": (not_finite, 1),
@@ -267,19 +267,19 @@ def _tried(runs: Runs, name: str, fault: Fault, times: int, seed: int) -> Tried:
 
 
 def _table(found: list[Tried], arguments: argparse.Namespace) -> str:
-    kept = versions()
-    named = ", ".join(f"{name} {kept[name]}" for name in ("python", "torch", "lightning", "hydra-core") if name in kept)
-    computer = machine()
+    installed, computer = versions(), machine()
+    names = ("python", "torch", "lightning", "hydra-core")
+    packages = ", ".join(f"{name} {installed[name]}" for name in names if name in installed)
     return "\n".join([
         "# Faults",
         "",
         f"`make check-faults` (seed {arguments.seed}), {date.today()}, {computer['processor']}, {computer['cores']} "
-        f"cores, no GPU; {named}. Rotated digits at tiny size: real handwritten digits, a synthetic target.",
+        f"cores, no GPU; {packages}. Rotated digits at tiny size: real handwritten digits, a synthetic target.",
         "",
         "Recovered: the same command, given again, ended with the test metrics, the metrics of both stages and the "
-        "predictions of an undisturbed run, to the last digit.",
+        "predictions of an uninterrupted run, to the last digit.",
         "",
-        "| fault | tried | recovered | what the user read the last time |",
+        "| fault | tried | recovered | message of the last time |",
         "|---|---|---|---|",
         *(tried.row() for tried in found),
         "",

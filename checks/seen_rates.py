@@ -1,4 +1,4 @@
-"""A callback that writes down with which learning rate each process trains: a search must give all of them the same."""
+"""A callback that records the learning rate of each process: in a search all processes of a run must use the same."""
 
 import json
 import uuid
@@ -10,18 +10,18 @@ from rnc_lightning.numerics import distributed
 from rnc_lightning.stages import Pretrain
 
 
-class SeenRates(Callback):
-    """Leaves one small file a process and run.
+class RecordLearningRates(Callback):
+    """Writes one small file per process and run.
 
     Args:
-        folder: Where.
+        folder: Folder of the files.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write down the rate of stage one."""
+        """Record the learning rate of stage one."""
         if isinstance(pl_module, Pretrain):
             self.folder.mkdir(parents=True, exist_ok=True)
             rate = trainer.optimizers[0].param_groups[0]["initial_lr"]

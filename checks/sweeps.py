@@ -1,8 +1,8 @@
-"""Sweeps over launchers, sweepers and processes: is each run trained once, by all its processes, and is nothing left?
+"""Check sweeps with several launchers, sweepers and processes: each run is trained once, and no process is left.
 
-    python checks/sweeps.py                 # a table on the terminal, and docs/checked/sweeps.md; some minutes on a CPU
+    python checks/sweeps.py         # prints a table and writes docs/checked/sweeps.md; takes some minutes on a CPU
 
-On digits at a tiny size: this looks at launching, not at results. Exits with 1 where a row is not as it should be.
+Uses digits at a tiny size, since it checks launching, not results. Exits with 1 if a row is not as expected.
 """
 
 import argparse
@@ -40,13 +40,13 @@ class Case:
     """One sweep.
 
     Attributes:
-        name: What the table calls it.
-        words: Beside the tiny ones.
-        runs: Runs that it has.
-        trained: Runs that it trains; the others are finished already.
-        processes: Of each run.
-        place: Folder of its runs; two with the same one are the same command given twice.
-        as_in: The case whose numbers it must have, to the last digit.
+        name: Its name in the table.
+        words: Options in addition to `TINY`.
+        runs: Number of runs in it.
+        trained: Number of runs that it trains; the others are already finished.
+        processes: Processes per run.
+        place: Folder of its runs; two cases with the same folder are the same command given twice.
+        as_in: The case whose numbers it must reproduce, to the last digit.
     """
 
     name: str
@@ -76,8 +76,8 @@ def results(place: Path) -> dict[str, Any]:
     return {name: result["test"] for name, result in found.items() if result["status"] == "finished"}
 
 
-def left(mark: str) -> int:
-    """Processes that carry the mark in their environment."""
+def count_left(mark: str) -> int:
+    """Number of processes with the mark in their environment."""
     count = 0
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -89,7 +89,7 @@ def left(mark: str) -> int:
 
 
 def same_in_all(seen: Path, processes: int) -> bool:
-    """Whether every rate that a process trained with was trained with by all processes of its run equally often."""
+    """Whether each learning rate was used equally often by all processes of a run."""
     ranks: dict[float, Counter[int]] = {}
     for path in seen.iterdir():
         found = json.loads(path.read_text("utf-8"))
@@ -98,11 +98,11 @@ def same_in_all(seen: Path, processes: int) -> bool:
 
 
 def run(case: Case, folder: Path) -> dict[str, Any]:
-    """Run a sweep and say what became of it."""
+    """Run a sweep and return its row of the table."""
     place, mark = folder / case.place, uuid.uuid4().hex
     seen = folder / f"seen_{case.place}"
-    words = [*TINY, *case.words, f"paths.output_dir={place}", f"+callbacks.seen={{_target_: seen_rates.SeenRates, "
-             f"folder: {seen}}}"]  # fmt: skip
+    callback = f"+callbacks.seen={{_target_: seen_rates.RecordLearningRates, folder: {seen}}}"
+    words = [*TINY, *case.words, f"paths.output_dir={place}", callback]
     path = os.pathsep.join([str(CHECKS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "SWEEP_MARK": mark}
     before = len(list(place.glob("sweeps/*")))
@@ -123,7 +123,7 @@ def run(case: Case, folder: Path) -> dict[str, Any]:
         "run directories": len(results(place)),
         "sweep directories": len(sweeps) - before,
         "same in all processes": "yes" if same_in_all(seen, case.processes) else "NO",
-        "processes left": left(mark),
+        "processes left": count_left(mark),
         "numbers": "-",
         "seconds": round(seconds),
     }
@@ -133,7 +133,7 @@ def run(case: Case, folder: Path) -> dict[str, Any]:
         row["numbers"] = f"{'equal to' if equal else 'NOT equal to'} {case.as_in}"
     good = row["exit code"] == 0 and row["runs in it"] == row["run directories"] == case.runs
     good = good and row["trained"] == case.trained and row["sweep directories"] == 1 and row["processes left"] == 0
-    row["as it should be"] = "yes" if good and "NO" not in f"{row['same in all processes']}{row['numbers']}" else "NO"
+    row["as expected"] = "yes" if good and "NO" not in f"{row['same in all processes']}{row['numbers']}" else "NO"
     return row
 
 
@@ -144,19 +144,19 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def page(rows: Sequence[dict[str, Any]]) -> str:
-    """What docs/checked/sweeps.md holds."""
+    """The content of docs/checked/sweeps.md."""
     versions = ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)])
     return f"""# Sweeps, checked
 
 Made by `python checks/sweeps.py` on {datetime.now(UTC):%Y-%m-%d}; {versions}; {platform.system()}, \
-{os.cpu_count()} cores, no GPU used. Rotated digits at a tiny size: this is about launching, not about results.
+{os.cpu_count()} cores, no GPU used. Rotated digits at a tiny size: this checks launching, not results.
 
 {markdown(rows)}
 
 *trained*: runs that this sweep trained; the others were finished and only read. *same in all processes*: every process
-of a run wrote down its learning rate, and each rate was seen equally often by each rank. *processes left*: those that
-carry the sweep's mark in their environment once it has ended. *numbers*: all test metrics of all runs, to the last
-digit. The grids share one encoder a seed, so that of the four runs two train stage one and two wait for it or find it.
+of a run recorded its learning rate, and all ranks used each rate equally often. *processes left*: processes with the
+sweep's mark in their environment after it has ended. *numbers*: all test metrics of all runs, to the last digit. The
+grids share one encoder per seed, so two of the four runs train stage one and the other two wait for it or find it.
 """
 
 
@@ -173,7 +173,7 @@ def main() -> None:
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(page(rows), encoding="utf-8")
     print(markdown(rows))
-    sys.exit(any(row["as it should be"] == "NO" for row in rows))
+    sys.exit(any(row["as expected"] == "NO" for row in rows))
 
 
 if __name__ == "__main__":

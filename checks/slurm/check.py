@@ -1,7 +1,7 @@
-"""`make slurm-check`: runs stopped in four ways on a real Slurm end with the numbers of undisturbed ones.
+"""`make slurm-check`: runs that are stopped in four ways on a real Slurm end with the results of uninterrupted ones.
 
-As root on Debian: installs slurm-wlm and munge where they are missing, runs a Slurm of two nodes on this machine for as
-long as the check lasts, and writes what it saw to docs/checked/slurm.md.
+As root on Debian: installs slurm-wlm and munge if they are missing, runs a Slurm with two nodes on this machine during
+the check, and writes the results to docs/checked/slurm.md.
 """
 
 import argparse
@@ -33,7 +33,7 @@ WORDS = [
 ]  # fmt: skip
 ALONE = ["trainer=cpu", "paths.encoder_dir=null"]
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1"]  # the nodes of this check have one
-# By seed: how the run is stopped in the middle of stage one. {job} is its number in Slurm, {node} where it runs.
+# For each seed, how the run is stopped during stage one. {job} is its name in Slurm, {node} the node that it runs on.
 STOPS = {
     0: ("SIGTERM (`scancel --signal=TERM`)", "scancel --signal=TERM {job}"),
     1: ("`scontrol requeue`", "scontrol requeue {job}"),
@@ -43,14 +43,14 @@ STOPS = {
 
 
 def main() -> None:
-    """All parts, one after the other, and the page."""
+    """Run all parts and write the page."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--out", type=Path, default=Path(__file__).parents[2] / "docs/checked/slurm.md")
     out = arguments.parse_args().out.resolve()
     if os.geteuid() != 0:
         sys.exit("error: make slurm-check starts the daemons of Slurm and must be run as root")
     os.environ.update(OMP_NUM_THREADS="1", COLUMNS="120")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemons are ended then too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemons are ended too
     cluster.install()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="slurm-check-") as folder:
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _stopped_sweep() -> tuple[list[str], list[list[str]]]:
-    """Four runs, each stopped in another way in the middle of training."""
+    """Four runs, each stopped in a different way during training."""
     sweep = _start("-m", *WORDS, *ALONE, *SLURM, f"seed={','.join(map(str, STOPS))}", place="slurm")
     array = _array(sweep)
     stopped: dict[int, int] = {}
@@ -82,7 +82,7 @@ def _stopped_sweep() -> tuple[list[str], list[list[str]]]:
         _wait_for(lambda seed=seed: _epochs("slurm", seed) >= 4, sweep)
         node = cluster.asked("squeue", "-h", "-j", f"{array}_{seed}", "-o", "%N").strip()
         command = how.format(job=f"{array}_{seed}", node=node).split()
-        with suppress(subprocess.TimeoutExpired):  # scancel would try again, where the job has gone on to another state
+        with suppress(subprocess.TimeoutExpired):  # scancel would try again if the job has changed its state
             subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=3)
         stopped[seed] = _epochs("slurm", seed)
         print(f"{' '.join(command)}: seed {seed}, after epoch {stopped[seed]}", flush=True)
@@ -98,7 +98,7 @@ def _stopped_sweep() -> tuple[list[str], list[list[str]]]:
 
 
 def _two_nodes() -> tuple[list[str], list[list[str]]]:
-    """One run on two nodes with a process each, beside two processes started by hand on this machine."""
+    """One run on two nodes with one process each, compared with two processes started by hand on this machine."""
     words = ["trainer=ddp_cpu", "trainer.devices=1", "trainer.num_nodes=2", "paths.encoder_dir=null", "seed=0"]
     code = _start("-m", *WORDS, *words, *SLURM, place="nodes").wait()
     fine = code == 0 and _same("local_processes", "nodes", 0)
@@ -107,7 +107,7 @@ def _two_nodes() -> tuple[list[str], list[list[str]]]:
 
 
 def _lost_job() -> tuple[list[str], list[list[str]]]:
-    """Two runs, one cancelled for good: the command ends, names it, and the other's result is there."""
+    """Two runs, one of them cancelled: the command ends and names it, and the other run has its result."""
     sweep = _start("-m", *WORDS, *ALONE, *SLURM, "seed=4,5", place="lost")
     array = _array(sweep)
     _wait_for(lambda: _epochs("lost", 5) >= 4, sweep)
@@ -135,8 +135,8 @@ def _page(parts: list[tuple[list[str], list[list[str]]]], left: list[str], slurm
 {slurm} as two nodes on one machine ({machine}).
 Python {platform.python_version()}, {versions}.
 
-Runs of `{" ".join(WORDS)}` with `hydra/launcher=slurm`, beside the same ones without Slurm.
-The same numbers means `test` of `result.json` and `predictions.csv`, bit for bit.
+Runs of `{" ".join(WORDS)}` with `hydra/launcher=slurm`, compared with the same runs without Slurm.
+"Same numbers" means `test` of `result.json` and `predictions.csv`, bit for bit.
 
 {tables}
 """
@@ -172,9 +172,9 @@ def _start(*words: str, place: str) -> subprocess.Popen[bytes]:
 
 
 def _array(sweep: subprocess.Popen[bytes]) -> str:
-    """The number of the sweep's jobs, from what the command says."""
+    """Slurm's number of the sweep's jobs, from the output of the command."""
     name = str(sweep.args[-1]).partition("=")[2]  # type: ignore[index]
-    _wait_for(lambda: "jobs handed in" in Path(f"{name}.txt").read_text(), sweep)
+    _wait_for(lambda: "jobs submitted" in Path(f"{name}.txt").read_text(), sweep)
     found = re.search(r"`scancel (\d+)`", Path(f"{name}.txt").read_text())
     assert found is not None
     return found[1]
@@ -220,7 +220,7 @@ def _same(place: str, other: str, seed: int) -> bool:
 
 
 def _left(folder: str) -> list[str]:
-    """Processes of runs, jobs and daemons that work in this folder or know of it, this one left out."""
+    """Other processes with this folder as working directory or in their environment: runs, jobs and daemons."""
     time.sleep(5)
     found = []
     for process in Path("/proc").iterdir():

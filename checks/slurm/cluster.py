@@ -1,4 +1,4 @@
-"""A Slurm of two nodes on this machine, for as long as a check lasts: Debian's packages, its daemons, all as root."""
+"""A Slurm with two nodes on this machine during a check: Debian's packages, with its daemons, all as root."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ _PATIENCE = 60.0
 
 
 def install() -> None:
-    """Get slurm-wlm and munge from Debian where they are missing."""
+    """Install slurm-wlm and munge from Debian if they are missing."""
     if all(shutil.which(name, path=_path()) for name in ("slurmctld", "slurmd", "munged", "srun")):
         return
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -26,10 +26,10 @@ def install() -> None:
 
 @contextmanager
 def slurm(folder: Path) -> Iterator[None]:
-    """A running Slurm; its daemons are ended with the block, however that ends.
+    """Run Slurm within the block; its daemons end with the block, however that ends.
 
     Args:
-        folder: For its configuration, state and logs. SLURM_CONF points there within the block.
+        folder: Folder for its configuration, state and logs; SLURM_CONF points there within the block.
     """
     folder.mkdir(parents=True)
     configuration = folder / "slurm.conf"
@@ -37,8 +37,8 @@ def slurm(folder: Path) -> Iterator[None]:
     os.environ.update(SLURM_CONF=str(configuration), PATH=_path())
     daemons: list[subprocess.Popen[bytes]] = []
     try:
-        if subprocess.run(["munge", "-n"], capture_output=True).returncode != 0:  # nobody else's is running
-            shutil.chown(_made(Path("/run/munge")), "munge", "munge")
+        if subprocess.run(["munge", "-n"], capture_output=True).returncode != 0:  # no munge is running yet
+            shutil.chown(_make_folder(Path("/run/munge")), "munge", "munge")
             with (folder / "munged.log").open("wb") as log:
                 command = ["munged", "--foreground"]
                 daemons.append(
@@ -53,7 +53,7 @@ def slurm(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["scancel", "--user", "root"], capture_output=True)
-        _drained()
+        _wait_for_empty_queue()
         for daemon in reversed(daemons):
             daemon.terminate()
         for daemon in daemons:
@@ -64,12 +64,12 @@ def slurm(folder: Path) -> Iterator[None]:
 
 
 def asked(*command: str) -> str:
-    """What a command prints; nothing where it fails."""
+    """The output of a command; empty if it fails."""
     return subprocess.run(command, capture_output=True, text=True).stdout
 
 
 def version() -> str:
-    """Of Slurm."""
+    """The version of Slurm."""
     return asked("sinfo", "--version").strip()
 
 
@@ -101,8 +101,8 @@ MinJobAge=3600
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SchedulerParameters=bf_interval=2,sched_interval=2
-StateSaveLocation={_made(folder / "state")}
-SlurmdSpoolDir={_made(folder / "spool")}/%n
+StateSaveLocation={_make_folder(folder / "state")}
+SlurmdSpoolDir={_make_folder(folder / "spool")}/%n
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
@@ -113,7 +113,7 @@ PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
 """
 
 
-def _drained() -> None:
+def _wait_for_empty_queue() -> None:
     deadline = time.monotonic() + _PATIENCE
     while asked("squeue", "-h").strip() and time.monotonic() < deadline:
         time.sleep(1)
@@ -124,11 +124,11 @@ def _until(holds: object, what: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not holds():
         if time.monotonic() > deadline:
-            raise SystemExit(f"{what} did not come up: see the logs")
+            raise SystemExit(f"{what} did not start: see the logs")
         time.sleep(0.5)
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

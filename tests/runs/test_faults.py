@@ -23,7 +23,7 @@ from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.fitting.checkpoints import LAST
 from rnc_lightning.runs.run import run
 from rnc_lightning.system.errors import RunInUseError, UserError
-from rnc_lightning.system.locks import exclusive
+from rnc_lightning.system.locks import lock_folder
 from rnc_lightning.system.signals import Terminated
 
 WORDS = ["+experiment=digits_rnc", "recipe.pretrain.epochs=3", "recipe.linear_probe.epochs=3", "paths.encoder_dir=null"]
@@ -103,7 +103,7 @@ def test_damaged_checkpoints_of_a_finished_stage_are_trained_again(
     os.truncate("run/stages/regress/best.ckpt", 1000)
     with caplog.at_level(logging.WARNING):
         assert _same(start("run"), before)
-    assert "best.ckpt was damaged or is missing: the stage is trained again" in caplog.text
+    assert "best.ckpt was damaged or is missing; the stage is copied or trained again" in caplog.text
 
 
 def test_a_malicious_checkpoint_is_refused_by_a_run(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,15 +118,15 @@ def test_a_malicious_checkpoint_is_refused_by_a_run(start: Start, monkeypatch: p
     _strike(monkeypatch, "Pretrain", replace_and_stop)
     with pytest.raises(Terminated):
         start("run")
-    with pytest.raises(UserError, match=r"last\.ckpt holds more than tensors and plain values"):
+    with pytest.raises(UserError, match=r"last\.ckpt contains more than tensors and plain values"):
         start("run")
     assert not Path("executed").exists()
 
 
 def test_a_run_directory_in_use_is_refused_and_left_as_it_is(start: Start) -> None:
-    with exclusive(Path("run")):
+    with lock_folder(Path("run")):
         before = sorted(path.name for path in Path("run").iterdir())
-        with pytest.raises(RunInUseError, match="run: another process is at work on this run; wait for it, or stop it"):
+        with pytest.raises(RunInUseError, match="run: another process is working on this run; wait for it, or stop it"):
             start("run")
         assert sorted(path.name for path in Path("run").iterdir()) == before
     assert not Path("run").exists()  # nothing was written
@@ -164,7 +164,9 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room
 
     grow("8m")
     _strike(monkeypatch, "Pretrain", fill)
-    with pytest.raises(UserError, match=r"last\.ckpt: the disk is full: make room\. .*the same command then goes on"):
+    with pytest.raises(
+        UserError, match=r"last\.ckpt: the disk is full: free some space\. .*the same command to continue"
+    ):
         start(str(small_disk / "run"))
     assert (small_disk / "run/stages/pretrain" / LAST).is_file()
     (small_disk / "filler").unlink()
@@ -173,5 +175,5 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room
 
 def test_a_read_only_disk_is_one_line(start: Start, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(UserError, match=r"run: the file system is read-only: put runs elsewhere \(paths.output_dir"):
+    with pytest.raises(UserError, match=r"run: the file system is read-only: write runs to another folder \(paths"):
         start(str(small_disk / "run"))

@@ -198,7 +198,7 @@ def test_training_labels_outside_the_range_are_told(
 ) -> None:
     start("+experiment=digits_l1", "head=or", "target.dimensions.angle.high=30")
     assert "target.dimensions.angle: " in caplog.text
-    assert "training labels lie outside -60.0 to 30" in caplog.text
+    assert "training labels are outside -60.0 to 30" in caplog.text
 
 
 def test_task_weights_come_from_the_training_labels_and_survive_in_the_checkpoint(

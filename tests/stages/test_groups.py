@@ -15,8 +15,8 @@ from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.heads import PointHead
-from rnc_lightning.runs.fitting.features_once import FeaturesOnce
 from rnc_lightning.runs.directory import TestFolder
+from rnc_lightning.runs.fitting.features_once import FeaturesOnce
 from rnc_lightning.runs.testing import evaluate_regressor, write_predictions
 from rnc_lightning.stages import CosinePerEpoch, Regress
 from rnc_lightning.targets import TargetSpec

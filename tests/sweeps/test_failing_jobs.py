@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from sweeps import records, results, sweep
+from sweep_runs import records, results, sweep
 
-from rnc_lightning.sweeps.record import JobRecord, concluded, read_records
+from rnc_lightning.sweeps.record import JobRecord, close_records, read_records
 
 
 @pytest.mark.slow
@@ -47,8 +47,8 @@ def test_a_bug_goes_to_the_runs_error_log_until_the_run_ends_well(tiny_digits: l
 def test_a_job_that_was_killed_is_missed(tmp_path: Path) -> None:
     JobRecord(1, ("seed=1",), run="runs/seed=1").write(tmp_path)
     JobRecord(0, ("seed=0",), status="finished", value=1.5).write(tmp_path)
-    done, killed = concluded(read_records(tmp_path))
+    done, killed = close_records(read_records(tmp_path))
     assert (done.status, done.value) == ("finished", 1.5)
     assert (killed.status, killed.log) == ("failed", "runs/seed=1")
     assert "killed" in killed.reason
-    assert concluded(read_records(tmp_path), stopped=True)[1].status == "stopped"
+    assert close_records(read_records(tmp_path), stopped=True)[1].status == "stopped"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeps import alive, command, mark, records, results, sweep
+from sweep_runs import alive, command, mark, records, results, sweep
 
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import Places, gpus_needed
+from rnc_lightning.system.scheduler import GpuPool, gpus_needed
 
 SLOTS = ("hydra/launcher=per_gpu", "hydra.launcher.slots=2")
 
@@ -29,13 +29,13 @@ def _arguments(pid: int) -> list[str]:
 
 
 def test_gpus_are_given_to_one_run_each_and_shared_by_more_slots_than_gpus() -> None:
-    places = Places(["4", "5", "7"], None)
-    assert [places.take(1), places.take(2), places.take(1)] == [["4"], ["5", "7"], None]
-    places.give_back(["5", "7"])
-    assert places.take(1) == ["5"]
-    shared = Places(["0", "1"], 4)
+    pool = GpuPool(["4", "5", "7"], None)
+    assert [pool.take(1), pool.take(2), pool.take(1)] == [["4"], ["5", "7"], None]
+    pool.release(["5", "7"])
+    assert pool.take(1) == ["5"]
+    shared = GpuPool(["0", "1"], 4)
     assert [shared.take(1) for _ in range(5)] == [["0"], ["1"], ["0"], ["1"], None]
-    assert [Places([], 2).take(0)] == [[]]
+    assert [GpuPool([], 2).take(0)] == [[]]
 
 
 @pytest.mark.parametrize(

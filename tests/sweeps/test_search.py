@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sweeps import records, results, sweep
+from sweep_runs import records, results, sweep
 
 optuna = pytest.importorskip("optuna")
 
@@ -20,7 +20,7 @@ def test_all_processes_train_the_same_trial_and_the_same_command_reads_it(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "checks"), prepend=":")
     place = tmp_path / "runs"
     words = ["+experiment=digits_rnc", *tiny_digits, "trainer=ddp_cpu", *SEARCH]
-    words.append(f"+callbacks.seen={{_target_: seen_rates.SeenRates, folder: {tmp_path / 'seen'}}}")
+    words.append(f"+callbacks.seen={{_target_: seen_rates.RecordLearningRates, folder: {tmp_path / 'seen'}}}")
     ended = sweep(place, *words)
     assert ended.returncode == 0, ended.stderr
     held = {}

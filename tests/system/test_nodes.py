@@ -1,4 +1,4 @@
-"""Which node of a run this machine is, and that nodes hear of each other's end."""
+"""Which node of a run this machine is, and that nodes notice when another node fails."""
 
 import os
 import sys
@@ -32,13 +32,13 @@ def test_one_node_needs_no_environment() -> None:
     assert this_node(1, {**STEP, **NAMED}) == Node()
 
 
-def test_slurm_tells_place_address_and_a_port_of_the_job() -> None:
+def test_slurm_gives_rank_address_and_a_port_of_the_job() -> None:
     assert this_node(2, STEP, _hosts) == Node(1, 2, "gpu07", slurm_port(41, 0))
     requeued = this_node(2, {**STEP, "SLURM_RESTART_COUNT": "1"}, _hosts)
     assert requeued.port == slurm_port(41, 1) != slurm_port(41, 0)
 
 
-def test_what_the_user_names_comes_before_slurm() -> None:
+def test_variables_set_by_the_user_override_slurm() -> None:
     assert this_node(2, {**STEP, "MASTER_ADDR": "ib-gpu07"}, _hosts).address == "ib-gpu07"
     assert this_node(2, {**STEP, **NAMED}) == Node(1, 2, "first", 29500)
 
@@ -54,7 +54,9 @@ def test_what_the_user_names_comes_before_slurm() -> None:
         (0, {}, "num_nodes: must be a whole number from 1 up"),
     ],
 )
-def test_a_place_that_cannot_be_known_is_one_line(count: int, environment: dict[str, str], expected: str) -> None:
+def test_a_rank_that_cannot_be_determined_is_a_user_error(
+    count: int, environment: dict[str, str], expected: str
+) -> None:
     with pytest.raises(UserError, match=expected):
         this_node(count, environment, _hosts)
 
@@ -70,36 +72,36 @@ def test_a_place_that_cannot_be_known_is_one_line(count: int, environment: dict[
 def test_launchers_that_start_every_process_are_refused(environment: dict[str, str], expected: str) -> None:
     with pytest.raises(UserError, match=expected):
         refuse_other_launchers(environment)
-    refuse_other_launchers({**environment, "RNC_PARENT_PROCESS": "1"})  # our own child
+    refuse_other_launchers({**environment, "RNC_PARENT_PROCESS": "1"})  # a child of ours
 
 
-def test_one_task_a_node_is_welcome() -> None:
+def test_one_task_per_node_is_accepted() -> None:
     refuse_other_launchers(STEP)
     refuse_other_launchers({"WORLD_SIZE": "1"})
 
 
 def _start(
-    place: int, port: int, program: str, folder: Path, failures: dict[int, BaseException], count: int = 2
+    rank: int, port: int, program: str, folder: Path, failures: dict[int, BaseException], count: int = 2
 ) -> threading.Thread:
-    """A node's part, in a thread of its own."""
+    """Runs one node of two in a thread."""
 
-    def part() -> None:
+    def run_node() -> None:
         try:
-            run_processes([sys.executable, "-c", program], count, folder, node=Node(place, 2, "127.0.0.1", port))
+            run_processes([sys.executable, "-c", program], count, folder, node=Node(rank, 2, "127.0.0.1", port))
         except UserError as error:
-            failures[place] = error
+            failures[rank] = error
 
-    thread = threading.Thread(target=part)
+    thread = threading.Thread(target=run_node)
     thread.start()
     return thread
 
 
-def test_ranks_go_on_over_the_nodes(tmp_path: Path) -> None:
+def test_ranks_are_counted_over_all_nodes(tmp_path: Path) -> None:
     names = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     program = f"import os; v = [os.environ[n] for n in {names}]; open('rank' + v[0], 'w').write(' '.join(v))"
     failures: dict[int, BaseException] = {}
     port = _free_port()
-    threads = [_start(place, port, program, tmp_path, failures) for place in (1, 0)]
+    threads = [_start(rank, port, program, tmp_path, failures) for rank in (1, 0)]
     for thread in threads:
         thread.join(60)
     assert not failures
@@ -115,7 +117,7 @@ def test_a_node_that_fails_ends_the_other(failing: int, tmp_path: Path) -> None:
     )
     failures: dict[int, BaseException] = {}
     port = _free_port()
-    threads = [_start(place, port, program, tmp_path, failures, count=1) for place in (0, 1)]
+    threads = [_start(rank, port, program, tmp_path, failures, count=1) for rank in (0, 1)]
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
@@ -124,11 +126,11 @@ def test_a_node_that_fails_ends_the_other(failing: int, tmp_path: Path) -> None:
     assert not Path(f"/proc/{Path(f'pid{1 - failing}').read_text()}").exists()
 
 
-@pytest.mark.parametrize(("place", "expected"), [(0, "1 of 2 nodes came"), (1, "node 0 did not answer")])
-def test_a_node_that_never_comes_is_told(place: int, expected: str) -> None:
-    lifeline = Lifeline(Node(place, 2, "127.0.0.1", _free_port()), patience=0.0)
+@pytest.mark.parametrize(("rank", "expected"), [(0, "only 1 of 2 nodes connected"), (1, "node 0 did not answer")])
+def test_a_node_that_never_connects_is_reported(rank: int, expected: str) -> None:
+    lifeline = Lifeline(Node(rank, 2, "127.0.0.1", _free_port()), patience=0.0)
     with pytest.raises(NodeFailedError, match=expected):
-        lifeline.look()
+        lifeline.check()
     lifeline.close(farewell=False)
 
 

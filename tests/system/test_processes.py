@@ -1,4 +1,4 @@
-"""Several processes of one program: started together, ended together, whatever ends them."""
+"""Several processes of one program start together and end together, however they end."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ from rnc_lightning.system.processes import ProcessFailedError, run_processes
 
 
 def _program(folder: Path, text: str) -> list[str]:
-    """A program whose processes can be told from all others by the name of its file."""
+    """A program with a unique file name, by which its processes can be found."""
     path = folder / f"program_{uuid.uuid4().hex}.py"
     path.write_text(f"import os, sys, time\nfrom pathlib import Path\nrank = int(os.environ['RANK'])\n{text}\n")
     return [sys.executable, str(path)]
 
 
-def _left(command: list[str]) -> list[str]:
-    """Processes that still run it."""
+def _find_running(command: list[str]) -> list[str]:
+    """Processes that still run the program."""
     listed = subprocess.run(["ps", "-eo", "pid,stat,args"], capture_output=True, text=True, check=True).stdout
     name = Path(command[1]).name
     return [
@@ -29,16 +29,16 @@ def _left(command: list[str]) -> list[str]:
     ]
 
 
-def _none_left(command: list[str], seconds: float = 10.0) -> bool:
+def _all_ended(command: list[str], seconds: float = 10.0) -> bool:
     deadline = time.monotonic() + seconds
-    while _left(command):
+    while _find_running(command):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
     return True
 
 
-def test_each_knows_its_place_and_the_first_prints(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+def test_each_process_knows_its_rank_and_the_first_one_prints(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     command = _program(
         tmp_path, "print('I am', rank, 'of', os.environ['WORLD_SIZE'], os.environ['MASTER_ADDR'], flush=True)"
     )
@@ -52,18 +52,18 @@ def test_each_knows_its_place_and_the_first_prints(tmp_path: Path, capfd: pytest
     ("last", "how"),
     [("sys.exit(3)", "exit code 3"), ("os.kill(os.getpid(), 9)", "signal SIGKILL"), ("1 / 0", "exit code 1")],
 )
-def test_one_that_fails_ends_all_and_is_named_with_its_log(tmp_path: Path, last: str, how: str) -> None:
+def test_a_failing_process_ends_all_and_is_named_with_its_log(tmp_path: Path, last: str, how: str) -> None:
     command = _program(tmp_path, f"if rank == 1:\n    {last}\ntime.sleep(60)")
     began = time.monotonic()
     with pytest.raises(ProcessFailedError, match=rf"process 1 of 3 ended with {how}: see .*rank_1\.log"):
         run_processes(command, 3, tmp_path)
     assert time.monotonic() - began < 30
-    assert _none_left(command)
+    assert _all_ended(command)
     assert last != "1 / 0" or "ZeroDivisionError" in (tmp_path / "rank_1.log").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_ends_the_parent_ends_the_children_and_theirs(tmp_path: Path, number: signal.Signals) -> None:
+def test_children_and_their_children_end_with_the_parent(tmp_path: Path, number: signal.Signals) -> None:
     command = _program(
         tmp_path,
         "sys.path.insert(0, os.environ['SOURCE'])\n"
@@ -85,9 +85,9 @@ def test_whatever_ends_the_parent_ends_the_children_and_theirs(tmp_path: Path, n
         while not all((tmp_path / f"ready_{rank}").exists() for rank in range(2)):
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert len(_left(command)) == 4
+        assert len(_find_running(command)) == 4
         started.send_signal(number)
         started.wait(timeout=30)
-        assert _none_left(command)
+        assert _all_ended(command)
     finally:
         started.kill()

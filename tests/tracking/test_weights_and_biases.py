@@ -12,7 +12,7 @@ import wandb
 from omegaconf import DictConfig
 from wandb_file import WrittenRun, written_runs
 
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.runs.run import run
 from rnc_lightning.system.files import sha256
 from rnc_lightning.tracking import dashboard
@@ -32,7 +32,7 @@ def sweep(tiny_digits_shown: list[str], tmp_path_factory: pytest.TempPathFactory
         for head in ("l1", "mse"):
             words = ["+experiment=digits_rnc", f"head={head}", "seed=3"]
             more = ["logger=[wandb,tensorboard]", "logger.wandb.log_encoder=true", f"paths.run_dir={place / head}"]
-            run(composed([*words, *more, f"paths.output_dir={place}", *SHORT, *tiny_digits_shown]), words)
+            run(compose_config([*words, *more, f"paths.output_dir={place}", *SHORT, *tiny_digits_shown]), words)
         yield {head: place / head for head in ("l1", "mse")}
 
 
@@ -54,8 +54,8 @@ def test_each_run_of_a_sweep_has_its_own_grouped_by_study_and_seed(
     assert written["l1"].run.run_id != written["mse"].run.run_id
     for head, found in written.items():
         assert (found.run.run_group, found.run.job_type) == ("digits_rnc", "seed_3")
-        assert found.run.display_name == f"digits_rnc/head={head},seed=3"
-        assert list(found.run.tags) == sorted({"digits", "rnc", head, "linear_probe"})
+        assert found.run.display_name == f"digits_rnc/head={head},seed=3 (synthetic target)"
+        assert list(found.run.tags) == sorted({"digits", "rnc", head, "linear_probe", "synthetic target"})
         result = _result(sweep[head])
         for key in ("experiment", "dataset", "method", "scheme", "seed", "setting"):  # what one groups by
             assert found.config[key] == result[key]
@@ -155,7 +155,7 @@ def test_what_wandb_raises_is_one_warning(
     assert start()["test/mae"] > 0
     warned = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert [message for message in warned if "logging metrics" in message] == [
-        "W&B: logging metrics failed, the run goes on: ConnectionResetError: the service is gone"
+        "W&B: logging metrics failed, the run continues: ConnectionResetError: the service is gone"
     ]
     assert len([message for message in warned if "W&B" in message]) == 3  # metrics, results, predictions
 
@@ -187,7 +187,7 @@ def test_two_processes_are_one_run(
     assert found.exit_code == 0
 
 
-def test_made_data_are_called_so(tmp_path: Path) -> None:
+def test_synthetic_data_are_named_and_tagged(tmp_path: Path) -> None:
     identity = {
         "experiment": "agedb_rnc",
         "seed": 0,

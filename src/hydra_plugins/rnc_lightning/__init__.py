@@ -1,1 +1,1 @@
-"""Found by Hydra through the namespace package `hydra_plugins`; light to import, since that happens at every start."""
+"""Hydra finds this package through the namespace package `hydra_plugins` and imports it at every start."""

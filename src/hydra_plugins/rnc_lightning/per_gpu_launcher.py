@@ -1,4 +1,4 @@
-"""`hydra/launcher=per_gpu`: the runs of a sweep side by side, each a process with GPUs of its own."""
+"""`hydra/launcher=per_gpu`: the runs of a sweep at the same time, each in its own process with its own GPUs."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ class PerGpuLauncher(Launcher):
     """Starts the jobs of a sweep as their GPUs become free.
 
     Args:
-        slots: Jobs at once; None: as many as find GPUs of their own.
+        slots: Number of jobs at the same time; None: as many as get their own GPUs.
     """
 
     def __init__(self, slots: int | None = None) -> None:
@@ -22,13 +22,13 @@ class PerGpuLauncher(Launcher):
         self.task_function: TaskFunction | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra gives."""
+        """Keep what Hydra passes."""
         self.task_function = task_function
         self.config = config
         self.hydra_context = hydra_context
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs and return what each came to, in their order."""
+        """Run the jobs and return their results in order."""
         from rnc_lightning.sweeps.per_gpu import Batch
 
         assert self.config is not None

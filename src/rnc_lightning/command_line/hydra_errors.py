@@ -8,7 +8,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from rnc_lightning.command_line.compose import config_directory
-from rnc_lightning.system.errors import nearest
+from rnc_lightning.system.errors import suggest
 
 ADDED = ("budget", "debug", "experiment", "search")  # groups that no defaults list has: they are chosen with `+`
 _MOST_SHOWN = 12  # choices beside the nearest one
@@ -58,7 +58,7 @@ def _missing_choice(error: MissingConfigException) -> str:
 
 
 def _nearest_choice(group: str, choice: str, known: Sequence[str]) -> str:
-    hint = nearest(choice, known, f"{'+' if group in ADDED else ''}{group}=")
+    hint = suggest(choice, known, f"{'+' if group in ADDED else ''}{group}=")
     if hint.endswith("?") and len(known) <= _MOST_SHOWN:
         hint += f" ({group}: {', '.join(known)})"
     return hint
@@ -78,7 +78,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     known = [key for key in _keys(error.parent_node) if key != "hydra"]
     if not parent:
         known += [f"+{group}" for group in ADDED]
-    return f"{full}: unknown option; {nearest(str(error.key), known, f'{parent}.' if parent else '')}"
+    return f"{full}: unknown option; {suggest(str(error.key), known, f'{parent}.' if parent else '')}"
 
 
 def _keys(node: Any) -> list[str]:

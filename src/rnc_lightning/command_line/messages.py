@@ -15,8 +15,8 @@ from hydra.types import RunMode
 from rnc_lightning.command_line.compose import ROOT_KEYS
 from rnc_lightning.command_line.hydra_errors import explained, is_hydras
 from rnc_lightning.command_line.usage import HYDRA_FLAGS, UsageError, refuse_flags
-from rnc_lightning.system.errors import UserError, machine_failures_explained
-from rnc_lightning.system.signals import Terminated, sigterm_raises
+from rnc_lightning.system.errors import UserError, explain_machine_failures
+from rnc_lightning.system.signals import Terminated, raise_on_sigterm
 
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 _MOST_DETAILS = 100  # lines below an error
@@ -68,7 +68,7 @@ def run_plain(main: Callable[[], Any], resumes: bool = True) -> None:
     """
     goes_on = "; the same command goes on from the last finished epoch" if resumes else ""
     try:
-        with sigterm_raises(), machine_failures_explained():
+        with raise_on_sigterm(), explain_machine_failures():
             main()
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -138,7 +138,7 @@ def reason(error: BaseException) -> str:
     return one_line(error) if expected else f"{type(error).__name__}: {one_line(error)}"
 
 
-def whole(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """An error with its traceback and its details."""
     details = error.details if isinstance(error, UserError) else ()
     return "".join([*traceback.format_exception(error), *(f"  {line}\n" for line in details)])

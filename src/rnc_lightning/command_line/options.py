@@ -19,7 +19,7 @@ from rnc_lightning.command_line.compose import ROOT_KEYS, config_directory
 from rnc_lightning.command_line.messages import run_plain
 from rnc_lightning.command_line.usage import HELP, UsageError, refuse_flags
 from rnc_lightning.command_line.values import REQUIRED, Option
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 
 Work = Callable[[dict[str, Any], list[str]], None]
 
@@ -127,7 +127,7 @@ def several(value: Any, known: Sequence[Any], what: str) -> list[Any]:
         return list(known)
     for one in chosen:
         if isinstance(one, bool) or one not in known:
-            raise UserError(f"{what}={one}: unknown option; {nearest(str(one), [*map(str, known), 'all'])}")
+            raise UserError(f"{what}={one}: unknown option; {suggest(str(one), [*map(str, known), 'all'])}")
     return chosen
 
 
@@ -168,7 +168,7 @@ def _subcommand(program: str, about: str, works: Mapping[str, Work], arguments: 
         print(_overview(program, about, list(works)), file=sys.stdout if name else sys.stderr)
         sys.exit(0 if name else 2)
     else:
-        raise UsageError(f"{name}: unknown command; {nearest(name, works)}")
+        raise UsageError(f"{name}: unknown command; {suggest(name, works)}")
 
 
 def _overview(program: str, about: str, names: Sequence[str]) -> str:
@@ -190,7 +190,7 @@ def _stands_alone(argument: str, options: Mapping[str, Option], first: str) -> b
 
 def _positional(option: Option, text: str) -> Any:
     if option.choices and text not in option.choices:
-        raise UserError(f"{text}: unknown {option.key.replace('_', ' ')}; {nearest(text, option.choices)}")
+        raise UserError(f"{text}: unknown {option.key.replace('_', ' ')}; {suggest(text, option.choices)}")
     return option.value(text)
 
 
@@ -220,8 +220,8 @@ def _refusal(command: Command, argument: str) -> UserError:
             f"{argument}: an option is key=value, such as {list(command.options)[-1]}=...; --help shows all"
         )
     theirs = {"data": ["data"], "training": sorted(_of_training())}.get(command.passes_on or "", [])
-    hints = (nearest(_top(key), command.options), nearest(_top(key), theirs))
-    hint = next((hint for hint in hints if hint.endswith("?")), nearest(key, [*command.options, *theirs]))
+    hints = (suggest(_top(key), command.options), suggest(_top(key), theirs))
+    hint = next((hint for hint in hints if hint.endswith("?")), suggest(key, [*command.options, *theirs]))
     return UserError(f"{key}: unknown option; {hint}")
 
 

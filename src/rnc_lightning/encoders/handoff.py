@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from rnc_lightning.system.files import sha256, write_text, write_whole
+from rnc_lightning.system.files import sha256, write_atomically, write_text
 
 
 def save_encoder(encoder: nn.Module, path: Path, origin: Mapping[str, Any]) -> None:
@@ -23,7 +23,7 @@ def save_encoder(encoder: nn.Module, path: Path, origin: Mapping[str, Any]) -> N
         origin: Where the weights come from, as plain values.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    write_whole(path, lambda temporary: save_file(tensors, temporary))
+    write_atomically(path, lambda temporary: save_file(tensors, temporary))
     card = {
         **origin,
         "num_features": encoder.num_features,

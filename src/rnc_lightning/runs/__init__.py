@@ -1,4 +1,4 @@
-"""One run: built from its configuration, fitted stage by stage, tested, written to its directory."""
+"""One run: built from its configuration, fitted stage by stage, tested, and written to its directory."""
 
 from typing import TYPE_CHECKING
 
@@ -7,11 +7,11 @@ from rnc_lightning.system.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from rnc_lightning.runs.directory import RunDirectory, StageDirectory
     from rnc_lightning.runs.request import RunRequest
-    from rnc_lightning.runs.run import carry_out
+    from rnc_lightning.runs.run import run_request
 
-__all__ = ["RunDirectory", "RunRequest", "StageDirectory", "carry_out"]
+__all__ = ["RunDirectory", "RunRequest", "StageDirectory", "run_request"]
 
 __getattr__ = lazy_exports(
     __name__,
-    {"RunDirectory": "directory", "RunRequest": "request", "StageDirectory": "directory", "carry_out": "run"},
+    {"RunDirectory": "directory", "RunRequest": "request", "StageDirectory": "directory", "run_request": "run"},
 )

@@ -1,4 +1,4 @@
-"""All parts of a run, built before its directory is made, so that what cannot run leaves nothing behind."""
+"""All parts of a run, built before its directory is created, so that a run that cannot start leaves nothing behind."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class BuiltRun:
     """The parts of a run.
 
     Attributes:
-        datamodule: The data set, read.
-        target: What is regressed, its ranges closed.
+        datamodule: The data set, already read.
+        target: The target, with known ranges.
         plans: Length and batches of each stage.
-        modules: Each stage with fresh weights, the regressor last.
-        make_trainer: Makes a Trainer for a stage.
+        modules: The module of each stage with fresh weights, the regressor last.
+        make_trainer: Creates the Trainer of a stage.
         callbacks: Optional callbacks of every stage.
     """
 
@@ -36,7 +36,7 @@ class BuiltRun:
 
     @property
     def last(self) -> str:
-        """Name of the last stage, the regressor's."""
+        """Name of the last stage, that of the regressor."""
         return list(self.modules)[-1]
 
     @property
@@ -51,7 +51,7 @@ def build(request: RunRequest, parts: Parts) -> BuiltRun:
     """Build and check all parts of a run.
 
     Raises:
-        UserError: For whatever of them the user can fix.
+        UserError: For anything that the user can fix.
     """
     plans = {stage: parts.plan(stage) for stage in request.stages}
     make_trainer = parts.trainer()
@@ -63,7 +63,7 @@ def build(request: RunRequest, parts: Parts) -> BuiltRun:
     last = request.stages[-1]
     regressor = modules[last]
     if not isinstance(regressor, Regress):
-        raise UserError(f"stages.{last} comes last and must be a regressor: nothing else can be tested")
+        raise UserError(f"stages.{last} is the last stage and must be a regressor: only a regressor can be tested")
     regressor.fit_labels(labels)
     for stage, module in modules.items():
         check_local_views(module, datamodule, plans[stage])

@@ -1,4 +1,4 @@
-"""How many processes a trainer asks for and on which GPUs, and that Lightning would start none by itself."""
+"""How many processes a trainer asks for and on which GPUs, and checks that Lightning starts no processes itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,96 +12,96 @@ _STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unuse
 _STARTS_PROCESSES = ("spawn", "fork", "notebook")
 
 
-def counted(devices: Any, accelerator: str) -> int:
-    """Devices, and so processes, that `trainer.devices` asks for: a number, a list of them, -1 or auto.
+def count_devices(devices: Any, accelerator: str) -> int:
+    """Number of devices, and so of processes, that `trainer.devices` asks for: a number, a list, -1 or auto.
 
-    >>> counted(2, "cpu"), counted("2", "gpu"), counted("0,1,3", "gpu"), counted([1], "gpu"), counted("auto", "cpu")
-    (2, 2, 3, 1, 1)
+    >>> [count_devices(devices, "gpu") for devices in (2, "2", "0,1,3", [1])], count_devices("auto", "cpu")
+    ([2, 2, 3, 1], 1)
 
     Raises:
         UserError: For anything else.
     """
-    words = str(devices).strip()
+    text = str(devices).strip()
     if isinstance(devices, list | tuple):
-        found = len(devices)
-    elif words in ("auto", "-1"):
-        found = _all(accelerator)
-    elif "," in words and all(word.strip().isdecimal() for word in words.rstrip(",").split(",")):
-        found = len(words.rstrip(",").split(","))
+        count = len(devices)
+    elif text in ("auto", "-1"):
+        count = _count_all(accelerator)
+    elif (gpus := named_gpus(text)) is not None:
+        count = len(gpus)
     else:
-        found = int(words) if words.isdecimal() else 0
-    if found < 1:
+        count = int(text) if text.isdecimal() else 0
+    if count < 1:
         raise UserError(f"trainer.devices: must be a number of devices, a list of GPUs, or auto, got {devices}")
-    return found
+    return count
 
 
-def named(devices: Any) -> list[int] | None:
-    """The GPUs that `trainer.devices` names, one for each process; None where it says how many.
+def named_gpus(devices: Any) -> list[int] | None:
+    """The GPUs that `trainer.devices` names, one for each process; None if it gives only their number.
 
-    >>> named([1, 3]), named("0,0"), named("3,"), named(2), named("auto")
+    >>> named_gpus([1, 3]), named_gpus("0,0"), named_gpus("3,"), named_gpus(2), named_gpus("auto")
     ([1, 3], [0, 0], [3], None, None)
     """
     if isinstance(devices, str):
-        words = [word for word in devices.split(",") if word.strip()]
-        return [int(word) for word in words] if "," in devices and all(w.strip().isdecimal() for w in words) else None
+        names = [name.strip() for name in devices.strip().rstrip(",").split(",")]
+        return [int(name) for name in names] if "," in devices and all(map(str.isdecimal, names)) else None
     return [int(device) for device in devices] if isinstance(devices, Sequence) else None
 
 
-def backend(accelerator: str, devices: Any) -> str:
-    """What processes speak through: NCCL on GPUs, unless one has several processes, which NCCL refuses.
+def choose_backend(accelerator: str, devices: Any) -> str:
+    """Backend of the process group: NCCL on GPUs, unless processes share a GPU, which NCCL refuses; else gloo.
 
-    >>> backend("gpu", 2), backend("gpu", [0, 0]), backend("cpu", 2)
+    >>> choose_backend("gpu", 2), choose_backend("gpu", [0, 0]), choose_backend("cpu", 2)
     ('nccl', 'gloo', 'gloo')
     """
     return "gloo" if accelerator == "cpu" or _share_a_gpu(devices) else "nccl"
 
 
-def as_lightning_takes(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """What to say to Lightning instead where a GPU is named twice, which it refuses; else nothing.
+def shared_gpu_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of the Trainer that replace those of the configuration if a GPU is named twice; else empty.
 
-    A strategy that is given its devices is not asked about them.
+    Lightning refuses to use a GPU twice, but does not check the devices that a strategy is created with.
     """
-    gpus = named(trainer.get("devices"))
+    gpus = named_gpus(trainer.get("devices"))
     if gpus is None or not _share_a_gpu(gpus):
         return {}
     import torch
     from lightning.pytorch.strategies import DDPStrategy
 
-    unused = str(trainer.get("strategy")).endswith("_true")  # the end of its name in Lightning
+    unused = str(trainer.get("strategy")).endswith("_true")  # how Lightning names it
     devices = [torch.device("cuda", gpu) for gpu in gpus]
     return {"devices": 1, "strategy": DDPStrategy(parallel_devices=devices, find_unused_parameters=unused)}
 
 
 def _share_a_gpu(devices: Any) -> bool:
-    gpus = named(devices)
+    gpus = named_gpus(devices)
     return gpus is not None and len(set(gpus)) < len(gpus)
 
 
 def check_strategy(strategy: Any) -> None:
-    """Refuse by name what would start processes of its own, and what the suite was not written for.
+    """Refuse the names of strategies that start processes themselves or that are not supported.
 
     Raises:
-        UserError: With the remedy.
+        UserError: With what to use instead.
     """
     if not isinstance(strategy, str) or strategy in _STRATEGIES:
         return
     if any(word in strategy for word in _STARTS_PROCESSES):
         raise UserError(
-            f"trainer.strategy={strategy} would start processes by itself, which a sweep does not survive; "
-            "use trainer.strategy=ddp: the suite starts them"
+            f"trainer.strategy={strategy} would start processes by itself, which does not work in a sweep; "
+            "use trainer.strategy=ddp: the suite starts the processes"
         )
     raise UserError(f"trainer.strategy={strategy} is not supported; use trainer.strategy=ddp")
 
 
 def check_trainer(trainer: "Trainer", processes: int) -> None:
-    """Refuse a trainer that does not run in the processes that there are, before it starts others.
+    """Refuse a trainer that does not fit the running processes, before it starts others.
 
     Args:
-        trainer: A trainer as it will be made for each stage.
-        processes: Those that share the run.
+        trainer: A trainer as it will be created for each stage.
+        processes: Number of processes of the run.
 
     Raises:
-        UserError: With the remedy.
+        UserError: With what to use instead.
     """
     from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
@@ -113,12 +113,12 @@ def check_trainer(trainer: "Trainer", processes: int) -> None:
     wanted = trainer.num_devices * trainer.num_nodes
     if wanted != processes:
         raise UserError(
-            f"trainer: it would run in {wanted} processes, but this run has {processes}, and Lightning must start none "
-            f"by itself; say trainer.devices={wanted} with trainer=ddp (ddp_cpu on CPUs), and the suite starts them"
+            f"trainer: it needs {wanted} processes, but this run has {processes}, and Lightning must not start any "
+            f"itself; use trainer.devices={wanted} with trainer=ddp (ddp_cpu on CPUs): the suite starts the processes"
         )
 
 
-def _all(accelerator: str) -> int:
+def _count_all(accelerator: str) -> int:
     if accelerator == "cpu":
         return 1
     import torch

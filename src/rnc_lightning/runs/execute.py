@@ -1,9 +1,10 @@
-"""What a run does, once its configuration has been checked: build, fit the stages, test, write."""
+"""Execute a run after its configuration has been checked: build, fit the stages, test, write the results."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
@@ -14,7 +15,7 @@ from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.runs.built import BuiltRun, build
-from rnc_lightning.runs.devices import named
+from rnc_lightning.runs.devices import named_gpus
 from rnc_lightning.runs.directory import RunDirectory, StageDirectory
 from rnc_lightning.runs.fitting.checkpoints import is_sound
 from rnc_lightning.runs.fitting.fit import StageSummary, fit_stage, load_weights
@@ -25,7 +26,7 @@ from rnc_lightning.runs.summary import print_summary
 from rnc_lightning.runs.testing import (
     constant_predictor,
     evaluate_regressor,
-    finite,
+    finite_or_none,
     seen_and_unseen,
     write_plots,
     write_predictions,
@@ -42,10 +43,13 @@ log = logging.getLogger(__name__)
 
 
 def execute(request: RunRequest, parts: Parts, directory: RunDirectory, console: Console) -> dict[str, Any]:
-    """Fit what is not fitted yet, test the last stage, write everything but the final `result.json`; returns it.
+    """Fit the stages that are not finished, test the last one, and write everything except the final `result.json`.
 
-    Over several processes all of them fit, and the first one writes and tests; the others return the identity alone.
-    All parts are built before the directory is made, so that what cannot run leaves none behind.
+    With several processes all of them fit, and the first one writes and tests. All parts are built before the directory
+    is created, so that a run that cannot start leaves no directory behind.
+
+    Returns:
+        The content of `result.json` without a status; in processes other than the first one the identity alone.
     """
     identity = request.identity
     built = build(request, parts)
@@ -69,20 +73,20 @@ def execute(request: RunRequest, parts: Parts, directory: RunDirectory, console:
         return identity
     result = {**identity, **_finish(request, built, directory)}
     reused = [stage for stage, summary in result["stages"].items() if summary.get("reused")]
-    loggers.report(stage_loggers[built.last], result, _ended(directory, reused))
+    loggers.report(stage_loggers[built.last], result, _run_files(directory, reused))
     return result
 
 
 def report_again(request: RunRequest, parts: Parts, directory: RunDirectory) -> None:
-    """Give the loggers what a finished run ended with, as if it had just been trained."""
+    """Send the result of a finished run to the loggers, as if it had just been trained."""
     result = directory.finished()
     assert result is not None
-    told = _loggers(request, parts, directory, result, request.stages[-1])
-    loggers.report(told, result, _ended(directory, request.stages))
+    chosen = _loggers(request, parts, directory, result, request.stages[-1])
+    loggers.report(chosen, result, _run_files(directory, request.stages))
 
 
 def dataset_name(dataset: str, datamodule: RegressionDataModule) -> str:
-    """The name that results carry: synthetic data never have that of the real ones."""
+    """The data set's name in results; synthetic data never have the name of the real data set."""
     return f"{dataset}_synthetic" if datamodule.synthetic else dataset
 
 
@@ -93,7 +97,7 @@ def _fit_stages(
     shared: Mapping[str, SharedEncoders],
     stage_loggers: Mapping[str, list[Logger]],
 ) -> None:
-    """Fit or fetch each stage that is not finished, from the encoder of the one before."""
+    """Fit each stage that is not finished, from the encoder of the stage before, or copy its shared encoder."""
     origin = {
         "run": request.name,
         "encoder": request.config["encoder"],
@@ -101,13 +105,13 @@ def _fit_stages(
         "git_revision": git_revision(),
     }
 
-    def fit(stage: str, place: StageDirectory) -> None:
+    def fit(stage: str, stage_directory: StageDirectory) -> None:
         log.info("stage %s", stage)
         fit_stage(
             built.modules[stage],
             built.datamodule,
             built.plans[stage],
-            place,
+            stage_directory,
             seed=derive_seed(request.seed, stage),
             origin=origin,
             make_trainer=built.make_trainer,
@@ -115,22 +119,22 @@ def _fit_stages(
             loggers=stage_loggers[stage],
         )
 
-    before = request.encoder_file
+    previous_encoder = request.encoder_file
     for stage, module in built.modules.items():
-        place = directory.stage(stage)
-        if _load_finished(module, place):
-            log.info("stage %s is finished already", stage)
+        stage_directory = directory.stage(stage)
+        if _load_finished(module, stage_directory):
+            log.info("stage %s is already finished", stage)
         elif stage in shared:
-            shared[stage].obtain(request.name, module.exported_encoder, place, partial(fit, stage))
+            shared[stage].load_or_train(request.name, module.exported_encoder, stage_directory, partial(fit, stage))
         else:
-            if before is not None:
-                _take_encoder(module, before)
-            fit(stage, place)
-        before = place.encoder
+            if previous_encoder is not None:
+                _load_previous_encoder(module, previous_encoder)
+            fit(stage, stage_directory)
+        previous_encoder = stage_directory.encoder
 
 
 def _shared_encoders(request: RunRequest, built: BuiltRun) -> dict[str, SharedEncoders]:
-    """The shared encoder of each stage that may take one: stages other than a regressor, where none comes before."""
+    """The shared encoder of the first stage, unless that is a regressor or starts from another run's encoder."""
     if request.encoder_dir is None or request.encoder_file is not None:
         return {}
     stage = request.stages[0]
@@ -143,56 +147,60 @@ def _shared_encoders(request: RunRequest, built: BuiltRun) -> dict[str, SharedEn
 def _reused(
     request: RunRequest, built: BuiltRun, directory: RunDirectory, shared: Mapping[str, SharedEncoders]
 ) -> dict[str, str]:
-    """By stage, what need not be computed again, in words."""
-    found = {}
+    """For each stage that is not computed from the start, the reason in words."""
+    reasons = {}
     for stage in built.modules:
-        place = directory.stage(stage)
-        if place.finished:
-            found[stage] = "finished already"
-        elif place.last_checkpoint.is_file():
-            found[stage] = "goes on from its last checkpoint"
+        stage_directory = directory.stage(stage)
+        if stage_directory.finished:
+            reasons[stage] = "already finished"
+        elif stage_directory.last_checkpoint.is_file():
+            reasons[stage] = "continues from its last checkpoint"
         elif stage in shared and (trainer := shared[stage].trained_by()) is not None:
-            found[stage] = f"encoder that {trainer} trained"
+            reasons[stage] = f"uses the encoder trained by {trainer}"
     if request.encoder_file is not None:
-        found.setdefault(request.stages[0], f"starts from {request.encoder_file}")
-    return found
+        reasons.setdefault(request.stages[0], f"starts from {request.encoder_file}")
+    return reasons
 
 
-def _load_finished(module: Stage, place: StageDirectory) -> bool:
-    """Whether the stage is finished and its weights are loaded, in every process; one that is damaged is undone."""
+def _load_finished(module: Stage, stage_directory: StageDirectory) -> bool:
+    """Load the weights of a finished stage in every process; reset a damaged one.
+
+    Returns:
+        Whether the stage is finished and its weights are loaded.
+    """
     distributed.wait_for_all()
-    damage = distributed.broadcast_from_first(_load(module, place) if distributed.is_first() else None)
+    damage = distributed.broadcast_from_first(_load(module, stage_directory) if distributed.is_first() else None)
     if damage and distributed.is_first():
-        log.warning("%s; the stage is fetched or trained again", damage)
+        log.warning("%s; the stage is copied or trained again", damage)
         if isinstance(module, Regress):
-            place.delete()
+            stage_directory.delete()
         else:
-            place.mark_unfinished()
-    return damage is None and (distributed.is_first() or _load(module, place) is None)
+            stage_directory.mark_unfinished()
+    return damage is None and (distributed.is_first() or _load(module, stage_directory) is None)
 
 
-def _load(module: Stage, place: StageDirectory) -> str | None:
-    """Load a finished stage's weights; else what is wrong with them, empty where the stage is not finished."""
+def _load(module: Stage, stage_directory: StageDirectory) -> str | None:
+    """Load a finished stage's weights. Returns None, or what is wrong with them; empty if the stage is not finished."""
     try:
-        summary = StageSummary.read(place)
+        summary = StageSummary.read(stage_directory)
     except (ValueError, TypeError) as error:
-        return f"the summary in {place.path} was damaged ({error})"
+        return f"the summary in {stage_directory.path} was damaged ({error})"
     if summary is None:
         return ""
     if isinstance(module, Regress):
-        checkpoint = place.path / summary.checkpoint
+        checkpoint = stage_directory.path / summary.checkpoint
         if not is_sound(checkpoint):
             return f"{checkpoint} was damaged or is missing"
         load_weights(module, checkpoint)
         return None
     try:
-        load_encoder(module.exported_encoder, place.encoder)
+        load_encoder(module.exported_encoder, stage_directory.encoder)
     except ValueError as error:
         return str(error)
     return None
 
 
-def _take_encoder(module: Stage, file: Any) -> None:
+def _load_previous_encoder(module: Stage, file: Path) -> None:
     try:
         load_encoder(module.encoder, file)
     except ValueError as error:
@@ -207,20 +215,20 @@ def _loggers(
     return parts.loggers(directory=directory.path, stage=stage, name=name, config=request.config, identity=about)
 
 
-def _ended(directory: RunDirectory, stages: Any) -> RunFiles:
-    """The files that loggers send; of `stages`, which another run trained, the history too."""
-    places = {stage: directory.stage(stage) for stage in stages}
+def _run_files(directory: RunDirectory, stages: Iterable[str]) -> RunFiles:
+    """The files that loggers send; for `stages`, which another run trained, also the history."""
+    directories = {stage: directory.stage(stage) for stage in stages}
     return RunFiles(
         predictions=directory.predictions_file,
         plots=directory.plots,
         encoder=(directory.encoder, directory.encoder.with_suffix(".json")),
-        histories={stage: (place.history, place.diagnostics) for stage, place in places.items()},
+        histories={stage: (each.history, each.diagnostics) for stage, each in directories.items()},
     )
 
 
 def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> dict[str, Any]:
-    """Test in one process alone, so that no sample counts twice, on the first GPU of those that were named."""
-    gpus = named(request.trainer.get("devices"))
+    """Test in a single process, so that no sample counts twice, on the first GPU if GPUs are named; write the files."""
+    gpus = named_gpus(request.trainer.get("devices"))
     alone = {"devices": gpus[:1] if gpus else 1, "num_nodes": 1, "strategy": "auto"}
     tester = built.make_trainer(logger=False, enable_checkpointing=False, enable_model_summary=False, **alone)
     module, datamodule, target = built.regressor, built.datamodule, built.target
@@ -231,9 +239,9 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
         note = synthetic_note(datamodule.synthetic_parts)
         if request.config["plots"]:
             write_plots(predictions, target, stages, directory.plots, test.get("mae"), note)
-    except ValueError as error:  # features that are not finite, say: no reason to lose the numbers
+    except ValueError as error:  # for example features that are not finite: the metrics are still written
         log.warning("no plots: %s", error)
-    directory.keep_encoder(stages[built.last])
+    directory.copy_encoder(stages[built.last])
     splits = datamodule.splits
     return {
         "units": target.units,
@@ -241,7 +249,7 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
         "preparation": datamodule.preparation,
         "test": test,
         **({"targets": ranges} if (ranges := seen_and_unseen(predictions, datamodule, target)) else {}),
-        "constant": finite(constant_predictor(splits["train"].labels, splits["test"].labels, target)),
+        "constant": constant_predictor(splits["train"].labels, splits["test"].labels, target),
         "stages": {stage: _stage_report(built.modules[stage], stages[stage], request.name) for stage in stages},
         "counts": datamodule.counts,
         "skipped": datamodule.skipped,
@@ -256,21 +264,21 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
 
 
 def _synthetic(datamodule: RegressionDataModule) -> dict[str, Any]:
-    """Whether the data are synthetic as a whole, and which parts of them are."""
+    """Whether the data are entirely synthetic, and which of their parts are synthetic."""
     return {"synthetic_data": datamodule.synthetic, "synthetic_parts": list(datamodule.synthetic_parts)}
 
 
-def _stage_report(module: Stage, place: StageDirectory, run: str) -> dict[str, Any]:
-    """What `result.json` says of a stage; of stage one also which encoder, and whether another run trained it."""
-    summary = StageSummary.read(place)
+def _stage_report(module: Stage, stage_directory: StageDirectory, run: str) -> dict[str, Any]:
+    """The entry of a stage in `result.json`; for stage one also its encoder and whether another run trained it."""
+    summary = StageSummary.read(stage_directory)
     assert summary is not None
     report = {
         "epochs": summary.epochs,
         "seconds": summary.seconds,
         "chosen_epoch": summary.chosen_epoch,
-        "metrics": finite(summary.metrics),
+        "metrics": finite_or_none(summary.metrics),
     }
     if isinstance(module, Regress):
         return report
-    card = read_card(place.encoder)
+    card = read_card(stage_directory.encoder)
     return {**report, "encoder": card["sha256"][:16], "reused": card.get("run") != run}

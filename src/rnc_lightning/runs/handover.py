@@ -1,6 +1,6 @@
-"""How a run is handed to another process, and how that process hands back what came of it.
+"""How a run is handed to another process, and how that process returns the outcome.
 
-A folder holds `request.yaml`, written by whoever starts the process, and `outcome.json`, written by the process.
+Both go through a folder: `request.yaml` is written by the starter of the process, `outcome.json` by the process.
 """
 
 import json
@@ -19,14 +19,14 @@ from rnc_lightning.system.files import write_text
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run in another process.
+    """The outcome of a run in another process.
 
     Attributes:
-        value: What it returned, as plain values.
-        message: Why it failed; empty where it did not.
+        value: Its return value, as plain values.
+        message: Why it failed; empty if it did not fail.
         details: Further lines of the message.
-        traceback: Where it failed.
-        can_be_fixed: Whether the user can fix it; else it is a bug.
+        traceback: Traceback of the failure.
+        can_be_fixed: Whether the user can fix the failure; otherwise it is a bug.
     """
 
     value: Any = None
@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def failure(self) -> UserError | None:
-        """The error that it failed with, its traceback as a note; None where it did not fail."""
+        """The error that it failed with, its traceback as a note; None if it did not fail."""
         if not self.message:
             return None
         error = UserError(self.message, self.details)
@@ -46,10 +46,10 @@ class Outcome:
 
 
 class Handover:
-    """The folder between two processes.
+    """The folder through which two processes exchange a run and its outcome.
 
     Args:
-        folder: Made where it is not there.
+        folder: Created if needed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,25 +57,29 @@ class Handover:
         self._request = folder / "request.yaml"
         self._outcome = folder / "outcome.json"
 
-    def give(self, request: RunRequest) -> None:
-        """Hand a run over."""
+    def write_request(self, request: RunRequest) -> None:
+        """Write the run that the other process is to execute."""
         content = {"config": dict(request.config), "options": list(request.options)}
         write_text(self._request, yaml.safe_dump(content, sort_keys=False))
 
-    def take(self) -> RunRequest:
-        """The run that was handed over."""
-        found = yaml.safe_load(self._request.read_text(encoding="utf-8"))
-        return RunRequest.read(found["config"], found["options"])
+    def read_request(self) -> RunRequest:
+        """The run that the other process has written."""
+        content = yaml.safe_load(self._request.read_text(encoding="utf-8"))
+        return RunRequest.read(content["config"], content["options"])
 
     def succeed(self, value: Any) -> None:
-        """Hand back what came of the run."""
+        """Return the result of the run."""
         self._write(Outcome(value))
 
     def fail(self, error: Exception, where: str = "") -> None:
-        """Hand back why the run failed.
+        """Report why the run failed.
 
-        Of several processes the first failure counts, since the others only miss the one that failed, and before it
-        one that the user can fix.
+        If several processes fail, the first failure is kept: the others usually fail only because that process is
+        gone. A failure that the user can fix replaces an earlier one.
+
+        Args:
+            error: The failure.
+            where: Which process failed, for the traceback.
         """
         can_be_fixed = isinstance(error, UserError)
         if self._outcome.exists() and not can_be_fixed:
@@ -86,7 +90,7 @@ class Handover:
         self._write(Outcome(None, message, details, f"{where}:\n{text}" if where else text, can_be_fixed))
 
     def outcome(self) -> Outcome | None:
-        """What came of the run; None where the process ended before it could say."""
+        """The outcome of the run; None if the process ended before it could write one."""
         if not self._outcome.is_file():
             return None
         return Outcome(**json.loads(self._outcome.read_text(encoding="utf-8")))

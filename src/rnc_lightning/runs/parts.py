@@ -1,4 +1,4 @@
-"""From a configuration to checked, built parts."""
+"""Build the parts of a run from its configuration, and check them."""
 
 import logging
 import re
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Parts:
-    """Builds what a run is made of, turning every complaint of a constructor into one line with its key.
+    """Builds the parts of a run; every error of a constructor becomes one line with the configuration key.
 
     Args:
         config: The resolved configuration, as plain values.
@@ -39,54 +39,52 @@ class Parts:
         self.config = config
 
     def target(self, labels: "Tensor", names: Sequence[str] | None = None) -> "TargetSpec":
-        """What is regressed; ranges that the configuration leaves open are those of the training labels (N, D).
+        """The target; ranges that the configuration does not give are those of the training labels.
 
         Args:
-            labels: The training labels.
-            names: Names of their columns, where the user chose them; the configuration then adds units and ranges.
+            labels: The training labels (N, D).
+            names: Names of their columns, if the user chose them; the configuration then adds units and ranges.
         """
         target = self.open_target(names)
-        with _blaming("target"):
+        with _errors_at("target"):
             for name, count in target.count_outside(labels).items():
                 where = f"{target.dimensions[name].low} to {target.dimensions[name].high}"
                 log.warning(
-                    "target.dimensions.%s: %d of %d training labels lie outside %s; a head with bins takes its ends",
+                    "target.dimensions.%s: %d of %d training labels are outside %s; a head with bins clips them",
                     *(name, count, len(labels), where),
                 )
             return target.fitted(labels)
 
     def open_target(self, names: Sequence[str] | None = None) -> "TargetSpec":
-        """What is regressed, its ranges as far as the configuration gives them."""
+        """The target with the ranges that the configuration gives; see `target`."""
         from rnc_lightning.targets import TargetSpec
 
-        given = dict(self.config["target"])
+        settings = dict(self.config["target"])
         if names is not None:
-            known = given["dimensions"]
-            check_known(known, set(names), "target.dimensions.")
-            given["dimensions"] = {name: {"step": None, **known.get(name, {})} for name in names}
-        with _blaming("target"):
-            return TargetSpec(**given)
+            dimensions = settings["dimensions"]
+            check_known(dimensions, set(names), "target.dimensions.")
+            settings["dimensions"] = {name: {"step": None, **dimensions.get(name, {})} for name in names}
+        with _errors_at("target"):
+            return TargetSpec(**settings)
 
     def data(self) -> "RegressionDataModule":
-        """The data set, read."""
+        """The data set, already read."""
         datamodule = self.unread_data()
-        with _blaming("data"):
+        with _errors_at("data"):
             datamodule.setup()
         return datamodule
 
     def unread_data(self) -> "RegressionDataModule":
-        """The data set before anything of it is read."""
-        with _blaming("data"):
-            datamodule: RegressionDataModule = instantiate(self.config["data"], _convert_="all")
-        return datamodule
+        """The data set before any of its files are read."""
+        return _build("data", self.config["data"])
 
     def inspection(self) -> "Inspection":
-        """What there is to know of the data set without training."""
+        """Statistics and problems of the data set, without training."""
         from rnc_lightning.datasets.inspection import inspect
 
         datamodule = self.unread_data()
         target = self.open_target(datamodule.target_names)
-        with _blaming("data"):
+        with _errors_at("data"):
             return inspect(datamodule, target)
 
     def plan(self, name: str) -> "StagePlan":
@@ -94,7 +92,7 @@ class Parts:
         from rnc_lightning.runs.fitting.fit import StagePlan
 
         stage = self.config["stages"][name]
-        with _blaming(f"stages.{name}"):
+        with _errors_at(f"stages.{name}"):
             return StagePlan(**{f.name: stage[f.name] for f in fields(StagePlan) if f.name in stage})
 
     def stage(self, name: str, target: "TargetSpec") -> "Stage":
@@ -105,50 +103,51 @@ class Parts:
 
         stage = self.config["stages"][name]
         seed_all(derive_seed(self.config["seed"], name, "weights"))
-        with _blaming("encoder"):
-            encoder = instantiate(self.config["encoder"], _convert_="all")
-        with _blaming(f"stages.{name}.module"):
-            make = instantiate(stage["module"], _convert_="all")
-        with _blaming(f"stages.{name}.optimizer"):
+        encoder = _build("encoder", self.config["encoder"])
+        make = _build(f"stages.{name}.module", stage["module"])
+        with _errors_at(f"stages.{name}.optimizer"):
             optimizer = instantiate(stage["optimizer"], _convert_="all")
-            optimizer([torch.nn.Parameter(torch.zeros(1))])  # a bad learning rate is told now, not after stage one
-        with _blaming(f"stages.{name}.schedule"):
+            optimizer([torch.nn.Parameter(torch.zeros(1))])  # reports a bad learning rate now, not after stage one
+        with _errors_at(f"stages.{name}.schedule"):
             schedule = instantiate(stage["schedule"], _convert_="all")
             schedule(optimizer([torch.nn.Parameter(torch.zeros(1))]), epochs=stage["epochs"])
         settings = {"encoder": encoder, "target": target, "optimizer": optimizer, "schedule": schedule}
         if "head" in make.keywords:
-            settings["head"] = _blamed("head", make.keywords["head"])
-        with _blaming(f"stages.{name}"):
-            module: Stage = make(**settings, epochs=stage["epochs"])
-        return module
+            settings["head"] = _errors_at("head")(make.keywords["head"])
+        with _errors_at(f"stages.{name}"):
+            return make(**settings, epochs=stage["epochs"])
 
     def trainer(self) -> "Callable[..., Trainer]":
-        """Makes a Trainer; what belongs to a stage is added to it."""
-        from rnc_lightning.runs.fitting.trainers import as_the_suite_runs
+        """A factory of Trainers; each stage adds its own arguments."""
+        from rnc_lightning.runs.fitting.trainers import trainer_factory
 
-        with _blaming("trainer"):
-            return as_the_suite_runs(instantiate(self.config["trainer"], _partial_=True, _convert_="all"))
+        with _errors_at("trainer"):
+            return trainer_factory(instantiate(self.config["trainer"], _partial_=True, _convert_="all"))
 
     def callbacks(self) -> "list[Callback]":
-        """Optional callbacks, those set to null left out."""
-        with _blaming("callbacks"):
-            return [instantiate(c, _convert_="all") for c in self.config["callbacks"].values() if c]
+        """Optional callbacks, without those set to null."""
+        return [_build("callbacks", config) for config in self.config["callbacks"].values() if config]
 
     def loggers(self, **context: Any) -> "list[Logger]":
-        """Loggers for one stage; of several processes only the first one has real ones."""
+        """Loggers for one stage; with several processes only those of the first one log anything."""
         from rnc_lightning.numerics import distributed
         from rnc_lightning.tracking import loggers
 
         chosen = [config for config in self.config["logger"].values() if config]
         if not distributed.is_first():
-            return [loggers.silent() for _ in chosen]
-        with _blaming("logger"):
+            return [loggers.dummy_logger() for _ in chosen]
+        with _errors_at("logger"):
             return [instantiate(config, _convert_="all")(**context) for config in chosen]
 
 
+def _build(key: str, config: Mapping[str, Any]) -> Any:
+    with _errors_at(key):
+        return instantiate(config, _convert_="all")
+
+
 @contextmanager
-def _blaming(key: str) -> Iterator[None]:
-    """Show what a constructor says of its arguments as one line that begins with the configuration key."""
+def _errors_at(key: str) -> Iterator[None]:
+    """Turn a constructor's error about its arguments into one line that begins with the configuration key."""
     try:
         yield
     except UserError:
@@ -156,21 +155,11 @@ def _blaming(key: str) -> Iterator[None]:
     except HydraException as error:
         cause = error.__cause__ or error
         lines = [line for line in str(error).splitlines() if line.strip()]
-        where = re.search(r"full_key: (\S+)", lines[-1]) if lines else None
+        match = re.search(r"full_key: (\S+)", lines[-1]) if lines else None
         if isinstance(cause, UserError):
             raise cause from None
         reason = str(cause).splitlines()[0] if cause is not error else " ".join(lines)
-        place = where.group(1) if where else key
-        raise UserError(f"{place if place.startswith(key) else f'{key}.{place}'}: {reason}") from error
+        full_key = match[1] if match else key
+        raise UserError(f"{full_key if full_key.startswith(key) else f'{key}.{full_key}'}: {reason}") from error
     except (ValueError, TypeError, OmegaConfBaseException, ImportError) as error:
         raise UserError(f"{key}: {str(error).splitlines()[0]}") from error
-
-
-def _blamed(key: str, make: Callable[..., Any]) -> Callable[..., Any]:
-    """A factory whose complaints begin with the configuration key."""
-
-    def made(*arguments: Any, **keywords: Any) -> Any:
-        with _blaming(key):
-            return make(*arguments, **keywords)
-
-    return made

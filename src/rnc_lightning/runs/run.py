@@ -1,6 +1,6 @@
-"""Run one experiment, or go on with it, or read what it ended with.
+"""Run one experiment, continue it, or read its result.
 
-Nothing heavy is imported before the configuration has been looked at.
+Nothing slow to import is imported before the configuration has been checked.
 """
 
 import logging
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from rnc_lightning.command_line.messages import whole
+from rnc_lightning.command_line.messages import format_error
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
-from rnc_lightning.system.errors import UserError, machine_failures_explained
-from rnc_lightning.system.locks import exclusive
-from rnc_lightning.system.signals import Terminated, sigterm_raises
+from rnc_lightning.system.errors import UserError, explain_machine_failures
+from rnc_lightning.system.files import write_text
+from rnc_lightning.system.locks import lock_folder
+from rnc_lightning.system.signals import Terminated, raise_on_sigterm
 
 if TYPE_CHECKING:
     from rnc_lightning.system.nodes import Node
@@ -29,37 +30,40 @@ log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig, options: Sequence[str] = (), console: Console | None = None) -> dict[str, float | None]:
-    """Run one experiment, or go on with it, or read what it ended with.
+    """Run one experiment, continue it, or read its result if it is finished.
 
     Args:
         cfg: The composed configuration.
-        options: The command line's options, which name the run directory.
-        console: What summary and tables are printed to; None: standard output.
+        options: The options of the command line; they name the run directory.
+        console: Console for the summary and the tables; None: standard output.
 
     Returns:
-        `test/...` and, for the chosen epoch of the regressor, `val/...`; of several nodes only node 0 has them.
+        `test/...` metrics and, for the chosen epoch of the regressor, `val/...`; empty on nodes other than node 0.
 
     Raises:
-        UserError: For whatever the user can fix.
+        UserError: For anything that the user can fix.
     """
-    return carry_out(RunRequest.read(cfg, options), console)
+    return run_request(RunRequest.read(cfg, options), console)
 
 
-def carry_out(request: RunRequest, console: Console | None = None) -> dict[str, float | None]:
-    """The same for a request; see `run`."""
-    node = _this_node(request.trainer)
+def run_request(request: RunRequest, console: Console | None = None) -> dict[str, float | None]:
+    """Like `run`, for a request that has already been read."""
+    from rnc_lightning.system.nodes import refuse_other_launchers, this_node
+
+    refuse_other_launchers()
+    node = this_node(request.trainer.get("num_nodes", 1))
     console = console or Console()
     directory = RunDirectory(request.path)
     directory.check(request.config)
     result = directory.finished()
     if result is None:
         if node.rank > 0:
-            with sigterm_raises(), machine_failures_explained():
-                _execute_in_processes(request, processes(request.trainer), directory, node)
+            with raise_on_sigterm(), explain_machine_failures():
+                _execute_in_processes(request, count_processes(request.trainer), directory, node)
             return {}
         result = _run_stages(request, directory, node, console)
     else:
-        log.info("%s is finished already: nothing to train", directory.path)
+        log.info("%s is already finished: nothing to train", directory.path)
         if node.rank > 0:
             return {}
         _report_to_sweep(request, directory)
@@ -67,19 +71,14 @@ def carry_out(request: RunRequest, console: Console | None = None) -> dict[str, 
     from rnc_lightning.command_line.tables import print_result
 
     print_result(result, directory.path, console)
-    return returned_metrics(result)
-
-
-def returned_metrics(result: Mapping[str, Any]) -> dict[str, float | None]:
-    """What a sweep can optimise: `test/...` and the regressor's `val/...`."""
-    last = list(result["stages"].values())[-1]
-    validation = {name: value for name, value in last["metrics"].items() if name.startswith("val/")}
+    regressor = list(result["stages"].values())[-1]
+    validation = {name: value for name, value in regressor["metrics"].items() if name.startswith("val/")}
     return {**{f"test/{name}": value for name, value in result["test"].items()}, **validation}
 
 
-def optimized(request: RunRequest) -> float | None:
-    """Run one experiment and return what a sweep optimises; None on nodes other than the first."""
-    metrics = carry_out(request)
+def run_and_return_metric(request: RunRequest) -> float | None:
+    """Run one experiment and return the metric that a sweep optimises; None on nodes other than node 0."""
+    metrics = run_request(request)
     if not metrics:
         return None
     metric = request.config["optimized_metric"]
@@ -89,12 +88,12 @@ def optimized(request: RunRequest) -> float | None:
 
 
 def execute_here(request: RunRequest, console: Console | None = None) -> dict[str, Any]:
-    """Do what a run does in this process, alone or as one of several, and return its result without a status.
+    """Execute a run in this process, alone or as one of several, and return its result without a status.
 
     Raises:
-        UserError: For whatever the user can fix, failures of the machine among it.
-        KeyboardInterrupt: Where a person stopped it.
-        Terminated: Where SIGTERM did.
+        UserError: For anything that the user can fix, including failures of the machine.
+        KeyboardInterrupt: If it was stopped by Ctrl-C.
+        Terminated: If it was stopped by SIGTERM.
     """
     from rnc_lightning.runs.execute import execute
     from rnc_lightning.runs.fitting.trainers import quiet_lightning
@@ -104,7 +103,7 @@ def execute_here(request: RunRequest, console: Console | None = None) -> dict[st
     quiet_lightning()
     exit_code = 1
     try:
-        with machine_failures_explained():
+        with explain_machine_failures():
             result = execute(request, Parts(request.config), RunDirectory(request.path), console or Console())
         exit_code = 0
     except Exception:
@@ -112,7 +111,7 @@ def execute_here(request: RunRequest, console: Console | None = None) -> dict[st
     except Terminated:
         exit_code = loggers.STOPPED
         raise
-    except BaseException as stop:  # a person's Ctrl-C, which Lightning turns into an exit: not a failure
+    except BaseException as stop:  # Ctrl-C, which Lightning turns into an exit: not a failure
         exit_code = loggers.STOPPED
         raise KeyboardInterrupt from stop
     finally:
@@ -121,7 +120,7 @@ def execute_here(request: RunRequest, console: Console | None = None) -> dict[st
 
 
 def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
-    """Where an agent of a W&B sweep asked for this run, report it although it is finished: the sweep waits for it."""
+    """Report a finished run again if an agent of a W&B sweep started it: the sweep waits for its result."""
     if "WANDB_SWEEP_ID" not in os.environ:
         return
     from rnc_lightning.runs.execute import report_again
@@ -134,8 +133,8 @@ def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
 
 def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", console: Console) -> dict[str, Any]:
     began = time.perf_counter()
-    count = processes(request.trainer)
-    with sigterm_raises(), machine_failures_explained(), exclusive(directory.path):
+    count = count_processes(request.trainer)
+    with raise_on_sigterm(), explain_machine_failures(), lock_folder(directory.path):
         try:
             if count * node.count == 1:
                 result = execute_here(request, console)
@@ -143,31 +142,31 @@ def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", cons
                 result = _execute_in_processes(request, count, directory, node)
             result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
             directory.write_result(result)
-            directory.remove_error()
+            directory.error_log.unlink(missing_ok=True)
         except Exception as error:
-            _note_failure(directory, request, error)
+            _write_failure(directory, request, error)
             raise
     return result
 
 
-def _note_failure(directory: RunDirectory, request: RunRequest, error: Exception) -> None:
+def _write_failure(directory: RunDirectory, request: RunRequest, error: Exception) -> None:
     if not directory.begun():
         return
     failed = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     try:
         directory.write_result({**request.identity, **(directory.result() or {}), **failed})
-        directory.write_error(whole(error))
-    except (OSError, UserError) as trouble:  # the disk is full, say: the failure itself is what the user must hear of
-        log.warning("%s: the failure could not be noted (%s)", directory.path, trouble)
+        write_text(directory.error_log, format_error(error))
+    except (OSError, UserError) as second:  # for example a full disk: the first failure is still the one reported
+        log.warning("%s: the failure could not be written to the run directory (%s)", directory.path, second)
 
 
 def _execute_in_processes(request: RunRequest, count: int, directory: RunDirectory, node: "Node") -> dict[str, Any]:
-    """The same in processes of this run's own: what it returned in the first one, or the error that a user can fix."""
+    """Execute a run in its own processes; return the first one's result, or raise the error that a user can fix."""
     from rnc_lightning.system.processes import ProcessFailedError, python_module, run_processes
 
     with tempfile.TemporaryDirectory() as folder:
         handover = Handover(Path(folder))
-        handover.give(request)
+        handover.write_request(request)
         command = python_module("rnc_lightning.runs.worker", folder)
         try:
             run_processes(command, count, directory.process_logs, node=node)
@@ -181,30 +180,21 @@ def _execute_in_processes(request: RunRequest, count: int, directory: RunDirecto
             raise
         if node.rank > 0:
             return {}
-        finished = handover.outcome()
-        assert finished is not None
-        result: dict[str, Any] = finished.value
-        return result
+        outcome = handover.outcome()
+        assert outcome is not None
+        return outcome.value
 
 
-def _this_node(trainer: Mapping[str, Any]) -> "Node":
-    """This machine among those of the run; refuses launchers that would start every process themselves."""
-    from rnc_lightning.system.nodes import refuse_other_launchers, this_node
+def count_processes(trainer: Mapping[str, Any]) -> int:
+    """Number of processes on each node that the trainer's configuration asks for.
 
-    refuse_other_launchers(os.environ)
-    return this_node(trainer.get("num_nodes", 1), os.environ)
-
-
-def processes(trainer: Mapping[str, Any]) -> int:
-    """How many processes on each node the trainer's configuration asks for; whatever starts them, Lightning does not.
-
-    >>> processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), processes({"devices": 1})
+    >>> count_processes({"devices": 2, "strategy": "ddp", "accelerator": "cpu"}), count_processes({"devices": 1})
     (2, 1)
 
     Raises:
-        UserError: For strategies that would start processes by themselves.
+        UserError: For strategies that would start processes themselves.
     """
-    from rnc_lightning.runs.devices import check_strategy, counted
+    from rnc_lightning.runs.devices import check_strategy, count_devices
 
     check_strategy(trainer.get("strategy"))
-    return counted(trainer.get("devices", 1), trainer.get("accelerator", "auto"))
+    return count_devices(trainer.get("devices", 1), trainer.get("accelerator", "auto"))

@@ -1,9 +1,11 @@
-"""Encoders of stage one, found by all that shaped them, so that the heads of one table share a pretraining.
+"""Shared encoders of stage one, so that runs which differ only in the head pretrain once.
+
+An encoder is found by a hash of everything that determines it, called its shape.
 
 <encoder_dir>/<hash>/             the stage's directory: checkpoints, metrics.csv, encoder.safetensors, stage.json, and
-                                  diagnostics.csv where they were made
-<encoder_dir>/<hash>/shape.json   what the hash was made of
-<encoder_dir>/<hash>.lock         held by the process that trains or copies it
+                                  diagnostics.csv if the run wrote it
+<encoder_dir>/<hash>/shape.json   what was hashed
+<encoder_dir>/<hash>.lock         locked by the process that trains or copies the encoder
 """
 
 import hashlib
@@ -16,46 +18,49 @@ from typing import Any
 
 from torch import nn
 
-from rnc_lightning.command_line.identity import shaping
+from rnc_lightning.command_line.identity import without_volatile
 from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
 from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.fit import StageSummary
 from rnc_lightning.system.code_version import code_version
 from rnc_lightning.system.files import write_text
-from rnc_lightning.system.locks import held
+from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
 
 
 def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) -> dict[str, Any]:
-    """All that shapes the encoder of a stage, as plain values: two runs that agree in it get the same encoder.
+    """Everything that determines the encoder of a stage, as plain values: runs with equal values share an encoder.
 
-    The target is in it where the objective is made for it (its bins are SupCon's classes). Of RnC's only the label
-    distance is, as part of the objective: ranges and bins are the head's affair.
+    The target is included if the objective depends on it (its bins are SupCon's classes). RnC depends only on the
+    label distance, which is part of its objective; ranges and bins concern only the head.
+
+    Args:
+        config: The resolved configuration.
+        stage: Name of the stage.
+        data_fingerprint: Fingerprint of the data set.
     """
-    kept = shaping(config)
+    relevant = without_volatile(config)
     objective = config["stages"][stage]["module"].get("objective") or {}
-    shapers = [kept["encoder"], objective]
-    made_for_target = {"target": kept["target"]} if objective.get("_partial_") else {}
     return {
         "stage": stage,
-        **made_for_target,
-        "settings": kept["stages"][stage],
-        **{key: kept[key] for key in ("data", "encoder", "trainer", "seed")},
+        **({"target": relevant["target"]} if objective.get("_partial_") else {}),
+        "settings": relevant["stages"][stage],
+        **{key: relevant[key] for key in ("data", "encoder", "trainer", "seed")},
         "data_fingerprint": data_fingerprint,
-        "code": code_version(part["_target_"] for part in shapers if part and "_target_" in part),
+        "code": code_version(part["_target_"] for part in (relevant["encoder"], objective) if "_target_" in part),
     }
 
 
 def shape_hash(shape: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits that stand for a shape."""
+    """Hash of a shape, 16 hexadecimal digits."""
     text = json.dumps(shape, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class SharedEncoders:
-    """A folder of encoders, one for each shape, and the one of them that a run asks for.
+    """The shared encoder of one shape in a folder of encoders.
 
     Args:
         root: The folder.
@@ -69,37 +74,37 @@ class SharedEncoders:
         self._lock = root / f"{name}.lock"
 
     def trained_by(self) -> str | None:
-        """Name of the run that trained the encoder; None where none is finished."""
-        if not self.home.finished or self.home.missing():
+        """Name of the run that trained the encoder; None if there is no finished encoder."""
+        if not self.home.finished or self.home.missing_files():
             return None
         try:
             return str(read_card(self.home.encoder).get("run") or "an unnamed run")
         except ValueError:
             return None
 
-    def obtain(
+    def load_or_train(
         self, run: str, encoder: nn.Module, into: StageDirectory, train: Callable[[StageDirectory], None]
     ) -> None:
-        """Load the encoder of this shape into `encoder`, training it first where it is missing or damaged.
+        """Load the encoder of this shape into `encoder`; train it first if it is missing or damaged.
 
-        One process trains; others that ask for the same wait for it, and take over where it is killed.
+        One run trains; others that need the same encoder wait, and one of them takes over if it is killed.
 
         Args:
-            run: Name of the run that asks.
-            encoder: Gets the weights.
-            into: The run's own directory of the stage; it gets a copy without checkpoints.
-            train: Fits the stage in the directory that it is given, from its last checkpoint where there is one.
+            run: Name of the run that needs the encoder.
+            encoder: Module that receives the weights.
+            into: The run's own directory of the stage; it receives a copy without checkpoints.
+            train: Fits the stage in the given directory, from its last checkpoint if there is one.
         """
         home, first = self.home, distributed.is_first()
         self._lock.parent.mkdir(parents=True, exist_ok=True)
-        lock = held(self._lock, f"is training the encoder {home.path}")
+        lock = wait_for_lock(self._lock, f"is training the encoder {home.path}")
         with lock if first else nullcontext():
             damage = distributed.broadcast_from_first(_damage(home, encoder) if first else None)
             if damage is not None:
                 if damage and first:
                     log.warning("the shared encoder %s cannot be used and is trained again: %s", home.path, damage)
                     home.delete()
-                log.info("training the encoder %s, which other runs can share", home.path)
+                log.info("training the encoder %s, which other runs can reuse", home.path)
                 if first:
                     write_text(home.path / "shape.json", json.dumps(self.shape, indent=1, default=str))
                 distributed.wait_for_all()
@@ -107,8 +112,8 @@ class SharedEncoders:
                 load_encoder(encoder, home.encoder)
             else:
                 who = "this run" if (trainer := self.trained_by()) == run else trainer
-                log.info("reusing the encoder %s, trained by %s; its checksum is right", home.path, who)
-                if not first:  # which has loaded it to see whether it is whole
+                log.info("reusing the encoder %s, trained by %s; its checksum is correct", home.path, who)
+                if not first:  # the first process has already loaded it to check it
                     load_encoder(encoder, home.encoder)
             if first:
                 home.copy_to(into)
@@ -116,11 +121,11 @@ class SharedEncoders:
 
 
 def _damage(home: StageDirectory, encoder: nn.Module) -> str | None:
-    """What is wrong with a finished encoder; empty where none is finished, None where it has been loaded."""
+    """What is wrong with a finished encoder; empty if none is finished; None if it was loaded successfully."""
     try:
         if home.summary() is None:
             return ""
-        if missing := home.missing():
+        if missing := home.missing_files():
             return f"{', '.join(missing)} missing"
         StageSummary.read(home)
         load_encoder(encoder, home.encoder)

@@ -1,4 +1,4 @@
-"""The encoder of another run, from which a run starts: `encoder_from=runs/...`."""
+"""The encoder of another run that a run starts from: `encoder_from=runs/...`."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from rnc_lightning.system.errors import UserError
 
 
 def encoder_file(encoder_from: str) -> Path:
-    """The encoder in a run's directory, or the file itself where one is named."""
+    """The encoder file in a run's directory, or `encoder_from` itself if it is such a file."""
     path = Path(encoder_from)
     return path if path.suffix == ".safetensors" else path / "encoder.safetensors"
 
 
 def source_of(encoder_from: str | None) -> dict[str, Any] | None:
-    """What a result says of the encoder that its run started from; None where it started from none.
+    """What `result.json` says about the encoder that the run started from; None if it did not start from one.
 
     Raises:
-        UserError: Where there is no finished encoder.
+        UserError: If there is no finished encoder.
     """
     if not encoder_from:
         return None
@@ -36,8 +36,8 @@ def source_of(encoder_from: str | None) -> dict[str, Any] | None:
     return facts
 
 
-def setting_from(setting: str, source: Mapping[str, Any] | None) -> str:
-    """A setting's hash where the run starts from another's encoder: that run's setting is a part of it."""
+def setting_with_source(setting: str, source: Mapping[str, Any] | None) -> str:
+    """A setting's hash, combined with the setting of the run whose encoder this run starts from, if there is one."""
     if source is None:
         return setting
     return hashlib.sha256(f"{setting}/{source.get('setting') or source['sha256']}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The first screen of a run: what is about to be computed, in a few lines."""
+"""The summary printed at the start of a run: what will be computed, in a few lines."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,14 +22,14 @@ _MOST_LINES = 15
 def print_summary(
     request: RunRequest, built: BuiltRun, directory: RunDirectory, reused: Mapping[str, str], console: Console
 ) -> None:
-    """Print the summary, and before it the whole configuration where `print_config` asks for that.
+    """Print the summary, and before it the whole configuration if `print_config` is set.
 
     Args:
-        request: What is asked for.
+        request: The run.
         built: Its parts.
-        directory: Where the run goes.
-        reused: By stage, what need not be computed again, in words.
-        console: Where to. What the user named (paths, columns) is printed as it is, brackets included.
+        directory: Its directory.
+        reused: For each stage that is not computed from the start, the reason in words.
+        console: Console to print to. Names given by the user (paths, columns) are printed without Rich markup.
     """
     if request.config["print_config"]:
         from rnc_lightning.command_line.tables import config_tree
@@ -63,35 +63,36 @@ def _lines(
 def _data(name: str, built: BuiltRun) -> str:
     counts = ", ".join(f"{count:,} {part}" for part, count in built.datamodule.counts.items())
     note = synthetic_note(built.datamodule.synthetic_parts)
-    left_out = sum(built.datamodule.skipped.values())
-    return f"{name}{f' ({note})' if note else ''}: {counts}{f'; {left_out:,} left out' if left_out else ''}"
+    skipped = sum(built.datamodule.skipped.values())
+    return f"{name}{f' ({note})' if note else ''}: {counts}{f'; {skipped:,} skipped' if skipped else ''}"
 
 
 def _target(target: TargetSpec) -> str:
-    def described(name: str) -> str:
+    def describe(name: str) -> str:
         dimension = target.dimensions[name]
         unit = f" {dimension.unit}" if dimension.unit else ""
         return f"{name}, {dimension.low:g} to {dimension.high:g}{unit}"
 
-    return "; ".join(described(name) for name in target.names)
+    return "; ".join(map(describe, target.names))
 
 
-def _encoder(given: Mapping[str, Any], regressor: Regress) -> str:
-    name = given.get("name") or str(given["_target_"]).rpartition(".")[2]
+def _encoder(config: Mapping[str, Any], regressor: Regress) -> str:
+    name = config.get("name") or str(config["_target_"]).rpartition(".")[2]
     count = sum(parameter.numel() for parameter in regressor.exported_encoder.parameters())
     return f"{name}, {count:,} parameters, {regressor.num_features} features"
 
 
-def _stage(name: str, given: Mapping[str, Any], built: BuiltRun, reused: str | None) -> str:
+def _stage(name: str, config: Mapping[str, Any], built: BuiltRun, reused: str | None) -> str:
     module, plan = built.modules[name], built.plans[name]
     views = f" x {plan.views} views" if plan.views is not None else ""
-    optimizer = given["optimizer"]
-    rate = f"{str(optimizer['_target_']).rpartition('.')[2]}, learning rate {optimizer.get('lr', 'its own')}"
-    text = f"{_counted(plan.epochs, 'epoch')}, {plan.batch_size} samples{views} a batch, {rate}, {_what(module)}"
+    optimizer = config["optimizer"]
+    rate = f"{str(optimizer['_target_']).rpartition('.')[2]}, learning rate {optimizer.get('lr', 'default')}"
+    batch = f"{plan.batch_size} samples{views} per batch"
+    text = f"{_plural(plan.epochs, 'epoch')}, {batch}, {rate}, {_describe_module(module)}"
     return f"{text}; {reused}" if reused else text
 
 
-def _what(module: Stage) -> str:
+def _describe_module(module: Stage) -> str:
     if isinstance(module, Regress):
         return "encoder frozen" if module.freeze_encoder else "encoder trained"
     return type(module.objective).__name__ if hasattr(module, "objective") else type(module).__name__
@@ -102,9 +103,9 @@ def _device(request: RunRequest, built: BuiltRun) -> str:
     kind = trainer.strategy.root_device.type
     name = torch.cuda.get_device_name(trainer.strategy.root_device) if kind == "cuda" else kind.upper()
     count = distributed.world_size()
-    processes = f"{count} processes" if count > 1 else _counted(torch.get_num_threads(), "thread")
+    processes = f"{count} processes" if count > 1 else _plural(torch.get_num_threads(), "thread")
     return f"{name}, {processes}, precision {request.trainer.get('precision', '32-true')}"
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

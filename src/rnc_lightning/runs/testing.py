@@ -1,4 +1,4 @@
-"""The test of a finished regressor, and the files that show it."""
+"""Test a fitted regressor, and write predictions, features and plots."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from lightning import Trainer
-from torch import Tensor, nn
+from torch import Tensor
+from torchmetrics import MetricCollection
 
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.metrics import regression_metrics
@@ -22,44 +23,33 @@ _ORDER = ("mae", "angular", "rmse", "r2", "gmean", "spearman", "kendall")  # in 
 def evaluate_regressor(
     module: Regress, datamodule: RegressionDataModule, trainer: Trainer, ordinality: bool = True
 ) -> tuple[dict[str, float | None], Predictions]:
-    """Test metrics (without their `test/`), and the predictions they were computed from.
+    """Test a regressor.
 
     Args:
         module: The regressor.
-        datamodule: Its test set counts.
-        trainer: Tests.
-        ordinality: Whether to measure the order of the features, which takes longer than all the rest on small data.
+        datamodule: The data set; its test set is used.
+        trainer: Runs the test.
+        ordinality: Whether to compute the ordinality of the features, which takes most of the time on small data.
+
+    Returns:
+        The test metrics, without the prefix `test/`, and the predictions that they were computed from.
     """
-    measure = module.test_ordinality
+    metric = module.test_ordinality
     if not ordinality:
-        setattr(module, "test_ordinality", _Unmeasured())  # noqa: B010 - of another type
+        setattr(module, "test_ordinality", MetricCollection([]))  # noqa: B010 - another type
     try:
         logged = trainer.test(module, datamodule=datamodule, verbose=False)[0]
     finally:
-        module.test_ordinality = measure
+        module.test_ordinality = metric
     metrics = {name.removeprefix("test/"): value for name, value in logged.items()}
     order = [name for name in _ORDER if name in metrics] + sorted(set(metrics) - set(_ORDER))
-    return finite({name: metrics[name] for name in order}), module.predictions()
+    return finite_or_none({name: metrics[name] for name in order}), module.predictions()
 
 
-class _Unmeasured(nn.Module):
-    """In a metric's place."""
-
-    def update(self, *_: Tensor) -> None:
-        """Take no notice."""
-
-    def compute(self) -> dict[str, Tensor]:
-        """Nothing."""
-        return {}
-
-    def reset(self) -> None:
-        """Nothing to forget."""
-
-
-def measured(
+def compute_metrics(
     predictions: Predictions, target: TargetSpec, chosen: Tensor, ordinality: bool = True
 ) -> dict[str, float | None]:
-    """The same metrics over some of the samples, chosen by a mask (N,); none where there are none."""
+    """The test metrics over the samples chosen by a boolean mask (N,); empty if it chooses none."""
     if not chosen.any():
         return {}
     truth, prediction, features = (
@@ -69,18 +59,18 @@ def measured(
     metrics.update(prediction, truth)
     order = feature_ordinality(features, truth, target.distance) if ordinality else {}
     found = {**metrics.compute(), **order}
-    return finite({name: found[name] for name in _ORDER if name in found})
+    return finite_or_none({name: found[name] for name in _ORDER if name in found})
 
 
 def seen_and_unseen(
     predictions: Predictions, datamodule: RegressionDataModule, target: TargetSpec
 ) -> dict[str, dict[str, float | None]]:
-    """Test metrics where the label lies in a range that training saw, and where it does not; empty without such."""
+    """Test metrics for labels in and outside the ranges that training saw; empty if no range is held out."""
     if not datamodule.subset.unseen:
         return {}
     unseen = datamodule.subset.is_unseen(predictions.target)
     return {
-        name: {"count": int(chosen.sum()), **measured(predictions, target, chosen)}
+        name: {"count": int(chosen.sum()), **compute_metrics(predictions, target, chosen)}
         for name, chosen in (("seen", ~unseen), ("unseen", unseen))
     }
 
@@ -92,7 +82,7 @@ def write_predictions(
     folder: TestFolder,
     features: bool = True,
 ) -> None:
-    """Write `predictions.csv` (a row a test sample) and, where asked for, `features.npz` (features, targets)."""
+    """Write `predictions.csv` (one row per test sample) and, if `features` is set, `features.npz`."""
     split = datamodule.splits["test"]
     names = split.names if split.groups is None else split.groups.names
     table = pd.DataFrame({"index": predictions.index.numpy(), "name": [names[i] for i in predictions.index.tolist()]})
@@ -111,61 +101,51 @@ def write_plots(
     directory: Path,
     mae: float | None,
     note: str = "",
-) -> list[Path]:
-    """Draw projections, predictions and each stage's curves and, where there are, its diagnostics into `directory`.
+) -> None:
+    """Draw projections, predictions and, for each stage, its curves and any diagnostics.
 
     Args:
-        predictions: Of the test set.
+        predictions: Predictions for the test set.
         target: Names and units for the axes.
         stages: Directory of each stage.
-        directory: Where the plots go.
+        directory: Folder for the plots.
         mae: Test error for the title.
-        note: What titles say beside it, such as that these are synthetic data.
+        note: Further text in the titles, for example that the data are synthetic.
     """
     from rnc_lightning.plots.curves import save_curves
     from rnc_lightning.plots.projection import save_projections
     from rnc_lightning.plots.scatter import save_prediction_scatter
 
     truth = predictions.target.numpy()
-    features = predictions.features.numpy()
-    paths = list(save_projections(features, truth, directory, target.names, target.units, note=note))
+    save_projections(predictions.features.numpy(), truth, directory, target.names, target.units, note=note)
     scatter = directory / "predictions.png"
     save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae, note)
-    paths.append(scatter)
     for name, stage in stages.items():
         title = f"{name}, {note}" if note else name
-        curves = directory / f"curves_{name}.png"
         history = pd.read_csv(stage.history).drop(columns=["step", "seconds"])
-        save_curves(history, curves, title)
-        paths.append(curves)
+        save_curves(history, directory / f"curves_{name}.png", title)
         if stage.diagnostics.is_file():
-            diagnostics = directory / f"diagnostics_{name}.png"
-            save_curves(_beside_excess(pd.read_csv(stage.diagnostics), history), diagnostics, f"diagnostics of {title}")
-            paths.append(diagnostics)
-    return paths
+            table = pd.read_csv(stage.diagnostics).drop(columns=["step", "seconds"])
+            table = table.rename(columns=lambda column: column.removeprefix("diagnostics/"))
+            if "train/excess" in history:  # the loss minus its floor
+                table = history[["epoch", "train/excess"]].merge(table, on="epoch", how="outer")
+            save_curves(table, directory / f"diagnostics_{name}.png", f"diagnostics of {title}")
 
 
-def _beside_excess(diagnostics: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """Diagnostics by their bare names, and where the loss has a floor its distance to it, which every epoch has."""
-    bare = diagnostics.drop(columns=["step", "seconds"]).rename(columns=lambda name: name.removeprefix("diagnostics/"))
-    excess = [name for name in ("train/excess",) if name in history]
-    return history[["epoch", *excess]].merge(bare, on="epoch", how="outer") if excess else bare
-
-
-def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[str, float]:
+def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[str, float | None]:
     """Test metrics of always predicting the median training label.
 
     Args:
         train: (N, D) training labels.
         test: (M, D) test labels.
-        target: What the columns are.
+        target: Description of the columns.
     """
     metrics = regression_metrics(len(target), target.angular_unit)
     metrics.update(train.median(dim=0).values.expand_as(test).contiguous(), test)
-    return {name: float(value) for name, value in metrics.compute().items()}
+    return finite_or_none(metrics.compute())
 
 
-def finite(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """Metrics as plain numbers; what is undefined becomes None, since JSON has no NaN."""
+def finite_or_none(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """Metrics as plain numbers; undefined values become None, since JSON has no NaN."""
     values = {name: float(value) for name, value in metrics.items()}
     return {name: value if np.isfinite(value) else None for name, value in values.items()}

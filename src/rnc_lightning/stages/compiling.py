@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from rnc_lightning.system.errors import UserError, nearest
+from rnc_lightning.system.errors import UserError, suggest
 
 
 def compile_in_place(module: nn.Module, backend: str) -> None:
@@ -26,7 +26,7 @@ def compile_in_place(module: nn.Module, backend: str) -> None:
     """
     known = torch.compiler.list_backends(exclude_tags=())
     if backend not in known:
-        raise ValueError(f"compile: torch has no backend {backend!r}; {nearest(backend, known)}")
+        raise ValueError(f"compile: torch has no backend {backend!r}; {suggest(backend, known)}")
     torch.compiler.reset()
     module.compile(backend=backend, dynamic=False)
 

@@ -13,7 +13,7 @@ from rnc_lightning.objectives.dino import DINO, update_teacher
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.compiling import compile_in_place
 from rnc_lightning.stages.factories import ModuleOrFactory, build_for
-from rnc_lightning.system.errors import naming
+from rnc_lightning.system.errors import prefix_errors
 
 
 class Dino(Stage):
@@ -36,7 +36,7 @@ class Dino(Stage):
     def __init__(self, *, objective: ModuleOrFactory, **stage: Any) -> None:
         teacher: nn.Module = deepcopy(stage["encoder"])  # before the student's encoder is compiled
         super().__init__(**stage)
-        with naming("objective"):
+        with prefix_errors("objective"):
             dino = build_for(objective, self.num_features, self.target, stage=DINO.needs_stage)
             if not isinstance(dino, DINO):
                 raise ValueError(f"this stage only trains DINO, not {type(dino).__name__}")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.factories import ModuleOrFactory, build_for
-from rnc_lightning.system.errors import naming
+from rnc_lightning.system.errors import prefix_errors
 
 
 class Pretrain(Stage):
@@ -26,7 +26,7 @@ class Pretrain(Stage):
 
     def __init__(self, *, objective: ModuleOrFactory, **stage: Any) -> None:
         super().__init__(**stage)
-        with naming("objective"):
+        with prefix_errors("objective"):
             self.objective: Any = build_for(objective, self.num_features, self.target)
 
     def forward(self, x: Tensor) -> Tensor:

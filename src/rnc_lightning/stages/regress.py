@@ -13,7 +13,7 @@ from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.checks import check_choice, check_finite_number
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.factories import build_for
-from rnc_lightning.system.errors import naming
+from rnc_lightning.system.errors import prefix_errors
 from rnc_lightning.targets.groups import Groups, group_means
 
 HeadFactory = Callable[..., nn.Module]
@@ -87,12 +87,12 @@ class Regress(Stage):
         for name, options in (regularizers or {}).items():
             weight: Any = options.get("weight")
             check_finite_number(f"regularizers.{name}.weight", weight)
-            with naming(f"regularizers.{name}.term"):
+            with prefix_errors(f"regularizers.{name}.term"):
                 self.regularizers[name] = build_for(options.get("term"), width, target)
             self._weights[name] = float(weight)
-        with naming("weighting"):
+        with prefix_errors("weighting"):
             self.weighting: Any = None if weighting is None else weighting(target=target)
-        with naming("calibration"):
+        with prefix_errors("calibration"):
             self.calibration: Any = None if calibration is None else calibration(in_features=width, target=target)
         self._views = views
         if freeze_encoder:

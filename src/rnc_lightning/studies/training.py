@@ -1,4 +1,4 @@
-"""Training what a study still lacks, one run after the other or several side by side."""
+"""Train the missing runs of a study, one after the other or several in parallel."""
 
 import logging
 import tempfile
@@ -10,52 +10,53 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rnc_lightning.runs.handover import Handover
-from rnc_lightning.runs.run import carry_out, processes
+from rnc_lightning.runs.run import count_processes, run_request
 from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import Job, Places, gpus_needed, how, run_jobs, visible_gpus
+from rnc_lightning.system.processes import describe_exit_code
+from rnc_lightning.system.scheduler import GpuPool, Job, gpus_needed, run_jobs, visible_gpus
 
 log = logging.getLogger(__name__)
 
 
 def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dict[Path, str]:
-    """Train the runs that are not finished; those that fail stop no other.
+    """Train the runs that are not finished; a run that fails does not stop the others.
 
     Args:
-        runs: In the order in which they are to be trained.
-        slots: How many at once: one is trained in this process, several each in a process of its own.
-        console: Gets the progress bar.
+        runs: The runs, in the order of training.
+        slots: How many at once: one trains in this process, several train in a process each.
+        console: Shows the progress bar.
 
     Returns:
-        For each directory of a run that failed, why.
+        Directory of each failed run -> why it failed.
     """
     waiting = list({run.path: run for run in runs if not run.finished}.values())
     if not waiting:
         return {}
     failed: dict[Path, str] = {}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress, _log_below_warnings_left_out():
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress, _log_warnings_only():
         bar = progress.add_task("training", total=len(waiting))
 
-        def ended(run: StudyRun, reason: str | None) -> None:
-            if reason is not None and reason not in failed.values():  # once, where all lack the same file
-                progress.console.print(f"failed: {run.path}: {reason}", soft_wrap=True, markup=False)
+        def record_end(run: StudyRun, reason: str | None) -> None:
             if reason is not None:
+                if reason not in failed.values():  # print it once, as when the same file is missing for all runs
+                    progress.console.print(f"failed: {run.path}: {reason}", soft_wrap=True, markup=False)
                 failed[run.path] = reason
             progress.advance(bar)
 
         if slots == 1:
             for run in waiting:
                 progress.update(bar, description=f"{run.method}, seed {run.seed}")
-                ended(run, _trained_here(run))
+                record_end(run, _train_here(run))
         else:
-            _train_side_by_side(waiting, slots, ended)
+            _train_in_parallel(waiting, slots, record_end)
     return failed
 
 
-def _trained_here(run: StudyRun) -> str | None:
+def _train_here(run: StudyRun) -> str | None:
     try:
-        carry_out(run.request, Console(quiet=True))
+        run_request(run.request, Console(quiet=True))
     except UserError as error:
         return str(error)
     except Exception as error:
@@ -64,27 +65,29 @@ def _trained_here(run: StudyRun) -> str | None:
     return None
 
 
-def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[StudyRun, str | None], None]) -> None:
+def _train_in_parallel(
+    runs: Sequence[StudyRun], slots: int, record_end: Callable[[StudyRun, str | None], None]
+) -> None:
     gpus = visible_gpus()
     with tempfile.TemporaryDirectory() as folder:
 
         def jobs() -> Iterator[Job]:
             for number, run in enumerate(runs):
                 task = Path(folder) / str(number)
-                Handover(task).give(run.request)
-                trainer = run.request.trainer
-                count = processes(trainer)
-                yield Job(number, task, task / "log.txt", gpus_needed(trainer, count, gpus, slots), count)
+                Handover(task).write_request(run.request)
+                count = count_processes(run.request.trainer)
+                needed = gpus_needed(run.request.trainer, count, gpus, slots)
+                yield Job(number, task, task / "log.txt", needed, count)
 
         def job_ended(job: Job, code: int) -> None:
             outcome = Handover(job.task).outcome()
-            ended(runs[job.number], how(code) if outcome is None else outcome.message or None)
+            record_end(runs[job.number], describe_exit_code(code) if outcome is None else outcome.message or None)
 
-        run_jobs(jobs(), Places(gpus, slots), lambda job: None, job_ended)
+        run_jobs(jobs(), GpuPool(gpus, slots), lambda job: None, job_ended)
 
 
 @contextmanager
-def _log_below_warnings_left_out() -> Iterator[None]:
+def _log_warnings_only() -> Iterator[None]:
     package = logging.getLogger("rnc_lightning")
     before = package.level
     package.setLevel(logging.WARNING)

@@ -1,13 +1,14 @@
-"""What a sweep remembers of its jobs and shows at its end, whichever launcher runs them.
+"""Record the jobs of a sweep and show them at its end, with any launcher.
 
-A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record a job; `ending` shows them. Hydra itself
-tells nothing of a failed job before the last one has ended, and then raises the first failure only.
+A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record per job; `run_and_show_sweep` prints
+them. Hydra itself reports failed jobs only after the last job, and then raises only the first failure.
 """
 
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,17 +19,25 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from rnc_lightning.command_line.messages import FULL_ERROR, reason, whole
+from rnc_lightning.command_line.messages import FULL_ERROR, format_error, reason
 from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.request import RunRequest
-from rnc_lightning.sweeps import record as sweep_record
-from rnc_lightning.sweeps.record import FAILED, FINISHED, READ, JobRecord
-from rnc_lightning.sweeps.table import best_of, print_best, print_sweep
+from rnc_lightning.sweeps.record import (
+    FAILED,
+    FINISHED,
+    READ,
+    JobRecord,
+    close_records,
+    delete_records,
+    read_records,
+    swept_options,
+)
+from rnc_lightning.sweeps.table import print_best, print_sweep
 from rnc_lightning.system.errors import UserError
 
 
 class Sweep(Callback):
-    """The sweep that runs in this process; a launcher may hand a copy of it to the processes of its jobs."""
+    """The callback of the sweep that runs in this process; a launcher may copy it to the processes of its jobs."""
 
     current: ClassVar["Sweep | None"] = None
 
@@ -36,70 +45,67 @@ class Sweep(Callback):
         self.folder = Path()
         self.metric = ""
         self.direction: str | None = None  # of a search
-        self.whole_errors = FULL_ERROR  # also in the processes of jobs, where the variable no longer tells it
+        self.full_errors = FULL_ERROR  # copied to the processes of jobs, where the variable has another meaning
         self.basic = True
-        self.words: tuple[str, ...] = ()  # of the sweep's command
-        self._begun: dict[int, float] = {}
+        self.options: tuple[str, ...] = ()  # of the sweep's command
+        self._started: dict[int, float] = {}
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Begin the sweep's record."""
+        """Start the sweep's records."""
         self.folder = Path(config.hydra.sweep.dir)
         self.metric = config.optimized_metric
         sweeper = config.hydra.sweeper
         direction = sweeper.get("direction")
         self.direction = str(getattr(direction, "name", direction)) if direction is not None else None
         self.basic = str(sweeper.get("_target_")).endswith(".BasicSweeper")
-        self.words = tuple(config.hydra.overrides.task)
-        sweep_record.forget_records(self.folder)
+        self.options = tuple(config.hydra.overrides.task)
+        delete_records(self.folder)
         Sweep.current = self
 
     def on_job_start(self, config: DictConfig, *, task_function: Any = None, **kwargs: Any) -> None:
-        """Note that a job has begun, so that one which is killed is missed."""
-        if config.hydra.mode != RunMode.MULTIRUN:
-            return
-        number = int(config.hydra.job.num)
-        self._begun[number] = time.time()
-        overrides = tuple(config.hydra.overrides.task)
-        JobRecord(number, overrides, run=_run(config, overrides)).write(self.folder)
+        """Record that a job has started, so that a killed job is noticed."""
+        if config.hydra.mode == RunMode.MULTIRUN:
+            record = _new_record(config)
+            self._started[record.number] = time.time()
+            record.write(self.folder)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Note what became of the job, and say at once where it failed."""
+        """Record the outcome of the job; report a failure at once."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
-        number = int(config.hydra.job.num)
-        began = self._begun.pop(number, time.time())
-        overrides = tuple(config.hydra.overrides.task)
-        record = JobRecord(number, overrides, seconds=time.time() - began, run=_run(config, overrides))
+        record = _new_record(config)
+        started = self._started.pop(record.number, time.time())
+        record = replace(record, seconds=time.time() - started)
         if job_return.status == JobStatus.COMPLETED:
             value = job_return.return_value
-            number_like = isinstance(value, int | float) and value == value
-            status = FINISHED if _changed(Path(record.run, RESULT), began) else READ
-            replace(record, status=status, value=float(value) if number_like else None).write(self.folder)
+            is_number = isinstance(value, int | float) and value == value
+            status = FINISHED if _changed(Path(record.run, RESULT), started) else READ
+            replace(record, status=status, value=float(value) if is_number else None).write(self.folder)
             return
         error = job_return._return_value
-        record = replace(record, status=FAILED, reason=reason(error), log=str(self._log(record, error, began)))
+        record = replace(record, status=FAILED, reason=reason(error), log=str(self._find_log(record, error, started)))
         record.write(self.folder)
-        if self.whole_errors:
+        if self.full_errors:
             traceback.print_exception(error)
-        words = " ".join(sweep_record.swept(overrides, self.words))
-        print(f"error: run {number} ({words}): {record.reason}; see {record.log}", file=sys.stderr, flush=True)
-        if self.basic:  # it would raise this one error and leave out later batches; a search has to know of failures
+        options = " ".join(swept_options(record.overrides, self.options))
+        print(f"error: run {record.number} ({options}): {record.reason}; see {record.log}", file=sys.stderr, flush=True)
+        if self.basic:  # Hydra's sweeper would raise this error and skip later batches; a search must see failures
             job_return.status = JobStatus.COMPLETED
             job_return.return_value = None
 
-    def _log(self, record: JobRecord, error: BaseException, began: float) -> Path:
-        """Where the failure is told in full: in the run's directory, in the job's own log, or now written."""
-        in_run, of_job = RunDirectory(Path(record.run)).error_log, self.folder / f"job_{record.number}.log"
-        if record.run and _changed(in_run, began):
-            return in_run
-        if not _changed(of_job, began):
-            of_job.parent.mkdir(parents=True, exist_ok=True)
-            of_job.write_text(whole(error), encoding="utf-8")
-        return of_job
+    def _find_log(self, record: JobRecord, error: BaseException, started: float) -> Path:
+        """The file with the whole failure: in the run's directory, or the job's log, which is written if needed."""
+        run_log, job_log = RunDirectory(Path(record.run)).error_log, self.folder / f"job_{record.number}.log"
+        if record.run and _changed(run_log, started):
+            return run_log
+        if not _changed(job_log, started):
+            job_log.parent.mkdir(parents=True, exist_ok=True)
+            job_log.write_text(format_error(error), encoding="utf-8")
+        return job_log
 
 
-def ending(main: Callable[[], Any]) -> None:
-    """Call a Hydra main; where it was a sweep, show how it ended, and exit with 1 where a job failed."""
+def run_and_show_sweep(main: Callable[[], Any]) -> None:
+    """Call a Hydra main function; after a sweep print its outcome, and exit with 1 if a job failed."""
     Sweep.current = None
     try:
         main()
@@ -108,7 +114,7 @@ def ending(main: Callable[[], Any]) -> None:
         raise
     except Exception as error:
         records = _show()
-        if not _told(error, records):
+        if not _already_reported(error, records):
             raise
     else:
         records = _show()
@@ -118,34 +124,34 @@ def ending(main: Callable[[], Any]) -> None:
 
 def _show(stopped: bool = False) -> list[JobRecord]:
     sweep = Sweep.current
-    records = sweep_record.concluded(sweep_record.read_records(sweep.folder), stopped) if sweep else []
+    records = close_records(read_records(sweep.folder), stopped) if sweep else []
     if sweep and records:
         console = Console()
         print_sweep(records, sweep.folder, sweep.metric, console)
-        best = best_of(records, sweep.direction) if sweep.direction in ("minimize", "maximize") else None
-        if best is not None:
-            print_best(best, sweep.metric, console)
+        if sweep.direction in ("minimize", "maximize"):
+            print_best(records, sweep.metric, sweep.direction, console)
     return records
 
 
-def _told(error: Exception, records: list[JobRecord]) -> bool:
-    """Whether the list of failures says already what the sweeper raises at its end."""
+def _already_reported(error: Exception, records: list[JobRecord]) -> bool:
+    """Whether the list of failures already contains the error that the sweeper raises at its end."""
     failed = [record for record in records if record.status == FAILED]
-    nothing_finished = bool(failed) and len(failed) == len(records)  # a search without a single value, say
-    return nothing_finished or reason(error) in {record.reason for record in failed}
+    all_failed = bool(failed) and len(failed) == len(records)  # for example a search without a single value
+    return all_failed or reason(error) in {record.reason for record in failed}
 
 
-def _run(config: DictConfig, overrides: tuple[str, ...]) -> str:
-    """The run's directory, or nothing where its configuration does not resolve: the job then says why."""
-    try:
+def _new_record(config: DictConfig) -> JobRecord:
+    """A job's record; its directory is left empty if the configuration cannot be resolved: the job reports why."""
+    overrides = tuple(config.hydra.overrides.task)
+    run = ""
+    with suppress(UserError):
         task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-        return str(RunRequest.read(task, overrides).path)
-    except UserError:
-        return ""
+        run = str(RunRequest.read(task, overrides).path)
+    return JobRecord(int(config.hydra.job.num), overrides, run=run)
 
 
 def _changed(path: Path, since: float) -> bool:
     try:
-        return path.stat().st_mtime >= since - 0.01  # clocks of file systems are coarse
+        return path.stat().st_mtime >= since - 0.01  # time stamps of file systems are coarse
     except OSError:
         return False

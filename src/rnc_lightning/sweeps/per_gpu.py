@@ -1,4 +1,4 @@
-"""From Hydra's jobs to processes and back: what `hydra/launcher=per_gpu` does."""
+"""Run Hydra's jobs in separate processes, as `hydra/launcher=per_gpu` does."""
 
 import copy
 import tempfile
@@ -17,20 +17,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
-from rnc_lightning.runs.run import processes
-from rnc_lightning.sweeps.record import swept
+from rnc_lightning.runs.run import count_processes
+from rnc_lightning.sweeps.record import swept_options
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.scheduler import ON_CPU, Job, Places, gpus_needed, how, run_jobs, visible_gpus
+from rnc_lightning.system.processes import describe_exit_code
+from rnc_lightning.system.scheduler import ON_CPU, GpuPool, Job, gpus_needed, run_jobs, visible_gpus
 
 
 class Batch:
     """The jobs that a sweeper launches together.
 
     Args:
-        hydra_context: Hydra's loader and callbacks.
-        task_function: What callbacks are shown; the job's process finds it by itself.
-        config: The sweep's own configuration.
-        slots: Jobs at once, or None.
+        hydra_context: Hydra's configuration loader and callbacks.
+        task_function: Passed to callbacks only; the job's process imports it itself.
+        config: The sweep's configuration.
+        slots: Number of jobs at the same time, or None.
     """
 
     def __init__(
@@ -51,10 +52,10 @@ class Batch:
         self.failed = self.running = 0
 
     def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-        """Run them and return what each came to."""
+        """Run the jobs and return their results in order."""
         setup_globals()
         self.folder.mkdir(parents=True, exist_ok=True)
-        places = Places(self.gpus, self.slots)
+        pool = GpuPool(self.gpus, self.slots)
         common = self.config.hydra.overrides.task
         before = HydraConfig.instance().cfg
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -66,29 +67,30 @@ class Batch:
                     text = f"{self.running} running, {self.failed} failed, logs in {self.folder}"
                     progress.update(shown, description=text, completed=len(self.returns))
 
-                def prepared() -> Iterator[Job]:
+                def prepare_jobs() -> Iterator[Job]:
                     for number, overrides in enumerate(job_overrides, first):
-                        with suppress(_RefusedError):
-                            yield self._prepared(number, overrides, Path(tasks) / str(number))
+                        job = self._prepare(number, overrides, Path(tasks) / str(number))
+                        if job is not None:
+                            yield job
 
                 def started(job: Job) -> None:
-                    self._begun(job)
+                    self._start(job)
                     show()
 
                 def ended(job: Job, code: int) -> None:
                     self.running -= 1
-                    self._ended(job.number, *_outcome(job, code))
+                    self._end(job.number, *_outcome(job, code))
                     show()
-                    words = " ".join(swept(self.returns[job.number].overrides or (), common))
-                    progress.console.print(f"run {job.number} has ended: {words}", markup=False, highlight=False)
+                    options = " ".join(swept_options(self.returns[job.number].overrides or (), common))
+                    progress.console.print(f"run {job.number} has ended: {options}", markup=False, highlight=False)
 
-                run_jobs(prepared(), places, started, ended)
+                run_jobs(prepare_jobs(), pool, started, ended)
         finally:
             HydraConfig.instance().cfg = before
         return [self.returns[number] for number in sorted(self.returns)]
 
-    def _prepared(self, number: int, overrides: Sequence[str], task: Path) -> Job:
-        """Compose a job's configuration and hand it over in a folder, so that nothing has to be quoted."""
+    def _prepare(self, number: int, overrides: Sequence[str], task: Path) -> Job | None:
+        """Compose a job's configuration and write it to a folder for its process; None if the job has failed here."""
         config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
@@ -97,24 +99,24 @@ class Batch:
         self.configs[number] = config
         try:
             request = RunRequest.read(_without_hydra(config), config.hydra.overrides.task)
-            count = processes(request.trainer)
+            count = count_processes(request.trainer)
             needed = gpus_needed(request.trainer, count, self.gpus, self.slots)
         except UserError as error:
-            self._ended(number, None, error)
-            raise _RefusedError from error
-        Handover(task).give(request)
+            self._end(number, None, error)
+            return None
+        Handover(task).write_request(request)
         environment = {key: str(value) for key, value in config.hydra.job.env_set.items()}
         return Job(number, task, self.folder / f"job_{number}.log", needed, count, environment)
 
-    def _begun(self, job: Job) -> None:
-        """Tell the callbacks."""
+    def _start(self, job: Job) -> None:
+        """Call the callbacks for the start of a job."""
         config = self.configs[job.number]
         HydraConfig.instance().set_config(config)
         self.running += 1
         self.context.callbacks.on_job_start(config=config, task_function=self.task_function)
 
-    def _ended(self, number: int, value: Any, error: UserError | None) -> None:
-        """Make what Hydra's own launcher would return, and tell the callbacks."""
+    def _end(self, number: int, value: Any, error: UserError | None) -> None:
+        """Create the result that Hydra's own launcher would return, and call the callbacks for the end of a job."""
         config = self.configs[number]
         HydraConfig.instance().set_config(config)
         returned = JobReturn(
@@ -131,23 +133,19 @@ class Batch:
         self.returns[number] = returned
 
 
-class _RefusedError(Exception):
-    """A job that cannot run; it is among those that failed."""
-
-
 def _outcome(job: Job, code: int) -> tuple[Any, UserError | None]:
-    """What a job returned, or why it failed."""
+    """The return value of a job, and why it failed, if it did."""
     outcome = Handover(job.task).outcome()
     if outcome is None:
-        return None, UserError(f"its process ended with {how(code)}")
+        return None, UserError(f"its process ended with {describe_exit_code(code)}")
     return outcome.value, outcome.failure
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
-    """A job's own configuration, resolved as far as it can be: `hydra:` means nothing in another process."""
+    """A job's configuration without Hydra's part, resolved if possible: other processes cannot resolve `hydra:`."""
     cfg = copy.deepcopy(config)
     with open_dict(cfg):
         del cfg["hydra"]
-    with suppress(OmegaConfBaseException):  # the job says what is wrong
+    with suppress(OmegaConfBaseException):  # the job reports what is wrong
         OmegaConf.resolve(cfg)
     return cfg

@@ -1,4 +1,4 @@
-"""What became of each job of a sweep: one small file a job, written by whichever process ran it."""
+"""The outcome of each job of a sweep: one small file per job, written by the process that runs or starts it."""
 
 import json
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ class JobRecord:
     """One job.
 
     Attributes:
-        number: Its place in the sweep.
-        overrides: Its words, as the command line would have them.
-        status: One of the words above; `finished before` for a run that was only read.
-        value: What it returned to the sweeper.
-        seconds: How long it took.
+        number: Its number in the sweep.
+        overrides: Its options, as on the command line.
+        status: One of the constants above; `finished before` for a run that was only read.
+        value: Its return value for the sweeper.
+        seconds: Its duration.
         reason: Why it failed, in one line.
-        log: Where more is written about the failure.
-        run: The run's directory, where it is known.
+        log: File with the details of the failure.
+        run: The run's directory, if it is known.
     """
 
     number: int
@@ -35,49 +35,49 @@ class JobRecord:
     run: str = ""
 
     def write(self, folder: Path) -> None:
-        """Write it into the sweep's directory."""
+        """Write the record into the sweep's directory."""
         write_text(folder / "jobs" / f"{self.number}.json", json.dumps(asdict(self), indent=1))
 
 
 def read_records(folder: Path) -> list[JobRecord]:
-    """All jobs that a sweep began, in their order."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "jobs").glob("[0-9]*.json")]
-    records = [JobRecord(**{**values, "overrides": tuple(values["overrides"])}) for values in found]
+    """The records of all jobs that a sweep has started, in their order."""
+    contents = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "jobs").glob("[0-9]*.json")]
+    records = [JobRecord(**{**content, "overrides": tuple(content["overrides"])}) for content in contents]
     return sorted(records, key=lambda record: record.number)
 
 
-def forget_records(folder: Path) -> None:
-    """Remove those of an earlier sweep in the same directory."""
+def delete_records(folder: Path) -> None:
+    """Delete the records of an earlier sweep in the same directory."""
     for path in (folder / "jobs").glob("[0-9]*.json"):
         path.unlink(missing_ok=True)
 
 
-def concluded(records: Sequence[JobRecord], stopped: bool = False) -> list[JobRecord]:
-    """The records of a sweep that is over: what still seems to run was stopped with it, or had been killed."""
-    status, reason = (STOPPED, "") if stopped else (FAILED, "its process ended without a word (killed?)")
+def close_records(records: Sequence[JobRecord], stopped: bool = False) -> list[JobRecord]:
+    """The records of a sweep that has ended: a job that is still `running` was stopped with it, or was killed."""
+    status, reason = (STOPPED, "") if stopped else (FAILED, "its process ended without a message (was it killed?)")
     return [
         replace(record, status=status, reason=reason, log=record.run) if record.status == RUNNING else record
         for record in records
     ]
 
 
-def telling(records: Sequence[JobRecord]) -> dict[int, tuple[str, ...]]:
-    """For each job the words that not all jobs have.
+def differing_options(records: Sequence[JobRecord]) -> dict[int, tuple[str, ...]]:
+    """For each job the options that not all jobs have.
 
-    >>> telling([JobRecord(0, ("head=l1", "seed=0")), JobRecord(1, ("head=l1", "seed=1"))])
+    >>> differing_options([JobRecord(0, ("head=l1", "seed=0")), JobRecord(1, ("head=l1", "seed=1"))])
     {0: ('seed=0',), 1: ('seed=1',)}
     """
     if len(records) < 2:
         return {record.number: record.overrides for record in records}
     common = set.intersection(*(set(record.overrides) for record in records))
-    return {record.number: tuple(word for word in record.overrides if word not in common) for record in records}
+    return {record.number: tuple(option for option in record.overrides if option not in common) for record in records}
 
 
-def swept(overrides: Sequence[str], words: Sequence[str]) -> list[str]:
-    """A job's words that the sweep's command does not have as they are: what the sweep varies.
+def swept_options(overrides: Sequence[str], command: Sequence[str]) -> list[str]:
+    """A job's options that are not options of the sweep's command: those that the sweep varies.
 
-    >>> swept(["head=l1", "print_config=False", "seed=1"], ["head=l1", "print_config=false", "seed=0,1"])
+    >>> swept_options(["head=l1", "print_config=False", "seed=1"], ["head=l1", "print_config=false", "seed=0,1"])
     ['seed=1']
     """
-    common = {word.casefold() for word in words}
-    return [word for word in overrides if word.casefold() not in common]
+    common = {option.casefold() for option in command}
+    return [option for option in overrides if option.casefold() not in common]

@@ -1,6 +1,6 @@
-"""One run of a sweep in a process of its own: `python -m rnc_lightning.sweeps.worker FOLDER`, started by a launcher.
+"""One run of a sweep in a separate process: `python -m rnc_lightning.sweeps.worker FOLDER`; a launcher starts it.
 
-The run comes and what the sweep optimises goes through the folder.
+It reads the run from the folder and writes the metric that the sweep optimises there.
 """
 
 import logging
@@ -21,10 +21,10 @@ def main() -> None:
     handover = Handover(Path(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
-    from rnc_lightning.runs.run import optimized
+    from rnc_lightning.runs.run import run_and_return_metric
 
     try:
-        handover.succeed(optimized(handover.take()))
+        handover.succeed(run_and_return_metric(handover.read_request()))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _leave(*_: Any) -> None:
-    """End as an exit does, so that the processes of this run are ended too."""
+    """Exit normally, so that the processes of this run are ended too."""
     sys.exit(128 + signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""A hash of what code does: of its syntax tree, so that comments, docstrings and formatting do not count."""
+"""A hash of the syntax tree of code, so that comments, docstrings and formatting do not change it."""
 
 import ast
 import hashlib
@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-# The rooms whose code can shape a result; `test_code_version` holds that every room is here or known not to.
+# The rooms whose code can change a result; `test_code_version` checks that every other room is known not to.
 SHAPING = frozenset(
     {
         "numerics", "targets", "objectives", "heads", "regularizers", "encoders", "metrics", "datasets", "stages",
@@ -18,9 +18,9 @@ SHAPING = frozenset(
 
 
 def code_version(targets: Iterable[str]) -> str:
-    """Hash of the modules that define `targets`, and of those of the same package that they import.
+    """Hash of the modules that define `targets`, and of the modules of the same package that these import.
 
-    For what lies in an installed package other than this one, its version stands in.
+    For a module of an installed package other than this one, the package's version is hashed instead.
 
     Args:
         targets: Dotted names of classes or functions, as in `_target_`.
@@ -42,28 +42,28 @@ def code_version(targets: Iterable[str]) -> str:
         if path is None:
             continue
         if "site-packages" in path.parts and package != "rnc_lightning":
-            parts[module] = _installed(package)
+            parts[module] = _installed_version(package)
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        parts[module] = _meaning(tree)
+        parts[module] = _dump_without_docstrings(tree)
         waiting += [_module_of(name) for name in _imports(tree) if name.partition(".")[0] == package]
     return _digest(f"{module}\n{text}" for module, text in sorted(parts.items()))
 
 
-@cache  # a second or so, and the code of a process does not change
+@cache  # takes about a second, and the code of a process does not change
 def training_code_version() -> str:
-    """Hash of all code of this package that can shape a result."""
-    return hash_of_rooms(Path(__file__).parents[1])
+    """Hash of all code of this package that can change a result, 16 hexadecimal digits."""
+    return hash_rooms(Path(__file__).parents[1])
 
 
-def hash_of_rooms(root: Path) -> str:
-    """Hash of the code in the rooms that can shape a result.
+def hash_rooms(root: Path) -> str:
+    """Hash of the code in the rooms that can change a result.
 
     Args:
         root: Folder of the package.
     """
     return _digest(
-        f"{path.relative_to(root).as_posix()}\n{_meaning(ast.parse(path.read_text(encoding='utf-8')))}"
+        f"{path.relative_to(root).as_posix()}\n{_dump_without_docstrings(ast.parse(path.read_text(encoding='utf-8')))}"
         for room in sorted(SHAPING)
         for path in sorted((root / room).rglob("*.py"))
     )
@@ -77,17 +77,17 @@ def _module_of(name: str) -> str | None:
         try:
             if importlib.util.find_spec(module) is not None:
                 return module
-        except (ModuleNotFoundError, ValueError):  # its parent is no package
+        except (ModuleNotFoundError, ValueError):  # its parent is not a package
             continue
     return None
 
 
 def _file(module: str) -> Path | None:
-    found = importlib.util.find_spec(module)
-    return Path(found.origin) if found and found.origin and found.origin.endswith(".py") else None
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
-def _installed(package: str) -> str:
+def _installed_version(package: str) -> str:
     names = packages_distributions().get(package, [])
     return " ".join(f"{name}=={version(name)}" for name in sorted(set(names)))
 
@@ -100,13 +100,12 @@ def _imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _meaning(tree: ast.AST) -> str:
+def _dump_without_docstrings(tree: ast.AST) -> str:
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
-            first = body[0]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+            first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = body[1:]
+                node.body = node.body[1:]
     return ast.dump(tree)
 
 

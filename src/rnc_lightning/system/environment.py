@@ -1,4 +1,4 @@
-"""What a result was computed with: versions, machine, revision."""
+"""The environment that a result was computed in: versions, machine, revision."""
 
 import os
 import platform
@@ -11,19 +11,11 @@ import torch
 
 import rnc_lightning
 
-_PACKAGES = (
-    "torch",
-    "torchvision",
-    "lightning",
-    "hydra-core",
-    "torchmetrics",
-    "timm",
-    "numpy",
-)
+_PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "timm", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
+    """Versions of Python and of the installed packages that results depend on."""
     found = {"python": platform.python_version(), "rnc-lightning": rnc_lightning.__version__}
     for package in _PACKAGES:
         try:
@@ -34,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """What the run was computed on."""
+    """The machine: operating system, processor, cores, threads of PyTorch, and the GPU if there is one."""
     found: dict[str, Any] = {
         "system": platform.system(),
         "processor": _processor(),
@@ -47,16 +39,11 @@ def machine() -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-    """Revision of the checkout that the package runs from, with `-dirty` for uncommitted changes; None without one."""
-    here = Path(__file__).parent
+    """Git revision of the checkout that the package runs from, `-dirty` if it has uncommitted changes; else None."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         called = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,4 +1,4 @@
-"""Errors that a user can mend."""
+"""Errors that the user can fix."""
 
 import difflib
 import errno
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """What the user can mend. Entry points show its message as one line and its details below, no traceback.
+    """Anything the user can fix. Entry points print its message as one line and its details below, without traceback.
 
     Args:
-        message: What is wrong, where, and how to mend it.
-        details: Further lines, where one cannot name everything: a list of bad files, say.
+        message: What is wrong, where, and how to fix it.
+        details: Further lines, for example a list of bad files.
     """
 
     def __init__(self, message: str, details: Sequence[str] = ()) -> None:
@@ -24,46 +24,51 @@ class NonFiniteLossError(UserError):
 
 
 class RunInUseError(UserError):
-    """Another process is at work in the same run directory."""
+    """Another process is working in the same run directory."""
 
 
-def nearest(name: object, known: Iterable[object], prefix: str = "") -> str:
-    """What to put after the message on an unknown name: the known one most like it, or else all that are known.
+def suggest(name: object, known: Iterable[object], prefix: str = "") -> str:
+    """A hint to append to the message about an unknown name: the most similar known name, or all known names.
 
-    >>> nearest("seeed", ["seed", "data"]), nearest("x", ["seed", "data"]), nearest("lrr", ["lr"], "optimizer.")
+    >>> suggest("seeed", ["seed", "data"]), suggest("x", ["seed", "data"]), suggest("lrr", ["lr"], "optimizer.")
     ('did you mean seed?', 'known here: seed, data', 'did you mean optimizer.lr?')
     """
     names = [str(one) for one in known]
-    near = difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(names)}"
+    similar = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {prefix}{similar[0]}?" if similar else f"known here: {', '.join(names)}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has no message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Put a part's name before what it complains of, as a ValueError."""
+def prefix_errors(name: str) -> Iterator[None]:
+    """Raise a TypeError or ValueError of the block as a ValueError whose message begins with `name`."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{what}: {error}") from error
+        raise ValueError(f"{name}: {error}") from error
 
 
-_ELSEWHERE = "put runs elsewhere (paths.output_dir=... or RNC_RUNS)"
+_ELSEWHERE = "write runs to another folder (paths.output_dir=... or RNC_RUNS)"
 
 _STORAGE = {
-    errno.ENOSPC: "the disk is full: make room",
-    errno.EDQUOT: "the quota is used up: make room",
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the quota is used up: free some space",
     errno.EROFS: f"the file system is read-only: {_ELSEWHERE}",
-    errno.EACCES: f"writing is not allowed: mend the permissions, or {_ELSEWHERE}",
+    errno.EACCES: f"writing is not allowed: fix the permissions, or {_ELSEWHERE}",
     errno.EIO: "the disk reports an error",
 }
 
 
 @contextmanager
-def machine_failures_explained() -> Iterator[None]:
-    """Turn the machine's troubles (a full disk, a data worker that died) into what they mean to a user.
+def explain_machine_failures() -> Iterator[None]:
+    """Turn failures of the machine (a full disk, a data worker that died) into errors that say what to do.
 
     Raises:
-        UserError: In their place; all other errors stay what they are.
+        UserError: In their place; all other errors are raised unchanged.
     """
     try:
         yield
@@ -72,13 +77,14 @@ def machine_failures_explained() -> Iterator[None]:
             raise
         where = f"{error.filename}: " if error.filename else ""
         raise UserError(
-            f"{where}{_STORAGE[error.errno]}. What was finished before is whole; the same command then goes on"
+            f"{where}{_STORAGE[error.errno]}. All files written before are complete; then repeat the same command to "
+            "continue"
         ) from error
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"a data worker died ({reason}), mostly since memory ran out: fewer of them (data.num_workers=...) or "
-            "smaller batches need less. The same command goes on from the last finished epoch"
+            f"a data worker died ({reason}), most often because memory ran out: use fewer workers "
+            "(data.num_workers=...) or smaller batches. The same command continues from the last finished epoch"
         ) from error

@@ -1,4 +1,4 @@
-"""Names that a room offers without loading what is behind them."""
+"""Names that a package exports without importing the modules behind them."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -6,13 +6,13 @@ from typing import Any
 
 
 def lazy_exports(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for a package that imports a name's module when the name is first asked for.
+    """A `__getattr__` for a package that imports a name's module when the name is first used.
 
-    So `--help` needs no PyTorch, and importing one name of a room does not load the others.
+    So `--help` needs no PyTorch, and importing one name of a package does not load the others.
 
     Args:
         package: The package, its `__name__`.
-        modules: By name, the module of the package that defines it.
+        modules: For each exported name, the module of the package that defines it.
     """
 
     def get(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""How the nodes of a run hear of each other's end: a connection that breaks without a farewell.
+"""How the nodes of a run notice that another node has failed: its connection closes without a farewell message.
 
-The processes themselves may hang for long where another machine's are gone; so the starter of each node's processes
-holds a connection to that of node 0, and a node that fails ends the others within seconds.
+The processes themselves may hang for a long time when those of another machine are gone. So the launcher process of
+each node keeps a connection to the launcher of node 0, and when one node fails the others end within seconds.
 """
 
 import socket
@@ -12,20 +12,20 @@ from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.nodes import Node
 
 _HELLO, _FAREWELL = b"rnc node", b"."
-_PATIENCE = 600.0  # seconds until all nodes must have come
-_RETRY = 1.0
+_PATIENCE = 600.0  # seconds until all nodes must have connected
+_RETRY = 1.0  # seconds
 
 
 class NodeFailedError(UserError):
-    """Another node has ended before its part was done, or never came."""
+    """Another node ended before its part was done, or never connected."""
 
 
 class Lifeline:
-    """This node's connections to the others; nothing for a single node.
+    """This node's connections to the other nodes; does nothing for a single node.
 
     Args:
-        node: This one.
-        patience: Seconds to wait for nodes that have not come yet.
+        node: This machine.
+        patience: Seconds to wait for nodes that have not connected yet.
     """
 
     def __init__(self, node: Node, patience: float = _PATIENCE) -> None:
@@ -34,32 +34,32 @@ class Lifeline:
         self._patience = patience
         self._listener: socket.socket | None = None
         self._others: list[socket.socket] = []
-        self._come = 0  # connections that were made, lost ones included
+        self._connected = 0  # connections made so far, including lost ones
         self._next_try = 0.0
         if node.count > 1 and node.rank == 0:
-            self._listener = _listening(node)
+            self._listener = _listen(node)
 
-    def look(self) -> None:
-        """Take in nodes that come, and see whether all that came are still there.
+    def check(self) -> None:
+        """Accept nodes that connect, and check that all connected nodes are still there.
 
         Raises:
-            NodeFailedError: Where one is gone without a farewell, or has not come in time.
+            NodeFailedError: If a node is gone without a farewell, or has not connected in time.
         """
         expected = 0 if self._node.count == 1 else 1 if self._node.rank else self._node.count - 1
-        if self._come < expected:
+        if self._connected < expected:
             self._accept() if self._listener else self._connect()
-            if self._come < expected and time.monotonic() > self._deadline:
-                raise NodeFailedError(self._absence())
+            if self._connected < expected and time.monotonic() > self._deadline:
+                raise NodeFailedError(self._describe_missing())
         for other in list(self._others):
             with suppress(BlockingIOError):
-                if _received(other) != _FAREWELL:
+                if _receive(other) != _FAREWELL:
                     who = "node 0" if self._node.rank else "another node"
                     raise NodeFailedError(f"{who} of {self._node.count} ended before the run did: see its output")
                 self._others.remove(other)
                 other.close()
 
     def close(self, farewell: bool) -> None:
-        """Let go of the others.
+        """Close all connections.
 
         Args:
             farewell: Whether this node has done its part.
@@ -77,8 +77,8 @@ class Lifeline:
         with suppress(BlockingIOError, TimeoutError, ConnectionError):
             other = self._listener.accept()[0]
             other.settimeout(_RETRY)
-            if other.recv(len(_HELLO)) == _HELLO:  # and not somebody who looks for open ports
-                self._hold(other)
+            if other.recv(len(_HELLO)) == _HELLO:  # and not a port scanner
+                self._add(other)
 
     def _connect(self) -> None:
         if time.monotonic() < self._next_try:
@@ -87,26 +87,29 @@ class Lifeline:
         with suppress(OSError):
             other = socket.create_connection((self._node.address, _port(self._node)), timeout=_RETRY)
             other.sendall(_HELLO)
-            self._hold(other)
+            self._add(other)
 
-    def _hold(self, other: socket.socket) -> None:
+    def _add(self, other: socket.socket) -> None:
         other.setblocking(False)
         other.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a machine that vanishes is noticed too
         self._others.append(other)
-        self._come += 1
+        self._connected += 1
 
-    def _absence(self) -> str:
+    def _describe_missing(self) -> str:
         waited = f"within {self._patience:.0f} s"
         if self._node.rank:
-            return f"node 0 did not answer at {self._node.address}:{_port(self._node)} {waited}: is it started?"
-        return f"{self._come + 1} of {self._node.count} nodes came {waited}: start the same command on all of them"
+            return f"node 0 did not answer at {self._node.address}:{_port(self._node)} {waited}: has it been started?"
+        return (
+            f"only {self._connected + 1} of {self._node.count} nodes connected {waited}: "
+            "start the same command on all of them"
+        )
 
 
-def _listening(node: Node) -> socket.socket:
+def _listen(node: Node) -> socket.socket:
     try:
         listener = socket.create_server(("", _port(node)))
     except OSError as error:
-        raise UserError(f"port {_port(node)} is taken ({error}): set another MASTER_PORT on all nodes") from error
+        raise UserError(f"port {_port(node)} is in use ({error}): set another MASTER_PORT on all nodes") from error
     listener.setblocking(False)
     return listener
 
@@ -116,7 +119,7 @@ def _port(node: Node) -> int:
     return node.port + 1
 
 
-def _received(other: socket.socket) -> bytes:
+def _receive(other: socket.socket) -> bytes:
     try:
         return other.recv(1)
     except ConnectionError:

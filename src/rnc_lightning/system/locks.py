@@ -1,4 +1,7 @@
-"""Lock files: one process works, the others wait and are told why."""
+"""Lock files: one process works; the others wait, or are refused, and are told why.
+
+The operating system releases a lock when its process ends, however it ends.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -13,12 +16,12 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def held(path: Path, work: str) -> Iterator[None]:
-    """Hold a lock file; a process that ends, however it ends, lets go of it.
+def wait_for_lock(path: Path, work: str) -> Iterator[None]:
+    """Hold a lock file within the block; wait until it is free.
 
     Args:
-        path: The file, in a folder that is there.
-        work: What the process that has it does, for those that wait: "builds the cache".
+        path: The file, in an existing folder.
+        work: What the process that holds the lock does, logged by those that wait: "builds the cache".
     """
     lock = FileLock(path)
     try:
@@ -33,13 +36,13 @@ def held(path: Path, work: str) -> Iterator[None]:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Have a folder to oneself, or be refused; a process that ends, however it ends, lets go of it.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Lock a folder within the block.
 
-    The folder is made, and taken away again where nothing was written into it.
+    The folder is created, and deleted again if nothing was written into it.
 
     Raises:
-        RunInUseError: Where another process has it.
+        RunInUseError: If another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
@@ -47,7 +50,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunInUseError(f"{folder}: another process is at work on this run; wait for it, or stop it") from None
+        raise RunInUseError(f"{folder}: another process is working on this run; wait for it, or stop it") from None
     try:
         yield
     finally:

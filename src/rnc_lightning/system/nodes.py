@@ -1,4 +1,4 @@
-"""Who this machine is among the nodes of a run: one start of the same command on each of them."""
+"""Which node of a run this machine is; the same command is started once on each node."""
 
 import os
 import re
@@ -9,24 +9,25 @@ from dataclasses import dataclass
 
 from rnc_lightning.system.errors import UserError
 
-PARENT = "RNC_PARENT_PROCESS"  # tells a run's own processes from others, and whom they belong to
-_FIRST_PORT, _PORTS = 12000, 20000  # below those that systems give away by themselves
+PARENT = "RNC_PARENT_PROCESS"  # set for the processes that a run starts: the process id of their parent
+_FIRST_PORT, _PORTS = 12000, 20000  # below the ports that operating systems assign by themselves
 
+_VARIABLES = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 _REMEDY = (
-    "with Slurm start the command through srun with one task a node; without it set NODE_RANK (0 to {last}), "
+    "with Slurm start the command through srun with one task per node; without Slurm set NODE_RANK (0 to {last}), "
     "MASTER_ADDR (the node of rank 0) and MASTER_PORT on each node"
 )
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine's place in a run.
+    """One machine of a run.
 
     Attributes:
         rank: From 0 up; node 0 writes the run directory.
-        count: How many there are.
-        address: Where node 0 is reached by the others.
-        port: Its port for the processes, None for a free one; the next one up is for the nodes' starters.
+        count: Number of nodes.
+        address: Address of node 0, as the other nodes reach it.
+        port: Port of node 0 for the processes, None for any free port; port + 1 is for the launcher processes.
     """
 
     rank: int = 0
@@ -40,61 +41,60 @@ def this_node(
     environment: Mapping[str, str] = os.environ,
     hosts: Callable[[str], list[str]] | None = None,
 ) -> Node:
-    """This machine's place, from NODE_RANK, MASTER_ADDR and MASTER_PORT, and from Slurm where they are missing.
+    """Which node this machine is, from NODE_RANK, MASTER_ADDR and MASTER_PORT, or from Slurm if they are missing.
 
     >>> this_node(2, {"NODE_RANK": "1", "MASTER_ADDR": "here", "MASTER_PORT": "29500"})
     Node(rank=1, count=2, address='here', port=29500)
 
     Args:
         count: Nodes of the run, `trainer.num_nodes`.
-        environment: The process' variables.
-        hosts: Expands Slurm's list of nodes; by default `scontrol show hostnames` does.
+        environment: The environment variables.
+        hosts: Expands Slurm's list of nodes; by default `scontrol show hostnames`.
 
     Raises:
-        UserError: Where the place cannot be known, or Slurm has given other nodes than the run asks for.
+        UserError: If the node's rank cannot be determined, or Slurm's number of nodes is not `count`.
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise UserError(f"trainer.num_nodes: must be a whole number from 1 up, got {count}")
     if count == 1:
         return Node()
-    found = {**_slurm(count, environment, hosts or _hosts), **_named(environment)}
-    if missing := [name for name in ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in found]:
-        remedy = _REMEDY.format(last=count - 1)
-        raise UserError(f"trainer.num_nodes={count}: {', '.join(missing)} not set; {remedy}")
+    found = {**_from_slurm(count, environment, hosts or _hosts), **_from_user(environment)}
+    if missing := [name for name in _VARIABLES if name not in found]:
+        raise UserError(f"trainer.num_nodes={count}: {', '.join(missing)} not set; {_REMEDY.format(last=count - 1)}")
     rank, port = _number("NODE_RANK", found), _number("MASTER_PORT", found)
     if not 0 <= rank < count:
         raise UserError(f"NODE_RANK={rank}: with trainer.num_nodes={count} it must be from 0 to {count - 1}")
     if not 0 < port < 65535:
-        raise UserError(f"MASTER_PORT={port}: must be from 1 to 65534 (the next one up is used too)")
+        raise UserError(f"MASTER_PORT={port}: must be from 1 to 65534 (the next higher port is used too)")
     return Node(rank, count, found["MASTER_ADDR"], port)
 
 
 def refuse_other_launchers(environment: Mapping[str, str] = os.environ) -> None:
-    """Refuse to be started several times over by torchrun, or by srun with several tasks on a node.
+    """Refuse to be started several times by torchrun, or by srun with several tasks per node.
 
     Raises:
-        UserError: With the remedy.
+        UserError: With what to do instead.
     """
-    if PARENT in environment:  # a run's own child
+    if PARENT in environment:  # a process that a run started
         return
-    several = _whole(environment.get("WORLD_SIZE")) > 1
-    if "TORCHELASTIC_RUN_ID" in environment or several:
+    if "TORCHELASTIC_RUN_ID" in environment or _count(environment.get("WORLD_SIZE")) > 1:
         who = "torchrun" if "TORCHELASTIC_RUN_ID" in environment else "another launcher (WORLD_SIZE is set)"
         raise UserError(
-            f"started by {who}: start the command plainly, trainer.devices=K starts the processes; "
+            f"started by {who}: start the command without a launcher, trainer.devices=K starts the processes; "
             "for several machines add trainer.num_nodes=N and set NODE_RANK, MASTER_ADDR and MASTER_PORT on each"
         )
-    tasks, nodes = _whole(environment.get("SLURM_STEP_NUM_TASKS")), _whole(environment.get("SLURM_STEP_NUM_NODES"))
-    if tasks > max(nodes, 1):
+    tasks = _count(environment.get("SLURM_STEP_NUM_TASKS"))
+    nodes = max(_count(environment.get("SLURM_STEP_NUM_NODES")), 1)
+    if tasks > nodes:
         raise UserError(
-            f"started by srun as {tasks} tasks on {max(nodes, 1)} node(s): ask for one task a node "
-            "(--ntasks-per-node=1), trainer.devices=K starts the processes. Where each task is a run of its own, "
+            f"started by srun as {tasks} tasks on {nodes} node(s): ask for one task per node "
+            "(--ntasks-per-node=1), trainer.devices=K starts the processes. If each task is a separate run, "
             "unset SLURM_STEP_NUM_TASKS first"
         )
 
 
 def slurm_port(job: int, restarts: int) -> int:
-    """An even port that all nodes of a job agree on, another one after each requeue.
+    """An even port number that all nodes of a job compute alike, a different one after each requeue.
 
     >>> slurm_port(7, 0), slurm_port(7, 1), slurm_port(8, 0)
     (12434, 12436, 12496)
@@ -102,29 +102,27 @@ def slurm_port(job: int, restarts: int) -> int:
     return _FIRST_PORT + 2 * ((31 * job + restarts) % (_PORTS // 2))
 
 
-def _named(environment: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: environment[name] for name in ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT") if environment.get(name, "")
-    }
+def _from_user(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name] for name in _VARIABLES if environment.get(name)}
 
 
-def _slurm(count: int, environment: Mapping[str, str], hosts: Callable[[str], list[str]]) -> dict[str, str]:
-    """The same three as Slurm knows them; none outside of a job's step (srun) or where your own say it all."""
-    if "SLURM_STEP_ID" not in environment or len(_named(environment)) == 3:
+def _from_slurm(count: int, environment: Mapping[str, str], hosts: Callable[[str], list[str]]) -> dict[str, str]:
+    """The same variables from Slurm; empty outside of a job step (srun) or if the user has set all three."""
+    if "SLURM_STEP_ID" not in environment or len(_from_user(environment)) == 3:
         return {}
-    if (given := _whole(environment.get("SLURM_STEP_NUM_NODES"))) != count:
+    if (given := _count(environment.get("SLURM_STEP_NUM_NODES"))) != count:
         raise UserError(
-            f"trainer.num_nodes={count}, but srun started the command on {given}: make --nodes and it the same"
+            f"trainer.num_nodes={count}, but srun started the command on {given}: --nodes must be the same number"
         )
-    job, restarts = _whole(environment.get("SLURM_JOB_ID")), _whole(environment.get("SLURM_RESTART_COUNT"))
-    place = {"NODE_RANK": environment["SLURM_NODEID"], "MASTER_PORT": str(slurm_port(job, restarts))}
-    if "MASTER_ADDR" not in _named(environment):
-        place["MASTER_ADDR"] = hosts(environment["SLURM_STEP_NODELIST"])[0]
-    return place
+    job, restarts = _count(environment.get("SLURM_JOB_ID")), _count(environment.get("SLURM_RESTART_COUNT"))
+    found = {"NODE_RANK": environment["SLURM_NODEID"], "MASTER_PORT": str(slurm_port(job, restarts))}
+    if not environment.get("MASTER_ADDR"):
+        found["MASTER_ADDR"] = hosts(environment["SLURM_STEP_NODELIST"])[0]
+    return found
 
 
 def _hosts(nodes: str) -> list[str]:
-    """The names in Slurm's list; the first as the address that Slurm has for it, where its name leads nowhere."""
+    """The host names in Slurm's list; for the first, Slurm's address of it if the name cannot be resolved."""
     names = _scontrol("hostnames", nodes).split()
     try:
         socket.getaddrinfo(names[0], None)
@@ -149,6 +147,6 @@ def _number(name: str, found: Mapping[str, str]) -> int:
         raise UserError(f"{name}={found[name]}: must be a whole number") from None
 
 
-def _whole(text: str | None) -> int:
-    """A launcher's number; 0 where there is none."""
+def _count(text: str | None) -> int:
+    """A number that a launcher has set; 0 if it is not set."""
     return int(text) if text and text.isdigit() else 0

@@ -1,4 +1,4 @@
-"""SIGTERM: what a cluster, a container or `kill` sends before it makes a process end."""
+"""SIGTERM: what a cluster, a container or `kill` sends to a process before killing it."""
 
 import signal
 import threading
@@ -8,21 +8,21 @@ from types import FrameType
 
 
 class Terminated(SystemExit):
-    """The process was asked to end; as an exit code, 143 (128 + SIGTERM)."""
+    """SIGTERM asked the process to end; its exit code is 143 (128 + SIGTERM)."""
 
     def __init__(self) -> None:
         super().__init__(128 + signal.SIGTERM)
 
 
 @contextmanager
-def sigterm_raises() -> Iterator[None]:
+def raise_on_sigterm() -> Iterator[None]:
     """Within the block SIGTERM raises `Terminated` wherever the program is, so that clean-up code runs.
 
-    Nothing needs to be saved then: an epoch's checkpoint is whole before the next epoch begins. A handler that is there
-    already, such as that of a job of Slurm, stays.
+    Nothing needs to be saved at that moment: an epoch's checkpoint is complete before the next epoch begins. A handler
+    that is already installed, such as that of a Slurm job, stays.
     """
-    here = threading.current_thread() is threading.main_thread()  # only that one may set handlers
-    if not here or signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN):
+    in_main = threading.current_thread() is threading.main_thread()  # only the main thread may set handlers
+    if not in_main or signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN):
         yield
         return
     before = signal.signal(signal.SIGTERM, raise_terminated)
@@ -33,7 +33,7 @@ def sigterm_raises() -> Iterator[None]:
 
 
 def raise_terminated(number: int, frame: FrameType | None) -> None:
-    """The handler: raises once, then lets the clean-up be.
+    """The signal handler: raises once; later signals are ignored so that they do not interrupt the clean-up.
 
     Raises:
         Terminated: Always.

@@ -1,4 +1,4 @@
-"""Loggers: TensorBoard and Weights & Biases, beside the CSV history that every run has."""
+"""Loggers: TensorBoard and Weights & Biases, in addition to the CSV history that every run has."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,6 @@
-"""The dashboard of a W&B project, from code.
+"""Create a dashboard of a W&B project: `python -m rnc_lightning.tracking.dashboard project=NAME [out=spec.json]`.
 
-`python -m rnc_lightning.tracking.dashboard project=NAME [out=spec.json]`.
-
-It becomes a saved view of the project's workspace. Nothing of the project's runs or of its other views is changed.
+It is saved as a view of the project's workspace. The project's runs and other views are not changed.
 """
 
 import json
@@ -16,7 +14,11 @@ if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 TABLE = ("test/mae", "test/r2", "test/gmean", "test/spearman", "test/kendall", "regress/val/mae", "constant/mae")
-METHOD = ("method", "head_name", "scheme")  # the table is grouped by these, and the panels with it: means over seeds
+METHOD = (
+    "method",
+    "head_name",
+    "scheme",
+)  # table and panels are grouped by these, so they show means over seeds
 ORDINALITY = ("test/spearman", "test/kendall")
 PROJECTIONS = ("plots/projection_pca", "plots/predictions")
 
@@ -29,7 +31,7 @@ def dashboard(project: str, entity: str) -> "Workspace":
         entity: W&B user or team.
 
     Raises:
-        UserError: Where wandb-workspaces is not installed.
+        UserError: If wandb-workspaces is not installed.
     """
     try:
         import wandb_workspaces.reports.v2 as reports
@@ -37,7 +39,7 @@ def dashboard(project: str, entity: str) -> "Workspace":
     except ModuleNotFoundError:
         raise UserError("the dashboard needs wandb-workspaces: pip install 'rnc-lightning[dashboard]'") from None
 
-    panels: Any = reports  # which names its content in no way that type checkers understand
+    panels: Any = reports  # type checkers cannot see the names that it exports
 
     def curve(title: str, stage: str, metric: str, **options: Any) -> Any:
         return panels.LinePlot(title=title, x=f"{stage}/epoch", y=[f"{stage}/{metric}"], title_x="epoch", **options)
@@ -45,32 +47,29 @@ def dashboard(project: str, entity: str) -> "Workspace":
     def bars(title: str, metric: str) -> Any:
         return panels.BarPlot(title=title, metrics=[metric])
 
-    methods = [bars("Test error", "test/mae"), panels.RunComparer(diff_only="split")]
-    regressor = [
-        curve("Validation error of the regressor", "regress", "val/mae"),
-        curve("Training loss of the regressor", "regress", "train/loss"),
-    ]
-    pretraining = [
-        curve("Loss minus its floor", "pretrain", "train/excess", log_y=True),
-        curve("Loss", "pretrain", "train/loss"),
-    ]
     against_error = panels.ScatterPlot(
         title="Ordinality and test error", x=panels.SummaryMetric(ORDINALITY[0]), y=panels.SummaryMetric("test/mae")
     )
-    ordinality = [bars(f"Ordinality of the test features: {key}", key) for key in ORDINALITY]
-    projections = [panels.MediaBrowser(title=key, media_keys=[key], num_columns=3) for key in PROJECTIONS]
     contents = {
-        "Methods": methods,
-        "Regressor": regressor,
-        "Stage one": pretraining,
-        "Ordinality": [*ordinality, against_error],
-        "Projections and predictions": projections,
+        "Methods": [bars("Test error", "test/mae"), panels.RunComparer(diff_only="split")],
+        "Regressor": [
+            curve("Validation error of the regressor", "regress", "val/mae"),
+            curve("Training loss of the regressor", "regress", "train/loss"),
+        ],
+        "Stage one": [
+            curve("Loss minus its floor", "pretrain", "train/excess", log_y=True),
+            curve("Loss", "pretrain", "train/loss"),
+        ],
+        "Ordinality": [*(bars(f"Ordinality of the test features: {key}", key) for key in ORDINALITY), against_error],
+        "Projections and predictions": [
+            panels.MediaBrowser(title=key, media_keys=[key], num_columns=3) for key in PROJECTIONS
+        ],
     }
     return workspaces.Workspace(
         entity=entity,
         project=project,
         name="Methods (rnc_lightning)",
-        sections=[workspaces.Section(name=name, panels=found, is_open=True) for name, found in contents.items()],
+        sections=[workspaces.Section(name=name, panels=content, is_open=True) for name, content in contents.items()],
         runset_settings=workspaces.RunsetSettings(
             groupby=[workspaces.Config(key) for key in METHOD],
             order=[workspaces.Ordering(workspaces.Summary(TABLE[0]), ascending=True)],
@@ -80,16 +79,15 @@ def dashboard(project: str, entity: str) -> "Workspace":
 
 
 def specification(view: "Workspace") -> dict[str, Any]:
-    """What is sent to W&B, as plain values."""
-    found: dict[str, Any] = json.loads(view._to_model().spec.model_dump_json(by_alias=True, exclude_none=True))
-    return found
+    """The specification that is sent to W&B, as plain values."""
+    return json.loads(view._to_model().spec.model_dump_json(by_alias=True, exclude_none=True))
 
 
 def save(project: str, entity: str | None) -> str:
     """Save the view in the project, and return its address.
 
     Raises:
-        UserError: Where there is no key, no such project, or no network.
+        UserError: If there is no key, no such project, or no network.
     """
     import wandb
 
@@ -98,12 +96,12 @@ def save(project: str, entity: str | None) -> str:
         return str(view.save().url)
     except (wandb.Error, ValueError, OSError) as error:
         raise UserError(
-            f"W&B did not take the dashboard of {project}: {str(error).rstrip('.')}. "
-            "Is there a key (wandb login), and has the project a run? out=FILE writes it to a file, without W&B."
+            f"W&B did not accept the dashboard of {project}: {str(error).rstrip('.')}. "
+            "Is there a key (wandb login), and does the project have a run? out=FILE writes it to a file, without W&B."
         ) from error
 
 
-def _work(options: dict[str, Any], _: list[str]) -> None:
+def _run(options: dict[str, Any], _: list[str]) -> None:
     project, entity, out = options["project"], options["entity"], options["out"]
     if out is None:
         print(save(project, entity))
@@ -114,7 +112,7 @@ def _work(options: dict[str, Any], _: list[str]) -> None:
 
 def main() -> None:
     """Entry point."""
-    run_command("dashboard", _work)
+    run_command("dashboard", _run)
 
 
 if __name__ == "__main__":

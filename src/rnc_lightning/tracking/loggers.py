@@ -1,4 +1,4 @@
-"""Loggers beside the CSV history, made for one stage of one run. Only what is chosen is imported."""
+"""Create the loggers of one stage of a run, in addition to the CSV history; only chosen loggers are imported."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,22 +11,22 @@ from rnc_lightning.tracking.run_files import RunFiles
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-STOPPED = 255  # exit code of a run that was stopped and did not fail; W&B's own client gives it for Ctrl-C
+STOPPED = 255  # exit code of a run that was stopped and did not fail; W&B's own client uses it for Ctrl-C
 
 
 @runtime_checkable
 class ResultLogger(Protocol):
-    """A logger that also wants to know what the run ended with."""
+    """A logger that also receives the result of the run."""
 
     def report(self, result: Mapping[str, Any], files: RunFiles) -> None:
-        """Take the result and the files that go with it."""
+        """Receive the result and the files of the run."""
 
 
 def tensorboard(*, directory: Path, stage: str, **_context: Any) -> "Logger":
     """TensorBoard event files in `<run>/tensorboard/<stage>`.
 
     Raises:
-        UserError: Where TensorBoard is not installed.
+        UserError: If TensorBoard is not installed.
     """
     from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -50,22 +50,22 @@ def wandb(
     init_timeout: float = 10,
     finish_timeout: float = 60,
 ) -> "Logger":
-    """One W&B run for the whole run: metrics as `<stage>/...` over `<stage>/step`, and the results at its end.
+    """One W&B run for all stages: metrics as `<stage>/...` over `<stage>/step`, and the results at the end.
 
-    Without a key it works offline (`wandb sync` sends it later); WANDB_MODE has the last word.
+    Without a key it works offline (`wandb sync` sends the data later); WANDB_MODE overrides this.
 
     Args:
-        directory: Run directory; it keeps the W&B run's id, so that a second start goes on in the same one.
+        directory: Run directory; it holds the id of the W&B run, so that a second start continues the same one.
         stage: Prefix of the metrics.
-        name: Name shown.
+        name: Displayed name.
         config: Resolved configuration.
-        identity: What `result.json` says of the run, and whether its data are made.
+        identity: The run's identity as in `result.json`, and which parts of its data are synthetic.
         project: W&B project.
-        entity: W&B user or team; None for the key's own.
+        entity: W&B user or team; None for the default of the key.
         tags: Tags, as values of a dict so that the command line can change one.
         log_encoder: Whether the encoder is sent as an artifact.
-        init_timeout: Seconds that a server is given before the run goes on offline.
-        finish_timeout: Seconds that the end of the run waits for data to be sent.
+        init_timeout: Seconds to wait for the server before the run continues offline.
+        finish_timeout: Seconds to wait at the end of the run for data to be sent.
     """
     from rnc_lightning.tracking.weights_and_biases import StageWandbLogger, open_run
 
@@ -80,25 +80,25 @@ def wandb(
         init_timeout=init_timeout,
         finish_timeout=finish_timeout,
     )
-    return silent() if run is None else StageWandbLogger(run, stage, directory, log_encoder)
+    return dummy_logger() if run is None else StageWandbLogger(run, stage, directory, log_encoder)
 
 
-def silent() -> "Logger":
-    """A logger that logs nothing, where callbacks that ask for one must still find it."""
+def dummy_logger() -> "Logger":
+    """A logger that logs nothing, for callbacks that need a logger."""
     from lightning.pytorch.loggers.logger import DummyLogger
 
     return DummyLogger()
 
 
 def report(loggers: Iterable["Logger"], result: Mapping[str, Any], files: RunFiles) -> None:
-    """Give the result to the loggers that want it."""
+    """Send the result to the loggers that accept it."""
     for logger in loggers:
         if isinstance(logger, ResultLogger):
             logger.report(result, files)
 
 
 def finish(exit_code: int) -> None:
-    """Close the W&B run, where one was opened, so that the next run of a sweep gets its own.
+    """Close the W&B run if one was opened, so that the next run of a sweep gets its own.
 
     Args:
         exit_code: 0 for a finished run, `STOPPED` for a stopped one, anything else for a failed one.

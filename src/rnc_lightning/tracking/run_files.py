@@ -1,4 +1,4 @@
-"""What of a run's files a logger may send."""
+"""The files of a run that a logger may send."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ class RunFiles:
     """The files of a run that a logger may send at its end.
 
     Attributes:
-        predictions: One row a test sample.
+        predictions: One row per test sample.
         plots: Folder of the plots.
-        encoder: The final encoder and its card.
-        histories: By stage that another run trained, so that the logger saw nothing of it, tables of its epochs; some
-            may not be there.
+        encoder: The final encoder and its JSON.
+        histories: For each stage that another run trained, which the logger has not seen, tables of its epochs; some of
+            these files may not exist.
     """
 
     predictions: Path

@@ -13,16 +13,16 @@ from rnc_lightning.runs.fitting.checkpoints import (
     BEFORE,
     BEST,
     LAST,
-    WholeCheckpoints,
+    AtomicCheckpoints,
     is_sound,
     read_checkpoint,
     resume_point,
 )
-from rnc_lightning.system.errors import UserError, machine_failures_explained
+from rnc_lightning.system.errors import UserError, explain_machine_failures
 
 
 def _write(path: Path, epoch: int) -> None:
-    WholeCheckpoints().save_checkpoint({"epoch": epoch, "state_dict": {"weight": torch.full((1000,), epoch)}}, path)
+    AtomicCheckpoints().save_checkpoint({"epoch": epoch, "state_dict": {"weight": torch.full((1000,), epoch)}}, path)
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def test_a_write_that_fails_leaves_the_old_checkpoint_and_names_the_file(
 
     before = (stage / LAST).read_bytes()
     monkeypatch.setattr(os, "fsync", full)
-    told = rf"^{stage / LAST}: the disk is full: make room\. .* the same command"
-    with pytest.raises(UserError, match=told), machine_failures_explained():
+    told = rf"^{stage / LAST}: the disk is full: free some space\. .* the same command"
+    with pytest.raises(UserError, match=told), explain_machine_failures():
         _write(stage / LAST, 3)
     assert (stage / LAST).read_bytes() == before
     assert sorted(file.name for file in stage.iterdir()) == sorted([LAST, BEFORE, BEST])
@@ -112,10 +112,10 @@ class _Program:
 def test_a_pickle_that_is_a_program_is_refused_and_not_executed(zipped: bool, tmp_path: Path) -> None:
     mark, path = tmp_path / "executed", tmp_path / LAST
     torch.save({"state_dict": _Program(mark)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(UserError, match=r"last\.ckpt holds more than tensors and plain values"):
+    with pytest.raises(UserError, match=r"last\.ckpt contains more than tensors and plain values"):
         read_checkpoint(path)
-    with pytest.raises(UserError, match=r"nothing of it was executed"):
-        WholeCheckpoints().load_checkpoint(path, weights_only=False)
+    with pytest.raises(UserError, match=r"nothing in it was executed"):
+        AtomicCheckpoints().load_checkpoint(path, weights_only=False)
     assert not mark.exists()
     torch.load(path, weights_only=False)  # it would have been, otherwise
     assert mark.exists()

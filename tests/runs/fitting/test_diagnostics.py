@@ -19,7 +19,7 @@ from rnc_lightning.datasets.images.transforms import augmented_digit, plain_digi
 from rnc_lightning.encoders import SmallResNet
 from rnc_lightning.heads import PointHead
 from rnc_lightning.metrics import effective_rank, feature_ordinality, neighbours_error, ridge_error
-from rnc_lightning.runs.fitting.diagnostics import StageOneDiagnostics, spaced
+from rnc_lightning.runs.fitting.diagnostics import StageOneDiagnostics, evenly_spaced
 from rnc_lightning.runs.fitting.fit import StagePlan, fit_stage
 from rnc_lightning.stages import CosinePerEpoch, Pretrain, Regress, Stage
 from rnc_lightning.targets import TargetSpec
@@ -140,7 +140,7 @@ def test_the_last_row_is_what_the_functions_say_of_the_final_encoder(watched: tu
     encoder, splits = module.encoder.eval(), _data().splits
     found: dict[str, tuple[Tensor, Tensor]] = {}
     for part in ("train", "val"):
-        index = spaced(len(splits[part]), 20)
+        index = evenly_spaced(len(splits[part]), 20)
         assert (len(set(index)), index[0], index[-1]) == (20, 0, len(splits[part]) - 1)
         x = torch.stack([plain_digit()(splits[part].inputs[i]) for i in index])
         with torch.no_grad():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
-from rnc_lightning.sweeps.slurm.requeue import requeued_if_stopped
+from rnc_lightning.sweeps.slurm.requeue import requeue_if_stopped
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_it_is_queued_again_where_nobody_else_does(
 ) -> None:
     told = job(state, node)
     with pytest.raises(SystemExit) as ended:
-        requeued_if_stopped(work)
+        requeue_if_stopped(work)
     assert ended.value.code == 143
     assert told.read_text() == expected
 
@@ -68,7 +68,7 @@ def test_it_is_queued_again_where_nobody_else_does(
 def test_a_job_that_fails_of_itself_is_not_queued_again(job: Callable[..., Path]) -> None:
     told = job("RUNNING")
     failed = JobReturn(status=JobStatus.FAILED)
-    assert requeued_if_stopped(lambda: failed) is failed
+    assert requeue_if_stopped(lambda: failed) is failed
     assert told.read_text() == ""
 
 
@@ -85,5 +85,5 @@ def test_only_the_job_itself_acts_on_the_signal_before_the_limit(job: Callable[.
         os.kill(os.getpid(), signal.SIGUSR2)
         return JobReturn(status=JobStatus.COMPLETED)
 
-    requeued_if_stopped(work)
+    requeue_if_stopped(work)
     assert seen.read_text() == f"{os.getpid()}\n"

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig
 
 from rnc_lightning.command_line.messages import one_line
-from rnc_lightning.sweeps.slurm.submission import needs, submit
+from rnc_lightning.sweeps.slurm.submission import required_resources, submit
 from rnc_lightning.system.errors import UserError
 
 
@@ -25,7 +25,7 @@ from rnc_lightning.system.errors import UserError
 def test_nodes_gpus_and_cores_follow_the_trainer(
     trainer: dict[str, Any], chosen: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert needs(trainer, 2, chosen).items() >= expected.items()
+    assert required_resources(trainer, 2, chosen).items() >= expected.items()
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_nodes_gpus_and_cores_follow_the_trainer(
 )
 def test_what_slurm_cannot_be_told_is_one_line(trainer: dict[str, Any], expected: str) -> None:
     with pytest.raises(UserError, match=expected):
-        needs(trainer, 0, {})
+        required_resources(trainer, 0, {})
 
 
 def test_runs_that_need_different_things_are_refused(compose_config: Callable[..., DictConfig]) -> None:
     pytest.importorskip("submitit")
     configs = [compose_config("trainer=cpu"), compose_config("trainer=ddp_cpu")]
-    with pytest.raises(UserError, match="different things of Slurm"):
+    with pytest.raises(UserError, match="different resources of Slurm"):
         submit(print, {}, configs, [[], []], 0)
 
 

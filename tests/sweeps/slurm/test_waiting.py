@@ -32,10 +32,10 @@ def test_each_job_ends_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         _job(tmp_path, "9_3"),
         _job(tmp_path, "9_4", ("success", good)),
     ]
-    monkeypatch.setattr(waiting, "_LOOK", 0.01)
-    monkeypatch.setattr(waiting, "_ASK", 0.0)
-    monkeypatch.setattr(waiting, "_listed", lambda array: f"{array}_3 OUT_OF_MEMORY\n")
-    found = waiting.wait(jobs, [[f"seed={seed}"] for seed in range(5)])
+    monkeypatch.setattr(waiting, "_CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(waiting, "_QUERY_INTERVAL", 0.0)
+    monkeypatch.setattr(waiting, "_list_jobs", lambda array: f"{array}_3 OUT_OF_MEMORY\n")
+    found = waiting.wait_for_jobs(jobs, [[f"seed={seed}"] for seed in range(5)])
     states = [result.status.name for result in found]
     assert states == ["COMPLETED", "FAILED", "FAILED", "FAILED", "COMPLETED"]
     assert found[0].return_value == 1.5
@@ -47,6 +47,6 @@ def test_each_job_ends_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_requeued_job_and_a_silent_slurm_are_waited_for() -> None:
-    assert waiting.ended(["9_0", "9_1"], lambda _: "9_0 PENDING\n9_1 COMPLETING\n") == {}
-    assert waiting.ended(["9_0"], lambda _: None) == {}
-    assert waiting.ended(["9_0"], lambda _: "") == {"9_0": "no longer known to Slurm"}
+    assert waiting.find_ended_jobs(["9_0", "9_1"], lambda _: "9_0 PENDING\n9_1 COMPLETING\n") == {}
+    assert waiting.find_ended_jobs(["9_0"], lambda _: None) == {}
+    assert waiting.find_ended_jobs(["9_0"], lambda _: "") == {"9_0": "no longer known to Slurm"}

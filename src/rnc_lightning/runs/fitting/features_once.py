@@ -1,4 +1,4 @@
-"""A frozen encoder sees an input that never changes once, not once an epoch."""
+"""A frozen encoder encodes an input that never changes once, not in every epoch."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ from rnc_lightning.stages.regress import Regress
 
 
 class FeaturesOnce(Callback):
-    """Compute the features of some splits before the first epoch; the data module then serves those.
+    """Compute the features of some splits before the first epoch; the data module then returns them.
 
     They are computed in evaluation mode on the trainer's device and in its precision, in batches of
-    `eval_batch_size`, and kept in main memory: N x F numbers a split.
+    `eval_batch_size`, and kept in main memory: N x F numbers per split.
 
     Args:
         splits: Splits whose inputs are not augmented.
@@ -26,7 +26,7 @@ class FeaturesOnce(Callback):
         self.splits = splits
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compute and hand over the features."""
+        """Compute the features and give them to the data module."""
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, Regress)
         assert isinstance(datamodule, RegressionDataModule)

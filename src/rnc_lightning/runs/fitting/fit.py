@@ -1,6 +1,6 @@
-"""One fit: train a stage from where it stands, and leave what the next one needs."""
+"""Fit one stage, from its last checkpoint if there is one, and write the files that the next stage needs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +12,10 @@ from lightning.pytorch.loggers import Logger
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.encoders.handoff import save_encoder
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.runs.directory import StageDirectory
-from rnc_lightning.runs.fitting.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard, StopsAtOnce
+from rnc_lightning.runs.fitting.callbacks import EpochHistory, EpochSeed, NonFiniteLossGuard, StopOnSigterm
 from rnc_lightning.runs.fitting.checkpoints import BEFORE, read_checkpoint, resume_point
 from rnc_lightning.runs.fitting.features_once import FeaturesOnce
 from rnc_lightning.runs.fitting.label_statistics import LabelStatistics
@@ -25,18 +26,18 @@ from rnc_lightning.system.errors import UserError
 
 @dataclass(frozen=True)
 class StagePlan:
-    """How long a stage runs, on what batches, and which of its weights count.
+    """The length of a stage, its batches, and which of its weights are used.
 
     Attributes:
         epochs: Passes over the training set.
-        batch_size: Samples a batch.
-        views: Views a sample; None for one without a view axis.
-        local_views: Small crops of a sample beside them.
-        drop_last: Whether an incomplete last batch is left out.
+        batch_size: Samples per batch.
+        views: Views per sample; None for a single one without a view axis.
+        local_views: Additional small crops per sample.
+        drop_last: Whether an incomplete last batch is skipped.
         augment: Whether training samples are augmented.
         checkpoint: `last`, or `best` by `monitor` (the lowest value).
-        monitor: Name of the metric that `best` goes by.
-        features_once: Whether a frozen encoder's features are computed once where inputs are not augmented.
+        monitor: Name of the metric that chooses the `best` epoch.
+        features_once: Whether a frozen encoder's features are computed only once for inputs that are not augmented.
     """
 
     epochs: int
@@ -50,14 +51,11 @@ class StagePlan:
     features_once: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "views"):
-            value = getattr(self, name)
-            if name == "views" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number from 1 up, got {value}")
-        if isinstance(self.local_views, bool) or not isinstance(self.local_views, int) or self.local_views < 0:
-            raise ValueError(f"local_views must be a whole number from 0 up, got {self.local_views}")
+        check_whole_number("epochs", self.epochs, least=1)
+        check_whole_number("batch_size", self.batch_size, least=1)
+        if self.views is not None:
+            check_whole_number("views", self.views, least=1)
+        check_whole_number("local_views", self.local_views, least=0)
         if self.checkpoint not in ("last", "best"):
             raise ValueError(f"checkpoint must be last or best, got {self.checkpoint}")
         if self.checkpoint == "best" and not self.monitor:
@@ -66,7 +64,7 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class StageSummary:
-    """What a finished stage leaves behind, as `stage.json`."""
+    """The content of `stage.json`, written when a stage is finished."""
 
     epochs: int
     seconds: float
@@ -76,9 +74,9 @@ class StageSummary:
 
     @classmethod
     def read(cls, directory: StageDirectory) -> "StageSummary | None":
-        """The summary in a stage's directory, or None where the stage is not finished."""
-        found = directory.summary()
-        return None if found is None else cls(**found)
+        """The summary in a stage's directory, or None if the stage is not finished."""
+        summary = directory.summary()
+        return None if summary is None else cls(**summary)
 
 
 def fit_stage(
@@ -93,21 +91,21 @@ def fit_stage(
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
 ) -> StageSummary:
-    """Train a stage, from its last checkpoint where there is one, and export its encoder.
+    """Train a stage, from its last checkpoint if there is one, and export its encoder.
 
     Args:
         module: The stage; afterwards it holds the chosen weights.
-        datamodule: Where batches come from.
+        datamodule: Source of the batches.
         plan: Length, batches and choice of weights.
-        directory: The stage's own directory.
+        directory: The stage's directory.
         seed: Seed of the run and the stage.
-        origin: What the encoder's JSON says of it beside stage and epoch, as plain values.
-        make_trainer: Makes the Trainer from `max_epochs`, `callbacks`, `logger` and `default_root_dir`.
-        callbacks: Callbacks beside those that every stage has.
-        loggers: Loggers beside the history in `metrics.csv`.
+        origin: Entries of the encoder's JSON in addition to stage and epoch, as plain values.
+        make_trainer: Creates the Trainer from `max_epochs`, `callbacks`, `logger` and `default_root_dir`.
+        callbacks: Callbacks in addition to those that every stage has.
+        loggers: Loggers in addition to the history in `metrics.csv`.
 
     Raises:
-        NonFiniteLossError: Where the loss became NaN or infinite.
+        NonFiniteLossError: If the loss became NaN or infinite.
     """
     datamodule.for_stage(
         seed=derive_seed(seed, "data"),
@@ -121,9 +119,8 @@ def fit_stage(
     trainer = make_trainer(
         max_epochs=plan.epochs,
         callbacks=[
-            *_features_once(module, plan),
-            *_label_statistics(module, seed),
-            StopsAtOnce(),
+            *_regressor_callbacks(module, plan, seed),
+            StopOnSigterm(),
             EpochSeed(seed),
             NonFiniteLossGuard(directory.non_finite_loss),
             history,
@@ -158,45 +155,40 @@ def fit_stage(
 
 
 def check_local_views(module: Stage, datamodule: RegressionDataModule, plan: StagePlan) -> None:
-    """Refuse local views that the stage would not look at, or that the data set cannot make.
+    """Refuse local views that the stage does not use, or that the data set cannot create.
 
     Raises:
-        UserError: With a remedy.
+        UserError: With what to change.
     """
     if plan.local_views and not module.takes_local_views:
         raise UserError(
-            f"recipe.pretrain.local_views: {plan.local_views}, but {type(module).__name__} uses none; "
+            f"recipe.pretrain.local_views: {plan.local_views}, but {type(module).__name__} does not use local views; "
             "only DINO does (objective=dino)"
         )
     datamodule.check_local_views(plan.local_views)
 
 
 def load_weights(module: Stage, checkpoint: Path) -> None:
-    """Put the weights of a Lightning checkpoint into a stage, without executing anything in the file."""
+    """Load the weights of a Lightning checkpoint into a stage, without executing anything in the file."""
     module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
 
 
-def _features_once(module: Stage, plan: StagePlan) -> list[Callback]:
-    if not (plan.features_once and isinstance(module, Regress) and module.freeze_encoder):
-        return []
-    return [FeaturesOnce(["val"] if plan.augment else ["train", "val"])]
-
-
-def _label_statistics(module: Stage, seed: int) -> list[Callback]:
-    return [LabelStatistics(seed)] if isinstance(module, Regress) and module.calibration is not None else []
+def _regressor_callbacks(module: Stage, plan: StagePlan, seed: int) -> Iterator[Callback]:
+    if not isinstance(module, Regress):
+        return
+    if plan.features_once and module.freeze_encoder:
+        yield FeaturesOnce(["val"] if plan.augment else ["train", "val"])
+    if module.calibration is not None:
+        yield LabelStatistics(seed)
 
 
 def _checkpoints(directory: Path, plan: StagePlan) -> list[ModelCheckpoint]:
-    """One file for the best epoch, where asked for, and one for the last, which is written after it.
+    """One callback for the best epoch if `plan` asks for it, and one for the last, which is written after it.
 
-    `last` then knows of `best`, and a stop between the two repeats an epoch at worst.
+    So the state of `best` is saved in `last`, and a stop between the two repeats at most one epoch.
     """
-    keep: dict[str, Any] = {
-        "dirpath": directory,
-        "save_on_train_epoch_end": True,
-        "enable_version_counter": False,
-    }
-    last = ModelCheckpoint(filename="last", **keep)
+    settings: dict[str, Any] = {"dirpath": directory, "save_on_train_epoch_end": True, "enable_version_counter": False}
+    last = ModelCheckpoint(filename="last", **settings)
     if plan.checkpoint == "last":
         return [last]
-    return [ModelCheckpoint(filename="best", monitor=plan.monitor, mode="min", **keep), last]
+    return [ModelCheckpoint(filename="best", monitor=plan.monitor, mode="min", **settings), last]

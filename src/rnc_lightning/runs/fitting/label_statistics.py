@@ -1,4 +1,4 @@
-"""Statistics that a regressor's calibration takes at the end of each epoch, before validation."""
+"""Feature statistics for a regressor's calibration, computed at the end of each epoch before validation."""
 
 from itertools import islice
 from typing import Any
@@ -13,13 +13,13 @@ from rnc_lightning.stages.regress import Regress
 
 
 class LabelStatistics(Callback):
-    """Collect features for `Regress.calibration`: those of the epoch as it goes, or those of a pass of its own.
+    """Collect features for `Regress.calibration`: those of the training steps, or those of a separate second pass.
 
-    A second pass is one over the augmented training set with new draws, in training mode but without gradients, so
-    running statistics of batch normalisation go on, as in the released code of FDS.
+    The second pass runs over the augmented training set with new random draws, in training mode but without gradients,
+    so it also updates the running statistics of batch normalisation, as in the released code of FDS.
 
     Args:
-        seed: Seed of the run and the stage, from which the second pass draws.
+        seed: Seed of the run and the stage, for the draws of the second pass.
     """
 
     def __init__(self, seed: int) -> None:
@@ -28,7 +28,7 @@ class LabelStatistics(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Tensor], batch_idx: int
     ) -> None:
-        """After the epoch's last batch, take the second pass where there is one, and let the statistics go on."""
+        """After the epoch's last batch, run the second pass if there is one, and update the statistics."""
         assert isinstance(pl_module, Regress)
         if not trainer.is_last_batch:
             return
@@ -40,9 +40,9 @@ class LabelStatistics(Callback):
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(datamodule, RegressionDataModule)
         loader = datamodule.training_loader(derive_seed(self.seed, "label statistics"))
-        count = int(min(len(loader), trainer.num_training_batches))  # fewer where training itself is cut short
+        count = int(min(len(loader), trainer.num_training_batches))  # fewer if training itself is limited
         for batch in islice(loader, count):
-            here = datamodule.on_after_batch_transfer(trainer.strategy.batch_to_device(batch))
+            batch = datamodule.on_after_batch_transfer(trainer.strategy.batch_to_device(batch))
             with torch.no_grad(), trainer.precision_plugin.forward_context():
-                features = module.training_features(here)
-            module.calibration.collect(features.flatten(0, 1), here["y"].repeat_interleave(features.shape[1], dim=0))
+                features = module.training_features(batch)
+            module.calibration.collect(features.flatten(0, 1), batch["y"].repeat_interleave(features.shape[1], dim=0))

@@ -1,4 +1,4 @@
-"""What every Trainer of the suite has, whatever the configuration says of it."""
+"""Settings that every Trainer of the suite has, whatever the configuration says."""
 
 import logging
 import warnings
@@ -10,44 +10,47 @@ from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.runs.devices import as_lightning_takes, check_trainer
-from rnc_lightning.runs.fitting.checkpoints import WholeCheckpoints
+from rnc_lightning.runs.devices import check_trainer, shared_gpu_arguments
+from rnc_lightning.runs.fitting.checkpoints import AtomicCheckpoints
 from rnc_lightning.system.errors import UserError
 
 
-def as_the_suite_runs(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
-    """A factory of Trainers that start no processes of their own and write checkpoints that are whole.
+def trainer_factory(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
+    """A factory of Trainers that start no processes and write checkpoints atomically.
 
     Args:
-        chosen: The configuration's Trainer, to be made once for each stage.
+        chosen: The Trainer of the configuration; one is created for each stage.
 
     Raises:
-        UserError: Where such a Trainer would not run in the processes that there are, or not in its precision.
+        UserError: If such a Trainer does not fit the running processes, or its precision does not fit the device.
     """
-    # Lightning is told that nobody else starts processes, so that it looks for no Slurm or torchrun of its own.
-    plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), WholeCheckpoints()]
+    # With this environment plugin Lightning does not look for Slurm or torchrun.
+    plugins = [*(chosen.keywords.get("plugins") or []), LightningEnvironment(), AtomicCheckpoints()]
 
     def factory(**settings: Any) -> Trainer:
-        shared = {} if "devices" in settings else as_lightning_takes(chosen.keywords)
+        shared = {} if "devices" in settings else shared_gpu_arguments(chosen.keywords)
         return chosen(**{"plugins": plugins, **shared, **settings})
 
-    made = factory(logger=False, enable_checkpointing=False)
-    check_trainer(made, distributed.world_size())
-    if chosen.keywords.get("precision") == "16-mixed" and made.strategy.root_device.type == "cpu":
-        # Lightning would take bf16 instead, with a warning.
-        raise UserError("trainer.precision: 16-mixed needs a GPU; on a CPU take bf16-mixed")
+    trainer = factory(logger=False, enable_checkpointing=False)
+    check_trainer(trainer, distributed.world_size())
+    if chosen.keywords.get("precision") == "16-mixed" and trainer.strategy.root_device.type == "cpu":
+        # Lightning would use bf16 instead, with a warning.
+        raise UserError("trainer.precision: 16-mixed needs a GPU; use bf16-mixed on a CPU")
     return factory
 
 
 def quiet_lightning() -> None:
-    """Leave out Lightning's notes on hardware, its advertisements and its deprecation warnings about itself."""
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # a frozen encoder
-    warnings.filterwarnings("ignore", message=".*number of training batches.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")  # on resuming
-    warnings.filterwarnings("ignore", message=".*recommended to use .*sync_dist=True.*")  # all are joined before
-    warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")  # stage one has none
-    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # a run starts its processes itself
+    """Hide Lightning's notes on hardware, its advertisements and deprecation warnings about its own code."""
+    for message in (
+        "LeafSpec",
+        "does not have many workers",
+        "in eval mode at the start of training",  # a frozen encoder
+        "number of training batches",
+        "Checkpoint directory .* exists and is not empty",  # on resuming
+        "recommended to use .*sync_dist=True",  # values are already reduced over the processes
+        "but have no `validation_step`",  # stage one has none
+        "`srun` command is available",  # a run starts its processes itself
+    ):
+        warnings.filterwarnings("ignore", message=f".*{message}.*")
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)

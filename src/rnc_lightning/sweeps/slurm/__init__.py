@@ -1,4 +1,4 @@
-"""Runs as jobs of Slurm, through submitit: what a job asks for, how it is waited for, how it ends when stopped.
+"""Runs as Slurm jobs, through submitit: submit them, wait for them, and end and requeue them when they are stopped.
 
-Only the launcher `hydra/launcher=slurm` uses this; submitit is an extra.
+Only the launcher `hydra/launcher=slurm` uses this package; submitit is an optional dependency.
 """

@@ -1,8 +1,8 @@
-"""How a job ends that is told to: at once, and queued again unless Slurm is ending or requeueing it already.
+"""How a job ends on SIGTERM: at once, and queued again unless Slurm is already ending or requeueing it.
 
-SIGTERM comes with `scancel`, `scontrol requeue` and preemption, where Slurm sees to what follows, and alone as the
-notice of a preemption with a grace time or from `scancel --signal=TERM`, where it does not. Which it was is seen by the
-job's state. The signal before the time limit (USR2) is submitit's own affair.
+With `scancel`, `scontrol requeue` and preemption, Slurm sends SIGTERM and then ends or requeues the job itself. With
+`scancel --signal=TERM`, or as the notice of a preemption with a grace time, it sends only SIGTERM. The job's state
+tells which it was. Submitit handles the signal before the time limit (USR2).
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class _Stop:
-    """The handler: notes that SIGTERM came and raises, once, in the process that set it."""
+    """The signal handler: remembers that SIGTERM came and raises, once, in the process that installed it."""
 
     def __init__(self) -> None:
         self.came = False
@@ -34,18 +34,18 @@ class _Stop:
             raise Terminated
 
 
-def requeued_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
-    """Do a job's work; where SIGTERM stops it, see that it is queued again and end without a result.
+def requeue_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
+    """Do a job's work; if SIGTERM stops it, make sure that it is queued again, and end without a result.
 
     Args:
-        run: The work. It may have a handler of its own that raises the same.
+        run: The work. It may install its own handler that raises `Terminated`.
 
     Raises:
-        Terminated: Where it was stopped.
+        Terminated: If it was stopped.
     """
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop)
-    _act_only_here(signal.SIGUSR2)
+    _ignore_in_children(signal.SIGUSR2)
     try:
         done = run()
     except BaseException as error:
@@ -53,14 +53,14 @@ def requeued_if_stopped(run: Callable[[], JobReturn]) -> JobReturn:
             _requeue_if_running()
             raise Terminated from error
         raise
-    if stop.came and done.status == JobStatus.FAILED:  # of a data worker that was stopped too, say
+    if stop.came and done.status == JobStatus.FAILED:  # for example because a data worker was stopped too
         _requeue_if_running()
         raise Terminated
     return done
 
 
 def job_number(environment: Mapping[str, str]) -> str:
-    """How Slurm calls this job and no other: one of the jobs of an array has the array's own SLURM_JOB_ID.
+    """Slurm's unique name of this job; SLURM_JOB_ID alone is not unique in an array.
 
     >>> job_number({"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"})
     '7_1'
@@ -70,8 +70,8 @@ def job_number(environment: Mapping[str, str]) -> str:
     return environment["SLURM_JOB_ID"]
 
 
-def _act_only_here(number: signal.Signals) -> None:
-    """Let data workers, which inherit a handler and get the signal too, ignore it."""
+def _ignore_in_children(number: signal.Signals) -> None:
+    """Make data workers, which inherit the handler and also get the signal, ignore it."""
     handler = signal.getsignal(number)
     if not callable(handler):
         return
@@ -85,20 +85,20 @@ def _act_only_here(number: signal.Signals) -> None:
 
 
 def _requeue_if_running() -> None:
-    """Queue this job again where Slurm still calls it running: then nobody else ends or requeues it."""
-    if os.environ.get("SLURM_PROCID", "0") != "0":  # node 0 does it for all
+    """Queue this job again if Slurm reports it as running: then Slurm is not ending or requeueing it."""
+    if os.environ.get("SLURM_PROCID", "0") != "0":  # node 0 does it for all nodes
         return
     job = job_number(os.environ)
     try:
-        state = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%T").strip()
+        state = _call("squeue", "--noheader", f"--jobs={job}", "--format=%T").strip()
         if state != "RUNNING":
-            log.warning("stopped by SIGTERM; Slurm calls the job %s and sees to the rest", state or "unknown")
+            log.warning("stopped by SIGTERM; Slurm reports the job as %s and handles it", state or "unknown")
             return
-        log.warning("stopped by SIGTERM: queued again, to go on from the last finished epoch")
-        _ask("scontrol", "requeue", job)
+        log.warning("stopped by SIGTERM: queued again, to continue from the last finished epoch")
+        _call("scontrol", "requeue", job)
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("stopped by SIGTERM and not queued again: %s", error)
 
 
-def _ask(*command: str) -> str:
+def _call(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout

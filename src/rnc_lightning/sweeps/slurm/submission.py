@@ -1,4 +1,4 @@
-"""From runs to jobs: what they ask Slurm for, handed in as one array."""
+"""Submit runs as one array of Slurm jobs, with the resources that they need."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,33 +8,33 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnc_lightning.system.errors import UserError
 
-_SUBMITITS_OWN = {"submitit_folder", "max_num_timeout"}  # the executor's, not a job's
+_EXECUTOR_OPTIONS = {"submitit_folder", "max_num_timeout"}  # of submitit's executor, not of a job
 
-_GENERAL = {  # what submitit knows without the prefix of a cluster
+_GENERAL = {  # options that submitit names without the prefix `slurm_`
     "timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name", "stderr_to_stdout",
 }  # fmt: skip
 
 _GPUS = ("gpus_per_node", "gpus_per_task", "gres")
 
 
-def needs(trainer: Mapping[str, Any], workers: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run needs of Slurm: nodes, and on each of them GPUs and cores; the launcher's own values come first.
+def required_resources(trainer: Mapping[str, Any], workers: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The resources that a run needs: nodes, and GPUs and cores on each; values set for the launcher take precedence.
 
-    >>> needs({"accelerator": "gpu", "devices": 4, "num_nodes": 2}, workers=3, chosen={})
+    >>> required_resources({"accelerator": "gpu", "devices": 4, "num_nodes": 2}, workers=3, chosen={})
     {'nodes': 2, 'gpus_per_node': 4, 'cpus_per_task': 16}
 
     Args:
         trainer: The trainer's configuration.
         workers: Data workers of each process.
-        chosen: Values of `hydra.launcher`, None where they are left open.
+        chosen: Values of `hydra.launcher`, None for those that are not set.
 
     Raises:
-        UserError: Where the configuration does not say how many devices, or whether GPUs.
+        UserError: If the configuration does not say how many devices are needed, or whether they are GPUs.
     """
     devices = trainer.get("devices", 1)
     processes = len(devices) if isinstance(devices, list) else devices
     if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
-        raise UserError(f"trainer.devices={devices}: Slurm must be told how many; give a number")
+        raise UserError(f"trainer.devices={devices}: Slurm needs the number of devices; give a number")
     accelerator = trainer.get("accelerator", "auto")
     gpus = chosen.get("gpus_per_node")
     if accelerator == "cpu":
@@ -61,49 +61,49 @@ def submit(
     job_overrides: Sequence[Sequence[str]],
     first: int,
 ) -> list[Any]:
-    """Hand in one job a run and return submitit's jobs.
+    """Submit one job per run and return submitit's jobs.
 
     Args:
-        call: What each job calls, with the arguments of submitit's launcher for Hydra.
+        call: The function that each job calls, with the arguments of submitit's launcher for Hydra.
         chosen: Values of `hydra.launcher`.
-        configs: The runs' configurations.
-        job_overrides: The runs' words.
+        configs: The configurations of the runs.
+        job_overrides: The options of the runs.
         first: Number of the first run in the sweep.
 
     Raises:
-        UserError: Where the runs differ in what they need, or Slurm is not there or refuses.
+        UserError: If the runs need different resources, or Slurm is not available or refuses the jobs.
     """
     import submitit
 
-    wanted = [_needs(config, chosen) for config in configs]
-    if others := [other for other in wanted if other != wanted[0]]:
+    needed = [_config_resources(config, chosen) for config in configs]
+    if others := [other for other in needed if other != needed[0]]:
         raise UserError(
-            f"the runs of this sweep need different things of Slurm ({wanted[0]}, {others[0]}): "
-            "give those that need the same in one command"
+            f"the runs of this sweep need different resources of Slurm ({needed[0]}, {others[0]}): "
+            "use one command for each set of runs that need the same"
         )
-    values = {**chosen, **wanted[0]}
-    named = {
-        name if name in _GENERAL else f"slurm_{name}": v for name, v in values.items() if name not in _SUBMITITS_OWN
+    values = {**chosen, **needed[0]}
+    parameters = {
+        name if name in _GENERAL else f"slurm_{name}": v for name, v in values.items() if name not in _EXECUTOR_OPTIONS
     }
     arguments = [
-        (list(words), "hydra.sweep.dir", first + place, f"job_id_for_{first + place}", Singleton.get_state())
-        for place, words in enumerate(job_overrides)
+        (list(overrides), "hydra.sweep.dir", number, f"job_id_for_{number}", Singleton.get_state())
+        for number, overrides in enumerate(job_overrides, first)
     ]
     try:
         executor = submitit.AutoExecutor(
             folder=values["submitit_folder"], cluster="slurm", slurm_max_num_timeout=values["max_num_timeout"]
         )
-        executor.update_parameters(**named)
+        executor.update_parameters(**parameters)
         return list(executor.map_array(call, *zip(*arguments, strict=True)))
     except submitit.core.utils.FailedJobError as error:
         reasons = [line for line in str(error).splitlines() if "error:" in line] or [str(error)]
         raise UserError(f"Slurm refused the jobs: {reasons[0].partition('error:')[2].strip() or reasons[0]}") from error
-    except RuntimeError as error:  # no Slurm here
+    except RuntimeError as error:  # there is no Slurm on this machine
         raise UserError(f"hydra/launcher=slurm: {error}") from error
 
 
-def _needs(config: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _config_resources(config: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
     trainer = OmegaConf.to_container(config.trainer, resolve=True)
     assert isinstance(trainer, dict)
     workers = OmegaConf.select(config, "data.num_workers", default=0) or 0
-    return needs({str(key): value for key, value in trainer.items()}, workers, chosen)
+    return required_resources({str(key): value for key, value in trainer.items()}, workers, chosen)
