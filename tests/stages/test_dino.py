@@ -270,7 +270,7 @@ def test_dino_belongs_to_its_stage_and_nothing_else_does() -> None:
 
 def test_local_views_that_nobody_uses_or_makes_are_refused() -> None:
     plan = StagePlan(epochs=1, batch_size=4, views=2, local_views=2)
-    with pytest.raises(UserError, match="Pretrain uses none"):
+    with pytest.raises(UserError, match="Pretrain does not use local views"):
         check_local_views(Pretrain(objective=RnCLoss(), **_settings()), _digits(), plan)
     data = _digits()
     data.local_transform = None
