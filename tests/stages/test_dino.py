@@ -19,6 +19,7 @@ from rnc_lightning.datasets.images.transforms import augmented_digit, local_digi
 from rnc_lightning.encoders import SmallResNet
 from rnc_lightning.heads import PointHead
 from rnc_lightning.objectives.dino import DINO, dino_loss
+from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.fit import StagePlan, check_local_views, fit_stage
 from rnc_lightning.stages import CosinePerEpoch, Dino, Pretrain, Regress
 from rnc_lightning.system.errors import UserError
@@ -212,7 +213,7 @@ def _fit_digits(folder: Path, epochs: int, callbacks: list[Callback] | None = No
     plan = StagePlan(epochs=epochs, batch_size=32, views=2, local_views=2, drop_last=True)
     make_trainer = partial(Trainer, accelerator="cpu", **QUIET)
     settings: dict[str, Any] = {"seed": 0, "origin": {"run": "test"}, "make_trainer": make_trainer}
-    fit_stage(stage, _digits(), plan, folder, callbacks=callbacks or [], **settings)
+    fit_stage(stage, _digits(), plan, StageDirectory(folder), callbacks=callbacks or [], **settings)
     return stage
 
 

@@ -15,6 +15,7 @@ from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.heads import PointHead
+from rnc_lightning.runs.directory import TestFolder
 from rnc_lightning.runs.fitting.features_once import FeaturesOnce
 from rnc_lightning.runs.testing import evaluate_regressor, write_predictions
 from rnc_lightning.stages import CosinePerEpoch, Regress
@@ -86,7 +87,7 @@ def test_the_test_averages_each_recording(tmp_path: Path) -> None:
     metrics, predictions = evaluate_regressor(module, data, _trainer())
     expected = _by_hand(module, data)
     assert metrics["mae"] == pytest.approx(np.mean([abs(a - b) for a, b in expected.values()]), rel=1e-5)
-    write_predictions(predictions, data, module.target, tmp_path)
+    write_predictions(predictions, data, module.target, TestFolder(tmp_path))
     table = pd.read_csv(tmp_path / "predictions.csv")
     assert table["name"].tolist() == [f"recording-{i}" for i in range(5)]
     assert table["age_target"].tolist() == [20.0, 30.0, 40.0, 50.0, 60.0]

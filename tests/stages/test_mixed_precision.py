@@ -19,6 +19,7 @@ from rnc_lightning import RnCLoss
 from rnc_lightning.datasets.digits import DigitsDataModule
 from rnc_lightning.datasets.images.transforms import augmented_digit, plain_digit
 from rnc_lightning.encoders import SmallResNet
+from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.fit import StagePlan, fit_stage
 from rnc_lightning.stages import CosinePerEpoch, Pretrain
 from rnc_lightning.system.errors import NonFiniteLossError
@@ -59,7 +60,9 @@ def _fit(folder: Path, precision: Precision, *, stop: bool = False, lr: float = 
     make_trainer = partial(Trainer, **{"accelerator": "cpu", **quiet, **precision})
     plan = StagePlan(epochs=EPOCHS, batch_size=32, views=2, drop_last=True)
     callbacks = [_Stop()] if stop else []
-    fit_stage(module, data, plan, folder, seed=0, origin={}, make_trainer=make_trainer, callbacks=callbacks)
+    fit_stage(
+        module, data, plan, StageDirectory(folder), seed=0, origin={}, make_trainer=make_trainer, callbacks=callbacks
+    )
     return module
 
 

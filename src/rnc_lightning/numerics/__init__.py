@@ -1,1 +1,3 @@
-"""Precision, seeds, checks of arguments, and collectives over processes."""
+"""Precision, seeds, checks of arguments, and collectives over processes: import the modules themselves."""
+
+__all__ = ["checks", "distributed", "precision", "seeding"]
