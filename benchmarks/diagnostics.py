@@ -1,10 +1,10 @@
-"""What the diagnostics of stage one cost.
+"""Measure the cost of the diagnostics of stage one.
 
-    python benchmarks/diagnostics.py [words of the configuration]
+    python benchmarks/diagnostics.py [options of training]
 
-Fits stage one of an experiment once, with a row of diagnostics every second epoch. From the seconds of each epoch and
-of each row it says what share of the epochs' time the diagnostics take at other intervals. Both come from one process
-that takes turns between them, so a busy machine slows both.
+Fits stage one of an experiment once, with a row of diagnostics every second epoch. The seconds of each epoch and of
+each row give the share of the epochs' time that the diagnostics take at other intervals. Epochs and rows alternate in
+one process, so a busy machine slows both.
 """
 
 import sys
@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from rnc_lightning.command_line.compose import config_directory
+from rnc_lightning.command_line.compose import config_directory, resolve_config
 from rnc_lightning.runs.fitting.fit import fit_stage
 from rnc_lightning.runs.parts import Parts
 
@@ -24,9 +24,9 @@ QUIET = ("print_config=false", "trainer.enable_progress_bar=false", "callbacks.m
 MEASURED, INTERVALS = 2, (1, 2, 5, 10, 20, 50)
 
 
-def measured(words: list[str], folder: Path) -> tuple[pd.Series, pd.Series]:
-    """Seconds of each epoch but the first, and of each row of diagnostics, the first of which reads the inputs."""
-    parts = Parts(compose("train", words))
+def measure(options: list[str], folder: Path) -> tuple[pd.Series, pd.Series]:
+    """Seconds of each epoch except the first, and of each row of diagnostics, the first of which reads the inputs."""
+    parts = Parts(resolve_config(compose("train", options)))
     data = parts.data()
     module = parts.stage("pretrain", parts.target(data.splits["train"].targets, data.target_names))
     settings = {"seed": 0, "origin": {"run": "benchmark"}, "make_trainer": parts.trainer()}
@@ -37,9 +37,9 @@ def measured(words: list[str], folder: Path) -> tuple[pd.Series, pd.Series]:
 
 def main() -> None:
     """Measure and print."""
-    words = ["+experiment=digits_rnc", *QUIET, *sys.argv[1:], f"callbacks.diagnostics.every_n_epochs={MEASURED}"]
+    options = ["+experiment=digits_rnc", *QUIET, *sys.argv[1:], f"callbacks.diagnostics.every_n_epochs={MEASURED}"]
     with tempfile.TemporaryDirectory() as place, initialize_config_dir(str(config_directory()), version_base="1.3"):
-        epochs, rows = measured(words, Path(place))
+        epochs, rows = measure(options, Path(place))
     first, later, epoch = rows.iloc[0], rows.iloc[1:].median(), epochs.median()
     length = len(epochs) + 1
     console = Console()

@@ -1,11 +1,11 @@
-"""Images per second and core: from a JPEG file to a batch of two views, ours beside the official steps.
+"""Measure images per second and core, from a JPEG file to a batch of two views, for ours and the official steps.
 
     python benchmarks/input_pipeline.py [--sizes 224 64] [--repeats N] [--markdown]
 
-One process, one thread. In every repeat each pipeline makes one batch of 16 images, in turn, so that a busy machine
-slows all of them. Time is the thread's own CPU time; figures are medians over the repeats, ratios medians of the
-ratios within a repeat. The images are made: parts of scikit-learn's two photographs, about 400 pixels, JPEG at
-quality 90. "Loader's part" is what is left to the loader where the colours are changed on a device.
+One process, one thread. In every repeat, each pipeline in turn makes one batch of 16 images, so that a busy machine
+slows all of them. Time is the CPU time of the thread; numbers are medians over the repeats, ratios are medians of the
+ratios within a repeat. The images are crops of scikit-learn's two photographs, about 400 pixels, JPEG at quality 90.
+"Loader's part" is the work of the loader if colours are changed on the device.
 """
 
 import argparse
@@ -45,7 +45,7 @@ Pipeline = Callable[[int], Any]  # seed -> batch
 
 
 def write_images(folder: Path) -> ImageFiles:
-    """Parts of two photographs, as JPEG files."""
+    """Crops of two photographs, as JPEG files."""
     generator = np.random.default_rng(0)
     paths = []
     for i in range(BATCH):
@@ -60,7 +60,7 @@ def write_images(folder: Path) -> ImageFiles:
 
 
 def official(files: ImageFiles, size: int) -> Pipeline:
-    """Decode, twice the transforms of the official code in their order, stack, collate."""
+    """Decode, apply the transforms of the official code twice in their order, stack, collate."""
     view = v1.Compose(
         [
             v1.RandomResizedCrop(size, scale=(0.2, 1.0)),
@@ -113,7 +113,7 @@ def ceiling(files: ImageFiles, size: int) -> Pipeline:
 
 
 def device_part(files: ImageFiles, size: int) -> Pipeline:
-    """What the device does, done on the CPU."""
+    """The work of the device, done on the CPU."""
     batch = ours(files, size, on_device=True)(0)
     return lambda _seed: finish_on_device(batch)
 
@@ -133,7 +133,7 @@ def pipelines(files: ImageFiles, cache: Any, size: int) -> dict[str, Pipeline]:
 
 
 def measure(parts: dict[str, Pipeline], repeats: int) -> dict[str, np.ndarray]:
-    """CPU seconds an image, (repeats,) for each pipeline."""
+    """CPU seconds per image, (repeats,) for each pipeline."""
     times: dict[str, list[float]] = {name: [] for name in parts}
     for repeat in range(-2, repeats):  # the first two warm up
         for name, make in parts.items():

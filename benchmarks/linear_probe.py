@@ -1,10 +1,10 @@
-"""What it saves a linear probe to compute the features of inputs that do not change once.
+"""Measure how much time a linear probe saves if the features of unaugmented inputs are computed only once.
 
-    python benchmarks/linear_probe.py [words of the configuration]
+    python benchmarks/linear_probe.py [options of training]
 
 Trains one encoder for one epoch, then fits the same linear probe four times in this process: training images
-augmented or not, features computed once or in every epoch. Prints seconds of the fit, their ratio, and how far the
-best validation MAE of the two lies apart. A last pair compares a frozen encoder in float32 and in bfloat16.
+augmented or not, features computed once or in every epoch. Prints the seconds of the fit, their ratio, and the
+difference of the best validation MAE. A last pair compares a frozen encoder in float32 and in bfloat16.
 """
 
 import sys
@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from rnc_lightning.command_line.compose import config_directory, plain
+from rnc_lightning.command_line.compose import config_directory, resolve_config
 from rnc_lightning.encoders.handoff import load_encoder
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.fitting.fit import fit_stage
@@ -30,7 +30,7 @@ QUIET = ("print_config=false", "trainer.enable_progress_bar=false", "callbacks.m
 def probe(words: list[str], encoder: Path, folder: Path) -> tuple[float, float]:
     """Seconds of one fit of the regressor on a trained encoder, and its best validation MAE."""
     cfg = compose("train", words)
-    parts = Parts(cfg)
+    parts = Parts(resolve_config(cfg))
     data = parts.data()
     module = parts.stage("regress", parts.target(data.splits["train"].targets))
     load_encoder(module.encoder, encoder)
@@ -48,7 +48,7 @@ def main() -> None:
         cfg = compose("train", [*start, "recipe.linear_probe.epochs=1"])
         run(cfg, start)
         encoder = RunDirectory(Path(place) / "run").stage("pretrain") / "encoder.safetensors"
-        epochs = plain(compose("train", words))["stages"]["regress"]["epochs"]
+        epochs = resolve_config(compose("train", words))["stages"]["regress"]["epochs"]
         table = Table(title=f"linear probe, {epochs} epochs")
         for column in ("training images", "every epoch", "once", "ratio", "difference in validation MAE"):
             table.add_column(column, justify="left" if column == "training images" else "right")

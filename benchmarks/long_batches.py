@@ -1,12 +1,12 @@
-"""What a gradient cache saves: peak memory and time of one RnC step, undivided and in chunks, as the batch grows.
+"""Measure a gradient cache: peak memory and time of one RnC step, undivided and in chunks, as the batch grows.
 
     python benchmarks/long_batches.py             # two encoders, 512 ... 4096 samples of two views, a few minutes
     python benchmarks/long_batches.py --help      # encoders, sizes, rows at once, threads
 
-One step is features, loss and the gradient of all weights, in float32. On a CPU each is taken in a process of its own,
-which first takes a small one; its peak is how far the step raises the kernel's high-water mark of resident memory
-(ru_maxrss) above that, the batch itself included, and its time is CPU time, which other programs disturb little. On
-CUDA the peak is that of the allocator and the time that of a clock.
+One step is features, loss and the gradient of all weights, in float32. On a CPU each step runs in its own process,
+after a small one. The peak is how much the step raises the kernel's high-water mark of resident memory (ru_maxrss),
+including the batch itself. The time is CPU time, which other programs disturb little. On CUDA the peak is that of the
+allocator and the time is wall-clock time.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from torch import nn
 from rnc_lightning import RnCLoss
 from rnc_lightning.encoders import SmallResNet
 from rnc_lightning.encoders.timm import TimmEncoder
-from rnc_lightning.stages.gradient_cache import encoded_in_chunks
+from rnc_lightning.stages.gradient_cache import encode_in_chunks
 from rnc_lightning.system.environment import machine
 
 VIEWS, SIDE = 2, 32
@@ -33,7 +33,7 @@ ENCODERS = {"small_resnet": lambda: SmallResNet(3), "resnet18": lambda: TimmEnco
 
 
 def one_step(encoder: nn.Module, x: torch.Tensor, y: torch.Tensor, at_once: int | None) -> None:
-    features = encoder(x) if at_once is None else encoded_in_chunks(encoder, x, at_once)
+    features = encoder(x) if at_once is None else encode_in_chunks(encoder, x, at_once)
     RnCLoss()(features.unflatten(0, (-1, VIEWS)), y).backward()
     encoder.zero_grad()
     if x.is_cuda:
@@ -56,7 +56,7 @@ def measure(name: str, samples: int, at_once: int | None, threads: int, device: 
 
 
 def peak(device: str) -> float:
-    """Most MB held so far; on CUDA since the last call."""
+    """Peak memory in MB so far; on CUDA since the last call."""
     if device == "cuda":
         highest = torch.cuda.max_memory_allocated() / 2**20
         torch.cuda.empty_cache()
@@ -66,7 +66,7 @@ def peak(device: str) -> float:
 
 
 def measured(*arguments: Any) -> dict[str, float] | None:
-    """What `measure` finds, on a CPU in a process of its own; None where there was not memory enough."""
+    """The result of `measure`, on a CPU in a separate process; None if memory was not enough."""
     if arguments[-1] == "cuda":
         try:
             return measure(*arguments)
@@ -81,7 +81,7 @@ def measured(*arguments: Any) -> dict[str, float] | None:
 
 
 def exponent(samples: list[int], values: list[float | None]) -> str:
-    """By what power of the number of samples the values grow over the last doubling that both have."""
+    """The exponent with which the values grow with the number of samples, over the last doubling that both have."""
     pairs = [pair for pair in pairwise(zip(samples, values, strict=True)) if pair[0][1] and pair[1][1]]
     if not pairs:
         return "-"
@@ -92,7 +92,7 @@ def exponent(samples: list[int], values: list[float | None]) -> str:
 
 
 def report(name: str, samples: list[int], at_once: int, threads: int, device: str, limit: float) -> Table:
-    """A row for each number of samples; undivided steps that would take more than `limit` MB are left out."""
+    """A row for each number of samples; undivided steps that would take more than `limit` MB are skipped."""
     table = Table(title=f"{name}, {SIDE} px, {VIEWS} views, {at_once} images at once, {device}")
     for column in ("samples", "undivided MB", "cached MB", "ratio", "undivided s", "cached s", "ratio"):
         table.add_column(column, justify="right")

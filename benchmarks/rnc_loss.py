@@ -1,12 +1,12 @@
-"""What the Rank-N-Contrast loss costs, beside the loop of its definition and beside the least any such loss can cost.
+"""Measure the cost of the Rank-N-Contrast loss, compared with its definition as a loop and with a lower bound.
 
-One step is the loss and its gradient for the features. Three ways, in turns and in one process:
+One step is the loss and its gradient for the features. Three versions alternate in one process:
 
 - naive: the definition as a loop over positives, n float masks of n x n, through autograd; O(n^3)
 - ours: `rnc_lightning.RnCLoss`
-- floor: torch.cdist, exp, sum and autograd's backward; what a loss over all pairs costs before it ranks anything
+- floor: torch.cdist, exp, sum and autograd's backward; the cost of a loss over all pairs without any ranking
 
-A second table has the loss with only the K nearest in label as positives beside the full loss, again in turns.
+A second table compares the loss with only the K nearest labels as positives with the full loss, again alternating.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def naive_loss(features: Tensor, targets: Tensor) -> Tensor:
 
 
 def floor_loss(features: Tensor, targets: Tensor) -> Tensor:
-    """All pairwise distances, exp and sum: what cannot be left out. The targets play no part."""
+    """All pairwise distances, exp and sum, which every loss over pairs needs. The targets are not used."""
     rows = features.flatten(0, 1)
     return (-torch.cdist(rows, rows) / TEMPERATURE).exp().sum()
 
@@ -78,7 +78,7 @@ def median_times(
     most: int,
     warm_up: int = 2,
 ) -> list[float]:
-    """Median milliseconds of each loss. They take turns, so that a busy machine slows all of them alike."""
+    """Median milliseconds of each loss. They alternate, so that a busy machine slows all of them equally."""
     for loss in losses * warm_up:
         one_step(loss, features, targets)
     times: list[list[float]] = [[] for _ in losses]
@@ -92,7 +92,7 @@ def median_times(
 
 
 def peak_megabytes(loss: Callable[[Tensor, Tensor], Tensor], features: Tensor, targets: Tensor) -> float | None:
-    """How far one step raises memory above what is held before it.
+    """How much one step raises memory above what was allocated before it.
 
     On CUDA by the allocator's own count; on Linux by the kernel's high-water mark of resident memory, set back before
     the step; elsewhere None.
@@ -106,7 +106,7 @@ def peak_megabytes(loss: Callable[[Tensor, Tensor], Tensor], features: Tensor, t
     if not reset.exists():
         return None
     gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # else freed pages still count, and hide what the step takes
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # otherwise freed pages still count and hide the memory of the step
     reset.write_text("5")
     before = _status_kilobytes(status, "VmRSS")
     one_step(loss, features, targets)
@@ -238,7 +238,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="*",
         default=[0.25, 0.75],
         metavar="SHARE",
-        help="K as shares of n (default: 0.25 0.75; none leaves the second table out)",
+        help="K as shares of n (default: 0.25 0.75; without values, the second table is skipped)",
     )
     parser.add_argument("--seconds", type=float, default=5.0, help="time for the repeats of a case (default: 5)")
     parser.add_argument("--repeats", type=int, default=50, help="most repeats of a case (default: 50)")

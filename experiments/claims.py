@@ -1,8 +1,8 @@
-"""Every claim of the paper in a row: what is published, what was measured here, and whether it holds.
+"""Table of all claims of the paper: what is published, what was measured here, and whether each claim holds.
 
     python experiments/claims.py
 
-Reads the results of the studies in this folder and writes README.md and claims.png beside itself.
+Reads the results of the studies in this folder and writes README.md and claims.png next to this file.
 """
 
 import math
@@ -15,9 +15,9 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
-from rnc_lightning.reports.claims import FAILS, HOLDS, OPEN, Claim, claim_from, claims_table, read_claims
+from rnc_lightning.reports.claims import FAILS, HOLDS, OPEN, Claim, claims_table, estimated_claim, read_claims
 from rnc_lightning.reports.markdown import markdown_table
-from rnc_lightning.reports.published import change, published_value
+from rnc_lightning.reports.published import change_text, published_value
 from rnc_lightning.reports.statistics import Gain
 from rnc_lightning.system.files import write_text
 
@@ -39,52 +39,51 @@ STUDIES = {
 INTRODUCTION = """# Experiments
 
 Each folder is a study: a question, the command that answers it, what the paper reports, what was measured. This page
-gathers them: **every claim of the paper in a row, the published effect, the effect measured here, and whether it holds
-here.** `make claims` writes it from the results in the folders; `make studies` trains and measures all of it (187 runs,
-two to three hours on two cores; tables 2 and 3 have `make study-losses` and `make study-methods`), `python -m
+lists **every claim of the paper, the published effect, the effect measured here, and whether the claim holds here.**
+`make claims` writes it from the results in the folders; `make studies` trains and measures all of it (187 runs, two to
+three hours on two cores; tables 2 and 3 have `make study-losses` and `make study-methods`), `python -m
 rnc_lightning.study NAME data=agedb` the same on the paper's data.
 
-Measured on **rotated digits**: real handwritten digits (scikit-learn's) with a synthetic target, the angle they were
-turned by; 867 training images of 16 pixels, a small network, minutes of training, a 2-core AMD EPYC without a GPU
-(table 2: 32 pixels, a 2-core Intel Xeon). Budget and learning rates, from a seed that no study reports, are those of
-[competing_methods](competing_methods/README.md); [digits](digits/README.md) says how the data came to be chosen, after
+Measured on **rotated digits**: real handwritten digits (scikit-learn's) with a synthetic target, the angle by which
+they were rotated; 867 training images of 16 pixels, a small network, minutes of training, a 2-core AMD EPYC without a
+GPU (table 2: 32 pixels, a 2-core Intel Xeon). Budget and learning rates, from a seed that no study reports, are those
+of [competing_methods](competing_methods/README.md); [digits](digits/README.md) explains how the data were chosen, after
 trials of both methods. The paper has faces, gaze, outdoor scenes and EEG, a ResNet-18 and 400 epochs. So a claim that
-holds here was seen once more, under other conditions; one that does not hold here is not refuted where the authors saw
-it.
+holds here is confirmed under other conditions; one that does not hold here is not refuted for the authors' conditions.
 
-Effects on errors are in percent of the error, positive where the claim is right, paired by seed (table 3: not paired,
+Effects on errors are in percent of the error, positive if they support the claim, paired by seed (table 3: not paired,
 Welch's intervals), with a 95 percent t interval over seeds (data and split are the same for all seeds, so it covers the
-randomness of training and, with less data, of the draw). **holds**: the interval lies above 0; **does not hold**:
-below; **open**: it has 0 in it. Nothing corrects for the number of claims: of those without any effect, one in twenty
-would not be `open`.
+randomness of training and, with less data, of the subset). **holds**: the interval is above 0; **does not hold**:
+below; **open**: it includes 0. There is no correction for the number of claims: of those without any effect, one in
+twenty would not be `open`.
 """
 
 OTHERS = """
 ## Other folders
 
 - [digits](digits/README.md): RnC against L1 at 32 pixels, each at its best learning rate; the front page's maps.
-- [synthetic](synthetic/README.md): computer-drawn synthetic files of the paper's five data sets in their layouts.
+- [synthetic](synthetic/README.md): synthetic files of the paper's five data sets in their official layouts.
 - [sweeps](sweeps/README.md): sweeps for W&B agents.
 """
 
 
 def main() -> None:
     """Read, draw, write."""
-    found = gathered()
-    _draw(found, HERE / "claims.png")
-    write_text(HERE / "README.md", page(found))
-    print(summary(found).replace("*", ""))
+    claims = gather_claims()
+    _draw(claims, HERE / "claims.png")
+    write_text(HERE / "README.md", page(claims))
+    print(summary(claims).replace("*", ""))
     print(f"written: {HERE / 'README.md'}")
 
 
-def gathered() -> dict[str, Sequence[Claim]]:
-    """The claims of each study that has results."""
+def gather_claims() -> dict[str, Sequence[Claim]]:
+    """Return the claims of each study that has results."""
     return {folder: claims for folder in STUDIES if (claims := _claims(folder))}
 
 
 def page(found: Mapping[str, Sequence[Claim]]) -> str:
-    """README.md."""
-    picture = "![Measured effects of all claims that are in percent, with their intervals](claims.png)"
+    """Return the text of README.md."""
+    picture = "![Measured effects of all claims in percent, with their intervals](claims.png)"
     parts = [INTRODUCTION.strip(), summary(found), picture]
     headings = ("claim", "published", "measured here", "verdict")
     for folder, claims in found.items():
@@ -94,7 +93,7 @@ def page(found: Mapping[str, Sequence[Claim]]) -> str:
 
 
 def summary(found: Mapping[str, Sequence[Claim]]) -> str:
-    """How many claims hold."""
+    """Count the claims that hold, are open and do not hold."""
     counts = Counter(claim.verdict for claims in found.values() for claim in claims)
     return (
         f"**{counts.total()} claims: {counts[HOLDS]} hold, {counts[OPEN]} are open, {counts[FAILS]} "
@@ -112,7 +111,7 @@ def _claims(folder: str) -> list[Claim]:
 
 
 def _heads(report: pd.DataFrame) -> Iterator[Claim]:
-    """RnC before each head: gains are paired by seed; in percent of the head's mean error."""
+    """RnC against each head alone: gains are paired by seed, in percent of the head's mean error."""
     errors = report[report.metric == "mae"]
     for row in errors[errors.row.fillna("").str.startswith("rnc_")].itertuples():
         head = str(row.row).removeprefix("rnc_")
@@ -121,7 +120,7 @@ def _heads(report: pd.DataFrame) -> Iterator[Claim]:
         values.append(published_value("agedb", f"rnc_{head}", "linear_probe", "mae"))
         scale = 100 / float(alone.mean)  # type: ignore[arg-type]
         gain = Gain(row.gain * scale, row.gain_low * scale, row.gain_high * scale, int(row.pairs))  # type: ignore[operator,arg-type]
-        yield claim_from(f"RnC helps {alone.label}", change(*values, "AgeDB"), "digits, 32 pixels", "%", gain)
+        yield estimated_claim(f"RnC helps {alone.label}", change_text(*values, "AgeDB"), "digits, 32 pixels", "%", gain)
 
 
 def _competing(report: pd.DataFrame) -> Iterator[Claim]:
@@ -132,9 +131,9 @@ def _competing(report: pd.DataFrame) -> Iterator[Claim]:
     for row in errors.to_dict("records"):
         if row["row"] == "rnc_l1" or math.isnan(row["published_agedb"]):
             continue  # RnC's schemes are among the ablations
-        text = change(row["published_agedb"], rnc["published_agedb"], "AgeDB")
+        text = change_text(row["published_agedb"], rnc["published_agedb"], "AgeDB")
         probed = " probed" if row["scheme"] == "linear_probe" else ""
-        yield claim_from(f"RnC(L1) does better than {row['label']}{probed}", text, "digits", "%", _welch(row, rnc))
+        yield estimated_claim(f"RnC(L1) does better than {row['label']}{probed}", text, "digits", "%", _welch(row, rnc))
 
 
 def _welch(other: dict[str, Any], rnc: dict[str, Any]) -> Gain:
@@ -166,7 +165,7 @@ def _draw(found: Mapping[str, Sequence[Claim]], path: Path) -> None:
             axes.plot(claim.mean, y, "o", color=colours[claim.verdict], markersize=5)
             ticks.append((y, claim.claim))
             y -= 1
-        axes.set_yticks([place for place, _ in ticks], [text for _, text in ticks], fontsize=8)
+        axes.set_yticks([position for position, _ in ticks], [text for _, text in ticks], fontsize=8)
         for label, (_, text) in zip(axes.get_yticklabels(), ticks, strict=True):
             label.set_fontweight("bold" if text in STUDIES.values() else "normal")
         axes.set_ylim(y + 0.3, 0.7)

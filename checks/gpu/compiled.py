@@ -9,6 +9,6 @@ from gpu.step import measure_one
 def measure(setting: Setting, notes: Notes) -> None:
     """With channels last, since that is what one would take."""
     backend = "inductor" if setting.on_gpu else "aot_eager"
-    words = ("compute.channels_last=true", f"compute.compile={backend}")
+    options = ("compute.channels_last=true", f"compute.compile={backend}")
     notes.remark("the first step includes the compilation, with whatever its cache on disk holds")
-    measure_one(setting, notes, f"bf16, channels last, {backend}", words, torch.bfloat16)
+    measure_one(setting, notes, f"bf16, channels last, {backend}", options, torch.bfloat16)

@@ -13,11 +13,11 @@ _WITHOUT_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
 def measure(setting: Setting, notes: Notes) -> None:
     """All at once, since each keeps one core and little of the GPU busy."""
     epochs = EPOCHS[setting.on_gpu]
-    words = [
+    options = [
         "+experiment=digits_rnc", f"recipe.pretrain.epochs={epochs}", f"recipe.linear_probe.epochs={epochs}",
         "plots=false", *(() if setting.on_gpu else (*TINY_DIGITS, "data.batch_size=32")),
     ]  # fmt: skip
-    cpu = ["trainer=cpu"], {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2"}
+    cpu = ["trainer=cpu"], {"CUDA_VISIBLE_DEVICES": ""}
     if setting.on_gpu:
         variants: dict[str, tuple[list[str], dict[str, str]]] = {
             "CPU": cpu,
@@ -26,14 +26,14 @@ def measure(setting: Setting, notes: Notes) -> None:
             "two processes on the GPU (gloo)": (["trainer=ddp", "trainer.devices=[0,0]"], _WITHOUT_TF32),
         }
     else:
-        variants = {"CPU": cpu, "two processes on the CPU (gloo)": (["trainer=ddp_cpu"], {"OMP_NUM_THREADS": "1"})}
+        variants = {"CPU": cpu, "two processes on the CPU (gloo)": (["trainer=ddp_cpu"], {})}
     notes.remark(
         f"Real digits, synthetic target; {epochs} epochs a stage, seed 0, all runs at once, so that their seconds say "
         f"little. A failure is a first loss that differs from the CPU's by more than {_CLOSE:.0%}. Two processes on a "
         "CPU have batch normalisation of their own, so only those on a GPU are compared."
     )
     running = {
-        name: Run(setting.folder / f"digits{number}", *words, *more, **environment)
+        name: Run(setting.folder / f"digits{number}", *options, *more, OMP_NUM_THREADS="1", **environment)
         for number, (name, (more, environment)) in enumerate(variants.items())
     }
     first = None
@@ -53,7 +53,7 @@ def measure(setting: Setting, notes: Notes) -> None:
 
 def _note(notes: Notes, name: str, result: dict[str, Any], losses: list[float], difference: float | None) -> None:
     notes.row(
-        "Runs", run=name, s=result["wall"], first_loss=f"{losses[0]:.6f}",
+        "Runs", run=name, s=result["seconds"], first_loss=f"{losses[0]:.6f}",
         difference_from_the_CPU=difference, last_loss=f"{losses[-1]:.6f}", test_MAE=result["test"]["mae"],
         device=result["machine"].get("gpu", "CPU"),
     )  # fmt: skip

@@ -6,12 +6,12 @@ A file of some 224 pixels a side takes a core a tenth of a second: 2,000 of them
 import csv
 import os
 import shutil
-import subprocess
 import sys
 import time
 from multiprocessing import Pool
 from pathlib import Path
 
+from gpu.machine import has_gpu
 from gpu.setting import Setting
 from rnc_lightning.synthetic.agedb import write_agedb
 from rnc_lightning.system.synthetic_marker import write_marker
@@ -23,8 +23,7 @@ _FEWEST = 30  # that a part may have
 
 def main() -> None:
     """Entry point."""
-    gpu = shutil.which("nvidia-smi") is not None and not subprocess.run(["nvidia-smi", "-L"], check=False).returncode
-    draw(Path(sys.argv[1]), *((FILES, SIDE) if gpu else (SMALL_FILES, SMALL_SIDE)))
+    draw(Path(sys.argv[1]), *((FILES, SIDE) if has_gpu() else (SMALL_FILES, SMALL_SIDE)))
 
 
 def draw(folder: Path, files: int, side: int) -> None:
@@ -36,7 +35,8 @@ def draw(folder: Path, files: int, side: int) -> None:
         part.mkdir(parents=True)
     with Pool(count) as pool:
         pool.starmap(_write, zip(parts, shares, [side] * count, range(count), strict=True))
-    rows, faces = [], folder / "AgeDB"
+    rows: list[dict[str, str]] = []
+    faces = folder / "AgeDB"
     faces.mkdir()
     for part in parts:
         with (part / "agedb.csv").open(encoding="utf-8") as file:

@@ -22,14 +22,14 @@ def measure(setting: Setting, notes: Notes) -> None:
         "seconds of an epoch are the last one's. Of faces that a program drew: the errors mean nothing."
     )
     variants = {"float32": ()} | ({"bf16, channels last": FASTER} if setting.on_gpu else {})
-    for number, (name, words) in enumerate(variants.items()):
+    for number, (name, options) in enumerate(variants.items()):
         if number and setting.left < _SECOND_RUN:
             notes.remark(f"no time was left for {name}")
             return
         run = Run(
             setting.folder / f"faces{number}", "+experiment=agedb_rnc", *(() if setting.on_gpu else SMALL),
             f"recipe.pretrain.epochs={EPOCHS}", f"recipe.linear_probe.epochs={EPOCHS}", f"paths.data_dir={folder}",
-            f"paths.cache_dir={setting.folder}/cache", *words,
+            f"paths.cache_dir={setting.folder}/cache", *options,
         )  # fmt: skip
         try:
             _note(notes, name, run.result(setting.left - 4), run, setting)

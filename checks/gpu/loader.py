@@ -9,7 +9,7 @@ from torch import Tensor
 from gpu.face_files import faces_when_drawn
 from gpu.setting import Notes, Setting
 from gpu.step import SMALL, VIEWS, Step
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config, resolve_config
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.splits import subset_of
 from rnc_lightning.runs.parts import Parts
@@ -50,11 +50,11 @@ def measure(setting: Setting, notes: Notes) -> None:
 def _data(setting: Setting, folder: Path, workers: int, on_device: bool) -> RegressionDataModule:
     """AgeDB's data module with an epoch as long as AgeDB's: each training image comes several times."""
     small = () if setting.on_gpu else SMALL
-    words = [
+    options = [
         "+experiment=agedb_rnc", *small, f"paths.data_dir={folder}", f"paths.output_dir={setting.folder}",
         f"data.num_workers={workers}", f"data.colour_on_device={str(on_device).lower()}",
     ]  # fmt: skip
-    data = Parts(composed(words)).data()
+    data = Parts(resolve_config(compose_config(options))).data()
     batch_size = BATCH[setting.on_gpu]
     train = data.splits["train"]
     wanted = (STEPS[setting.on_gpu] + _FILLING) * batch_size
@@ -64,7 +64,9 @@ def _data(setting: Setting, folder: Path, workers: int, on_device: bool) -> Regr
 
 def _fed(setting: Setting, step: Step, data: RegressionDataModule) -> tuple[dict[str, object], tuple[Tensor, Tensor]]:
     loader = data.train_dataloader()
-    waits, steps, first = [], [], 0.0
+    waits: list[float] = []
+    steps: list[float] = []
+    first = 0.0
     began = before = time.perf_counter()
     for batch in loader:
         came = time.perf_counter()
@@ -83,7 +85,7 @@ def _fed(setting: Setting, step: Step, data: RegressionDataModule) -> tuple[dict
             break
     waited, worked = sum(waits[_FILLING:]), sum(steps[_FILLING:])
     counted = len(steps[_FILLING:])
-    row = {
+    row: dict[str, object] = {
         "steps": counted,
         "s": waited + worked,
         "s_waiting": waited,

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from gpu.setting import Notes, Setting
 
@@ -41,14 +42,26 @@ def measure(setting: Setting, notes: Notes) -> None:
         "Software",
         Python=platform.python_version(),
         CUDA=torch.version.cuda,
-        cuDNN=torch.backends.cudnn.version() if setting.on_gpu else None,
+        cuDNN=torch.backends.cudnn.version() if setting.on_gpu else None,  # type: ignore[no-untyped-call]
         **{name: _version(name) for name in _PACKAGES},
         revision=git_revision(),
     )
     if not _version("rnc-lightning"):
         notes.remark("rnc-lightning is not installed: its modules come from PYTHONPATH")
+    if has_gpu() and not setting.on_gpu:
+        notes.fail("nvidia-smi lists a GPU, but PyTorch cannot use it")
     if setting.on_gpu:
         notes.row("What the card can do", **_ceilings())
+
+
+def has_gpu() -> bool:
+    """Whether there is a GPU that this process may see, without asking PyTorch."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    with suppress(OSError, subprocess.SubprocessError):
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True)
+        return "GPU" in listed.stdout
+    return False
 
 
 def _ceilings() -> dict[str, float]:
@@ -57,11 +70,11 @@ def _ceilings() -> dict[str, float]:
 
     source = torch.empty(_BYTES, dtype=torch.uint8, device="cuda").random_()
     target = torch.empty_like(source)
-    copied = 2 * _BYTES / _seconds(lambda: target.copy_(source)) / 1e12
+    copied = 2 * _BYTES / _seconds(partial(target.copy_, source)) / 1e12
     rates = {"copy_TB/s,_bytes_read_and_written": copied}
     for name, dtype in (("bf16", torch.bfloat16), ("float32", torch.float32)):
         a, b = (torch.randn(_SIDE, _SIDE, device="cuda", dtype=dtype) for _ in range(2))
-        rates[f"{name}_products_TFLOP/s"] = 2 * _SIDE**3 / _seconds(lambda a=a, b=b: a @ b) / 1e12
+        rates[f"{name}_products_TFLOP/s"] = 2 * _SIDE**3 / _seconds(partial(torch.matmul, a, b)) / 1e12
     return rates
 
 

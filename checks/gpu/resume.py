@@ -22,8 +22,8 @@ def measure(setting: Setting, notes: Notes) -> None:
     """With deterministic operations, where they must be equal, and by default, where they may not."""
     one, two = EPOCHS[setting.on_gpu]
     size = _FULL if setting.on_gpu else ("trainer=cpu",)
-    words = [*size, f"recipe.pretrain.epochs={one}", f"recipe.linear_probe.epochs={two}", "plots=false"]
-    settings = {"deterministic": [*words, *EXACT]} | ({"default": words} if setting.on_gpu else {})
+    options = [*size, f"recipe.pretrain.epochs={one}", f"recipe.linear_probe.epochs={two}", "plots=false"]
+    settings = {"deterministic": [*options, *EXACT]} | ({"default": options} if setting.on_gpu else {})
     notes.remark(
         f"digits_rnc, {one} + {two} epochs; SIGKILL after epoch {_KILLED_AFTER} of stage one, then the same command. "
         f"Deterministic: `{' '.join(EXACT)}`, where anything but equal is a failure. Equal: test metrics, metrics of "

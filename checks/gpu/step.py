@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from gpu.setting import Notes, Setting
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config, resolve_config
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.stages import Pretrain
 
@@ -33,13 +33,13 @@ class Step:
 
     Args:
         setting: The section's.
-        words: Options of the configuration beside the experiment.
+        options: Options of the configuration beside the experiment.
         dtype: Of autocast; None for float32.
     """
 
-    def __init__(self, setting: Setting, words: Sequence[str], dtype: torch.dtype | None) -> None:
+    def __init__(self, setting: Setting, options: Sequence[str], dtype: torch.dtype | None) -> None:
         small = () if setting.on_gpu else SMALL
-        parts = Parts(composed(["+experiment=agedb_rnc", *small, *words]))
+        parts = Parts(resolve_config(compose_config(["+experiment=agedb_rnc", *small, *options])))
         module = parts.stage("pretrain", parts.target(torch.tensor([[20.0], [60.0]])))
         assert isinstance(module, Pretrain)
         self.module = module.to(setting.device).train()
@@ -61,7 +61,7 @@ class Step:
         return loss.detach()
 
 
-def made_batch(setting: Setting) -> tuple[Tensor, Tensor]:
+def random_batch(setting: Setting) -> tuple[Tensor, Tensor]:
     """Random images and ages on the device."""
     samples, side = SAMPLES[setting.on_gpu], 224 if setting.on_gpu else 32
     x = torch.randn(samples, VIEWS, 3, side, side, device=setting.device)
@@ -77,19 +77,19 @@ def measure(setting: Setting, notes: Notes) -> None:
         "the wall clock, the device waited for. Loss: RnC forward and backward on these features; floor: the least "
         "loss that the labels allow, which each step logs, computed on the CPU."
     )
-    for name, (words, dtype) in VARIANTS.items():
+    for name, (options, dtype) in VARIANTS.items():
         if setting.left < 8:
             notes.remark(f"no time was left for {name}")
             return
-        measure_one(setting, notes, name, words, dtype)
+        measure_one(setting, notes, name, options, dtype)
         if setting.on_gpu:
             torch.cuda.empty_cache()
 
 
-def measure_one(setting: Setting, notes: Notes, name: str, words: Sequence[str], dtype: torch.dtype | None) -> None:
+def measure_one(setting: Setting, notes: Notes, name: str, options: Sequence[str], dtype: torch.dtype | None) -> None:
     """A row of the table."""
-    x, y = made_batch(setting)
-    step = Step(setting, words, dtype)
+    x, y = random_batch(setting)
+    step = Step(setting, options, dtype)
     began = time.perf_counter()
     first = float(step(x, y))
     first_seconds = time.perf_counter() - began

@@ -26,14 +26,14 @@ class Run:
 
     Args:
         place: Its directory; what it prints goes into a file beside it.
-        words: The command's options.
+        options: The command's options.
         environment: Variables beside this process' own.
     """
 
-    def __init__(self, place: Path, *words: str, **environment: str) -> None:
+    def __init__(self, place: Path, *options: str, **environment: str) -> None:
         self.place = place
         self.log = place.with_name(f"{place.name}.log")
-        command = [sys.executable, "-m", "rnc_lightning.train", *words, *QUIET, f"paths.run_dir={place}"]
+        command = [sys.executable, "-m", "rnc_lightning.train", *options, *QUIET, f"paths.run_dir={place}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, cwd=place.parent, env={**os.environ, **environment}

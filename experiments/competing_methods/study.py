@@ -3,7 +3,8 @@
     python experiments/competing_methods/study.py tune runs/competing_methods
     python experiments/competing_methods/study.py run runs/competing_methods
 
-Both take `--methods simclr,dino` to do a part, so that several can run side by side, and go on where they were stopped.
+Both take `--methods simclr,dino` to run only a part, so that several can run in parallel, and resume after
+an interruption.
 """
 
 import argparse
@@ -31,7 +32,7 @@ QUIET = [
 ]  # fmt: skip
 TWO_STAGES = ["simclr", "dino", "supcon", "rnc", "supremix"]
 ONE_STAGE = ["l1", "lds_fds", "l2cs_net", "lde", "ranksim", "ordinal_entropy", "conr", "balanced_mse"]
-# As many rates for each method; the scale of end-to-end rates is that of the loss.
+# The same number of rates for each method; end-to-end rates depend on the scale of the loss.
 GRIDS = {
     "pretrain": [0.05, 0.15, 0.5, 1.5],
     "linear_probe": [0.02, 0.1, 0.5],
@@ -48,7 +49,7 @@ Rates = Mapping[str, Iterable[float]]
 
 
 def tune(method: str, out: Path) -> list[dict[str, Any]]:
-    """Every rate of the grid on the tuning seed; the rows of the grid, the best by validation error marked."""
+    """Train with every rate of the grid on the tuning seed; return the rows of the grid with the best one marked."""
     if method not in TWO_STAGES:
         grid = END_TO_END_OF.get(method, END_TO_END)
         train(method, "end_to_end", {"end_to_end": grid}, [TUNING_SEED], out)
@@ -62,27 +63,27 @@ def tune(method: str, out: Path) -> list[dict[str, Any]]:
 
 
 def run(method: str, out: Path) -> None:
-    """Five seeds at the chosen rates, in both schemes where there are two."""
+    """Train five seeds with the chosen rates, in both schemes if there are two."""
     rates = pd.read_csv(RATES)
     for row in rates[(rates.method == method) & rates.chosen].itertuples():
         stages = ["end_to_end"] if row.scheme == "end_to_end" else ["pretrain", row.scheme]
         train(method, row.scheme, {stage: [getattr(row, stage)] for stage in stages}, SEEDS, out)
-        if method == "lds_fds":  # the cheap way of taking FDS' statistics, beside the faithful one
-            words = ["calibration.second_pass=false"]
-            train(method, row.scheme, {stage: [getattr(row, stage)] for stage in stages}, SEEDS, out, words)
+        if method == "lds_fds":  # with FDS' cheaper statistics too, in addition to those of the paper
+            options = ["calibration.second_pass=false"]
+            train(method, row.scheme, {stage: [getattr(row, stage)] for stage in stages}, SEEDS, out, options)
 
 
-def train(method: str, scheme: str, rates: Rates, seeds: Iterable[int], out: Path, words: Iterable[str] = ()) -> None:
-    """One sweep of the training command."""
+def train(method: str, scheme: str, rates: Rates, seeds: Iterable[int], out: Path, options: Iterable[str] = ()) -> None:
+    """Run one sweep of the training command."""
     sweep = [f"recipe.{stage}.lr={','.join(map(str, values))}" for stage, values in rates.items()]
     seed = f"seed={','.join(map(str, seeds))}"
     command = [sys.executable, "-m", "rnc_lightning.train", "-m", *COMMON, f"method={method}", f"scheme={scheme}"]
-    # A rate at which training diverges fails its run and no other; what is missing shows in the results.
-    subprocess.run([*command, *sweep, seed, *words, f"paths.output_dir={out}", *QUIET], check=False)
+    # If training diverges with a rate, only that run fails; the results show what is missing.
+    subprocess.run([*command, *sweep, seed, *options, f"paths.output_dir={out}", *QUIET], check=False)
 
 
 def best(method: str, scheme: str, stages: list[str], out: Path) -> list[dict[str, Any]]:
-    """A row for each combination of rates, that with the least validation error marked."""
+    """Return one row per combination of rates, the one with the lowest validation error marked."""
     rows = []
     for result in results(out):
         if (result["method"], result["scheme"], result["seed"]) != (method, scheme, TUNING_SEED):
@@ -97,20 +98,20 @@ def best(method: str, scheme: str, stages: list[str], out: Path) -> list[dict[st
 
 
 def results(out: Path) -> Iterator[dict[str, Any]]:
-    """What finished runs ended with."""
+    """Read the results of finished runs."""
     for path in sorted(out.glob("digits_*/*/result.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["status"] == "finished":
-            yield found
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result["status"] == "finished":
+            yield result
 
 
 def write_rates(rows: list[dict[str, Any]], methods: list[str]) -> None:
-    """Put the rows of these methods into the table of all."""
+    """Replace the rows of these methods in the table of all methods."""
     columns = ["method", "scheme", "pretrain", "linear_probe", "fine_tune", "end_to_end", "val_mae", "chosen"]
     kept = pd.read_csv(RATES) if RATES.is_file() else pd.DataFrame(columns=columns)
     kept = kept[~kept.method.isin(methods)]
-    made = pd.concat([part for part in (kept, pd.DataFrame(rows)) if len(part)])
-    made.reindex(columns=columns).sort_values(columns[:6]).to_csv(RATES, index=False, float_format="%.6g")
+    merged = pd.concat([part for part in (kept, pd.DataFrame(rows)) if len(part)])
+    merged.reindex(columns=columns).sort_values(columns[:6]).to_csv(RATES, index=False, float_format="%.6g")
 
 
 def main() -> None:
@@ -119,11 +120,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["tune", "run"])
     parser.add_argument("out", type=Path, help="folder of the runs")
-    parser.add_argument("--methods", default=",".join(everything), help="some of them, with commas between")
+    parser.add_argument("--methods", default=",".join(everything), help="comma-separated methods")
     arguments = parser.parse_args()
     methods = arguments.methods.split(",")
     if unknown := [method for method in methods if method not in everything]:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(everything)}")
+        parser.error(f"unknown methods: {', '.join(unknown)}; choose from {', '.join(everything)}")
     if arguments.what == "run":
         for method in methods:
             run(method, arguments.out / "five_seeds")

@@ -1,4 +1,4 @@
-"""What the report's table does not say: how methods rank here and in the paper, and what FDS' two ways differ in.
+"""What the report does not contain: the ranks of methods here and in the paper, and a comparison of two FDS variants.
 
     python experiments/competing_methods/summary.py runs/competing_methods/five_seeds RESULTS
 
@@ -20,7 +20,7 @@ CHEAP = "calibration.second_pass"
 
 
 def ranking(report: pd.DataFrame) -> str:
-    """Methods that both have, by the published error, with their ranks, and how the two rankings agree."""
+    """List the methods in both tables by published error, with their ranks and the correlation of the two rankings."""
     rows = report[(report.metric == "mae") & report.published_agedb.notna() & report["mean"].notna()]
     rows = rows[~rows.variant.fillna("").str.contains(CHEAP)].sort_values("published_agedb")
     here, there = rows["mean"].rank(), rows.published_agedb.rank()
@@ -33,8 +33,8 @@ def ranking(report: pd.DataFrame) -> str:
     return "\n".join([*lines, "", f"Spearman's correlation over these {len(rows)} methods: {rho:.2f}."])
 
 
-def two_ways_of_fds(runs: Path) -> str:
-    """LDS + FDS with statistics from a second pass, and from the features trained on: paired difference and time."""
+def compare_fds_variants(runs: Path) -> str:
+    """Compare LDS + FDS with statistics from a second pass and from the training features: paired difference, time."""
     errors: dict[bool, dict[int, float]] = {True: {}, False: {}}
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for path in sorted(runs.glob("digits_lds_fds/*/result.json")):
@@ -44,7 +44,7 @@ def two_ways_of_fds(runs: Path) -> str:
         seconds[second_pass].append(result["stages"]["regress"]["seconds"])
     gain = paired_gain(errors[True], errors[False], higher_is_better=False)
     if gain is None or gain.low is None:
-        return "FDS: fewer than two seeds with both ways."
+        return "FDS: fewer than two seeds with both variants."
     times = [f"{sum(seconds[way]) / len(seconds[way]):.0f} s" for way in (True, False)]
     return (
         f"FDS' statistics from the features trained on instead of a second pass: the error is lower by {gain.mean:.2f} "
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder with their report.csv")
     arguments = parser.parse_args()
     report = pd.read_csv(arguments.results / "report.csv")
-    text = f"{ranking(report)}\n\n{two_ways_of_fds(arguments.runs)}\n"
+    text = f"{ranking(report)}\n\n{compare_fds_variants(arguments.runs)}\n"
     print(text, end="")
     write_text(arguments.results / "summary.md", text)
 

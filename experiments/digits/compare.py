@@ -2,8 +2,8 @@
 
     python experiments/digits/compare.py runs/
 
-Each method's learning rate is the one with the lowest mean validation MAE over the seeds; test errors are looked at
-only afterwards. Writes results.md, results.csv and maps.png beside this file (or into --out).
+Each method's learning rate is the one with the lowest mean validation MAE over the seeds; test errors are used
+only afterwards. Writes results.md, results.csv and maps.png next to this file (or to --out).
 """
 
 import argparse
@@ -23,7 +23,7 @@ PROBE = ("recipe.linear_probe.epochs", "recipe.linear_probe.lr")  # the same in 
 
 
 def collect(runs: Path) -> pd.DataFrame:
-    """One row a finished run: method, learning rate, seed, validation and test metrics, time, epochs."""
+    """Return one row per finished run: method, learning rate, seed, validation and test metrics, time, epochs."""
     rows = []
     for method, (experiment, key, _stage) in METHODS.items():
         for path in sorted((runs / experiment).glob("*/result.json")):
@@ -53,18 +53,18 @@ def collect(runs: Path) -> pd.DataFrame:
         raise SystemExit(f"error: no finished runs of digits_l1 and digits_rnc with their learning rates in {runs}")
     table = pd.DataFrame(rows)
     if table["data_fingerprint"].nunique() > 1:
-        raise SystemExit(f"error: the runs in {runs} saw different data: {sorted(table['data_fingerprint'].unique())}")
+        raise SystemExit(f"error: the runs in {runs} used different data: {sorted(table['data_fingerprint'].unique())}")
     return table
 
 
 def choose(table: pd.DataFrame) -> dict[str, float]:
-    """Each method's learning rate with the lowest mean validation MAE."""
+    """Return each method's learning rate with the lowest mean validation MAE."""
     means = table.groupby(["method", "lr"])["val_mae"].mean()
     return {method: float(means[method].idxmin()) for method in METHODS}
 
 
 def paired(first: pd.Series, second: pd.Series, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean of `first - second` over their common seeds, with its t interval."""
+    """Return the mean of `first - second` over their common seeds, with its t interval."""
     difference = (first - second).dropna().to_numpy()
     n = len(difference)
     half = float(stats.t.ppf(0.5 + level / 2, n - 1) * difference.std(ddof=1) / np.sqrt(n))
@@ -73,7 +73,7 @@ def paired(first: pd.Series, second: pd.Series, level: float = 0.95) -> tuple[fl
 
 
 def report(table: pd.DataFrame) -> str:
-    """The two tables in Markdown."""
+    """Return the two tables in Markdown."""
     best = choose(table)
     grid = ["| method | learning rate | seeds | validation MAE | test MAE |", "|---|---|---|---|---|"]
     for (method, lr), rows in table.groupby(["method", "lr"]):
@@ -110,8 +110,8 @@ def report(table: pd.DataFrame) -> str:
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """The test features of both methods' first seed, side by side."""
-    from rnc_lightning.plots.projection import save_projection_comparison
+    """Draw the test features of the first seed of both methods side by side."""
+    from rnc_lightning.plots.maps import save_projection_comparison
 
     panels, subtitles = {}, {}
     for method, lr in choose(table).items():

@@ -2,8 +2,8 @@
 
     python experiments/regression_losses/learning_rates.py runs/learning_rates
 
-Reads the result.json files of the sweeps that `make tune-losses` runs, whose seeds are none of those that the study
-reports. Writes learning_rates.csv (a row a run) beside this file and prints the table; test errors are not read.
+Reads the result.json files of `make tune-losses`, whose seeds are not those of the study. Writes learning_rates.csv
+(one row per run) next to this file and prints the table; test errors are not read.
 """
 
 import argparse
@@ -16,7 +16,7 @@ KEYS = {"end_to_end": "recipe.end_to_end.lr", "linear_probe": "recipe.linear_pro
 
 
 def collect(runs: Path) -> pd.DataFrame:
-    """One row a run: scheme, head, epochs, learning rate, seed, best validation MAE (none where the run failed)."""
+    """Return one row per run: scheme, head, epochs, learning rate, seed, best validation MAE (None if it failed)."""
     rows = []
     for path in sorted(runs.glob("*/*/result.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -36,12 +36,12 @@ def collect(runs: Path) -> pd.DataFrame:
             }
         )
     if not rows:
-        raise SystemExit(f"error: no runs with a learning rate in {runs}; `make tune-losses` makes them")
+        raise SystemExit(f"error: no runs with a learning rate in {runs}; run `make tune-losses`")
     return pd.DataFrame(rows).sort_values(["scheme", "head", "epochs", "lr", "seed"], ignore_index=True)
 
 
 def summary(table: pd.DataFrame) -> str:
-    """The grid in Markdown; settings at which a run failed, or that were not run for all seeds, are not chosen."""
+    """Return the grid in Markdown; settings without a finished run of every seed are not chosen."""
     lines = ["| scheme | head | epochs | learning rate | seeds | validation MAE |", "|---|---|---|---|---|---|"]
     for (scheme, head), group in table.groupby(["scheme", "head"]):
         tried = group.groupby(["epochs", "lr"])["validation_mae"].agg(["mean", "count"])

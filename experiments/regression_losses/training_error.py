@@ -1,8 +1,8 @@
-"""Do the heads overfit? Mean error of finished runs on the training images, not augmented, beside the test error.
+"""Do the heads overfit? Mean error of finished runs on the training images, without augmentation, and on the test set.
 
     python experiments/regression_losses/training_error.py runs/regression_losses
 
-Reads the runs of `make study-losses` and loads their chosen weights; writes nothing.
+Loads the chosen weights of the runs of `make study-losses`; writes nothing.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from statistics import mean
 import torch
 from hydra import compose, initialize_config_dir
 
-from rnc_lightning.command_line.compose import config_directory
+from rnc_lightning.command_line.compose import config_directory, resolve_config
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.splits import SplitName
 from rnc_lightning.runs.directory import RunDirectory
@@ -24,17 +24,17 @@ HEADS = ("l1", "mse", "huber", "dex", "dldl_v2", "or", "corn")
 SCHEMES = ("end_to_end", "linear_probe")
 
 
-def errors(words: list[str], run: RunDirectory) -> list[float]:
-    """Mean absolute error of a finished run on the training and on the test images."""
-    parts = Parts(compose("train", words))
+def errors(options: list[str], run: RunDirectory) -> list[float]:
+    """Return the mean absolute error of a finished run on the training and on the test images."""
+    parts = Parts(resolve_config(compose("train", options)))
     data = parts.data()
     module = parts.stage("regress", parts.target(data.splits["train"].targets))
     assert isinstance(module, Regress)
-    place = run.stage("regress")
-    summary = StageSummary.read(place)
+    stage = run.stage("regress")
+    summary = StageSummary.read(stage)
     if summary is None:
-        raise SystemExit(f"error: {run.path} is not finished; `make study-losses` finishes it")
-    load_weights(module, place / summary.checkpoint)
+        raise SystemExit(f"error: {run.path} is not finished; run `make study-losses`")
+    load_weights(module, stage / summary.checkpoint)
     return [_error(module.eval(), data, split) for split in ("train", "test")]
 
 

@@ -14,13 +14,13 @@ from rnc_lightning.command_line.options import run_subcommands
 def _verify(options: dict[str, Any], of_training: list[str]) -> None:
     from rich.console import Console
 
-    from rnc_lightning.command_line.compose import composed
+    from rnc_lightning.command_line.compose import compose_config
     from rnc_lightning.datasets.inspection import as_json, print_inspection
     from rnc_lightning.runs.parts import Parts
     from rnc_lightning.system.files import write_text
 
     name, file = options["data_set"], options["json"]
-    found = Parts(composed([f"data={name}", *of_training])).inspection()
+    found = Parts(compose_config([f"data={name}", *of_training])).inspection()
     print_inspection(name, found, Console())
     if file is not None:
         write_text(file, json.dumps(as_json(found), indent=1))

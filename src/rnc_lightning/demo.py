@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rnc_lightning.command_line.compose import composed, plain
+from rnc_lightning.command_line.compose import compose_config, resolve_config
 from rnc_lightning.command_line.identity import run_path
 from rnc_lightning.command_line.options import quoted, run_command
 from rnc_lightning.runs.directory import RunDirectory
@@ -27,9 +27,9 @@ def demo(out: Path, overrides: list[str]) -> None:
     for title, experiment in EXPERIMENTS.items():
         chosen = [f"+experiment={experiment}", *overrides]
         console.rule(Text(f"{title}: python -m rnc_lightning.train {' '.join(chosen)}"))
-        cfg = composed([*chosen, f"paths.output_dir={quoted(out)}", "print_config=false"])
+        cfg = compose_config([*chosen, f"paths.output_dir={quoted(out)}", "print_config=false"])
         run(cfg, chosen)
-        directories[title] = run_path(plain(cfg), chosen)
+        directories[title] = run_path(resolve_config(cfg), chosen)
     results = {title: _result(path) for title, path in directories.items()}
     console.rule("rotated digits: real images, a synthetic target (the angle they were turned by)")
     console.print(comparison_table(results))
@@ -63,7 +63,7 @@ def comparison_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def draw_maps(directories: Mapping[str, Path], results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """The test features of each run as a map coloured by the angle, side by side."""
-    from rnc_lightning.plots.projection import save_projection_comparison
+    from rnc_lightning.plots.maps import save_projection_comparison
 
     panels, subtitles = {}, {}
     for title, directory in directories.items():

@@ -14,7 +14,7 @@ def _work(options: dict[str, Any], data_options: list[str]) -> None:
     from rich.console import Console
 
     from rnc_lightning.command_line.tables import print_evaluation
-    from rnc_lightning.finished_runs.evaluate import Request, _evaluated
+    from rnc_lightning.finished_runs.evaluate import Request, evaluate_request
     from rnc_lightning.finished_runs.evaluation_conditions import CLEAN
 
     request = Request(
@@ -28,7 +28,7 @@ def _work(options: dict[str, Any], data_options: list[str]) -> None:
         options["ordinality"],
         options["features"],
     )
-    table, store = _evaluated(request, progress=True)
+    table, store = evaluate_request(request, progress=True)
     clean = store.read(CLEAN)
     assert clean is not None
     print_evaluation(table, clean, Console())

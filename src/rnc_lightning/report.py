@@ -6,9 +6,9 @@ from rnc_lightning.command_line.options import run_command
 
 
 def _work(options: dict[str, Any], _: list[str]) -> None:
-    from rnc_lightning.reports.write import report
+    from rnc_lightning.reports.write import report_runs
 
-    report(options["runs"], options["out"])
+    report_runs(options["runs"], options["out"])
 
 
 def main() -> None:

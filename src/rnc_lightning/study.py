@@ -1,6 +1,6 @@
 """A study of the paper: `python -m rnc_lightning.study robustness data=agedb`; `--help` lists the studies.
 
-Trains what is missing, reuses what is there, measures, and writes table and figure beside the published numbers.
+Trains the missing runs, reuses finished ones, measures, and writes tables and a figure next to the published numbers.
 """
 
 import logging
@@ -11,10 +11,10 @@ from rnc_lightning.command_line.messages import show_log
 from rnc_lightning.command_line.options import run_command
 
 
-def _work(options: dict[str, Any], of_training: list[str]) -> None:
-    from rnc_lightning.studies.study import study
+def _work(options: dict[str, Any], training_options: list[str]) -> None:
+    from rnc_lightning.studies.study import run_study
 
-    if not study(options.pop("study"), of_training, **options):
+    if not run_study(options.pop("study"), training_options, **options):
         sys.exit(1)
 
 

@@ -22,14 +22,21 @@ LACKING = (
     "onnxruntime", "onnxscript", "lightly", "coral_pytorch", "pytorch_metric_learning", "nbclient", "mkdocs",
     "hydra_plugins.hydra_optuna_sweeper", "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_colorlog",
 )  # fmt: skip
-# In every Python process: an import of these fails as if they were not there, and the package is not installed.
+# In every Python process: these are not found, and the package itself is not installed.
 SITE = f"""
 import importlib.metadata, sys
-for name in {LACKING!r}:
-    sys.modules[name] = None
+LACKING = {LACKING!r}
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        return None if name in LACKING else self.finder.find_spec(name, path, target)
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+sys.meta_path[:] = map(Without, sys.meta_path)
 found = importlib.metadata.distribution
 def distribution(name):
-    if name.replace("_", "-") in ("rnc-lightning", *{LACKING!r}):
+    if name.replace("_", "-") in ("rnc-lightning", *(lacking.replace("_", "-") for lacking in LACKING)):
         raise importlib.metadata.PackageNotFoundError(name)
     return found(name)
 importlib.metadata.distribution = distribution

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from rnc_lightning.command_line.messages import run_plain
+from rnc_lightning.system.signals import Terminated
+
 
 def _call(*words: str, module: str = "rnc_lightning.train") -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", module, *words], capture_output=True, text=True, timeout=120)
@@ -83,6 +86,44 @@ def test_what_is_wrong_is_one_line_and_leaves_no_run(
         assert word in lines[0]
     assert not stdout.strip()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("--seed=3", "--seed=3: write seed=3"),
+        ("--multirn", "--multirn: unknown option; options are written key=value; did you mean --multirun?"),
+        ("hello", "hello: an option is key=value, such as seed=1; --help shows all"),
+        ("=3", "=3: an option is key=value; --help lists all"),
+    ],
+)
+def test_another_way_of_writing_ends_with_2(
+    argument: str, told: str, here: Callable[..., int], capfd: pytest.CaptureFixture
+) -> None:
+    assert here(argument) == 2
+    assert capfd.readouterr().err == f"error: {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "told"),
+    [(KeyboardInterrupt(), 130, "stopped\n"), (Terminated(), 143, "stopped by SIGTERM\n")],
+)
+def test_what_is_stopped_ends_quietly(stop: BaseException, code: int, told: str, capsys: pytest.CaptureFixture) -> None:
+    def main() -> None:
+        raise stop
+
+    with pytest.raises(SystemExit) as ended:
+        run_plain(main, resumes=False)
+    assert (ended.value.code, capsys.readouterr().err) == (code, told)
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "rnc_lightning.report", "--help"]
+    called = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=120)
+    os.close(writing)
+    assert (called.returncode, called.stderr) == (1, b"")
 
 
 @pytest.mark.parametrize("words", [["data.batchsize=3"], ["data=agedb", "paths.data_dir=nowhere"]])

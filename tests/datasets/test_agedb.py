@@ -86,7 +86,7 @@ def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("age,path", "years,path", "no column age; its columns are years, path, split"),
-        (",val\n", ",train\n", "nothing is left in val"),
+        (",val\n", ",train\n", "no samples are left in val"),
     ],
 )
 def test_a_table_that_cannot_be_used_at_all(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -111,7 +111,7 @@ def _spoil(root: Path) -> list[str]:
         "age not a finite number: agedb.csv, row 2 ('five')",
         "split other than train, val, test: agedb.csv, row 3 ('trane')",
         f"unreadable file: agedb.csv, row 6 ({cut}: ",
-        "path that leads out of the folder: agedb.csv, row 8 (../AgeDB/6_MadePerson_29_m.jpg)",
+        "path outside the folder: agedb.csv, row 8 (../AgeDB/6_MadePerson_29_m.jpg)",
         "age missing: agedb.csv, row 9",
         "age outside 0 to 120: agedb.csv, row 10 (370)",
         "missing file: agedb.csv, row 11 (AgeDB/9_MadePerson_41_f.jpg)",
@@ -192,11 +192,11 @@ def test_one_image_in_two_rows_is_told_however_it_is_written(tmp_path: Path) -> 
         _read(tmp_path)
     assert [detail.split(" (")[0] for detail in raised.value.details] == [
         "path that occurs more than once: agedb.csv, row 12",
-        "file that two rows lead to: agedb.csv, row 10",
+        "file named in two rows: agedb.csv, row 10",
     ]
 
 
 def test_a_table_without_rows(tmp_path: Path) -> None:
     (tmp_path / "agedb.csv").write_text("age,path,split\n")
-    with pytest.raises(UserError, match="nothing is left in train and val and test"):
+    with pytest.raises(UserError, match="no samples are left in train and val and test"):
         _read(tmp_path)

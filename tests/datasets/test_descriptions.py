@@ -24,7 +24,7 @@ def test_the_mean_and_std_described_are_those_used(transform: Transform) -> None
     pixels = torch.randint(0, 256, (channels, 8, 8), dtype=torch.uint8)
     mean, std = (torch.tensor(described.facts[key])[:, None, None] for key in ("mean", "std"))
     torch.testing.assert_close(transform(pixels), (pixels / 255 - mean) / std)
-    assert f"less {float(mean[0, 0, 0]):g} and divided by {float(std[0, 0, 0]):g}" in described.words
+    assert f"subtract {float(mean[0, 0, 0]):g} and divide by {float(std[0, 0, 0]):g}" in described.words
 
 
 def test_augmentation_normalises_alike() -> None:
@@ -54,7 +54,7 @@ def test_signals_add_rate_and_band(tmp_path: Path) -> None:
         "kind": "signal", "sampling_rate": 50.0, "low": 0.5, "high": None, "channels": None, "window": 1.0,
         "samples": 50, "scale": 20.0, "clip": 800.0, "standardise": False,
     }  # fmt: skip
-    assert "Values clipped at 800 to either side, divided by 20." in described.words
+    assert "Values clipped to +-800, divided by 20." in described.words
     assert data.eval_transform(data.example_input()).shape == (2, 50)
 
 

@@ -65,7 +65,7 @@ def test_paths_may_be_relative_to_another_folder(tmp_path: Path) -> None:
     table = _images(tmp_path / "images")
     (tmp_path / "tables").mkdir()
     table.to_csv(tmp_path / "tables/my.csv", index=False)
-    with pytest.raises(UserError, match="none of the files of its column path is there"):
+    with pytest.raises(UserError, match="none of the files in column path exists"):
         _read(tmp_path / "tables/my.csv")
     module = _read(tmp_path / "tables/my.csv", root=str(tmp_path / "images"))
     assert len(_assignment(module)) == 24
@@ -126,7 +126,7 @@ def test_all_that_is_wrong_is_told_at_once_and_can_be_skipped(tmp_path: Path) ->
     told = sorted(detail.split(" (")[0] for detail in raised.value.details)
     assert told == [
         "missing file: my.csv, row 5",
-        "path that leads out of the folder: my.csv, row 8",
+        "path outside the folder: my.csv, row 8",
         "path that occurs more than once: my.csv, row 13",
         "person missing: my.csv, row 14",
         "shade missing: my.csv, row 10",
@@ -146,13 +146,13 @@ def test_only_bad_rows_end_with_the_list_of_them(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="24 samples cannot be used") as raised:
         _read(tmp_path / "my.csv")
     assert len(raised.value.details) == 24
-    with pytest.raises(UserError, match="nothing is left in train and val and test"):
+    with pytest.raises(UserError, match="no samples are left in train and val and test"):
         _read(tmp_path / "my.csv", on_bad="skip")
 
 
 def test_an_empty_part_of_a_split_column_is_refused(tmp_path: Path) -> None:
     _images(tmp_path).assign(part="train").to_csv(tmp_path / "my.csv", index=False)
-    with pytest.raises(UserError, match=r"my\.csv: nothing is left in val and test"):
+    with pytest.raises(UserError, match=r"my\.csv: no samples are left in val and test"):
         _read(tmp_path / "my.csv", split_column="part")
 
 

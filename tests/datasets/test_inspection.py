@@ -76,7 +76,7 @@ def test_made_data_are_called_so_and_not_compared(tmp_path: Path) -> None:
     assert found.synthetic_parts == ("inputs", "target")
     shown = _shown(found)
     assert "agedb (synthetic data)" in shown
-    assert "differs from what the paper used" not in shown
+    assert "differs from the paper's data" not in shown
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_an_empty_part_is_told_and_ends_with_1(
         main()
     assert stopped.value.code == 1
     shown = capsys.readouterr().out
-    assert "AgeDB: nothing is left in val" in shown
+    assert "AgeDB: no samples are left in val" in shown
     assert "every sample can be used" not in shown
 
 

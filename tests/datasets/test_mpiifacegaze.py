@@ -160,7 +160,7 @@ def test_the_header_says_where_a_field_is(tmp_path: Path) -> None:
     assert _labels(_read(tmp_path), "val")["p01/face/3.jpg"] == pytest.approx(_angles(1, 2), abs=1e-3)
     broken = tmp_path / "Label/p04.label"
     broken.write_text(broken.read_text().replace("3DGaze", "Gaze", 1))
-    with pytest.raises(UserError, match=r"p04\.label: its first line names no column 3DGaze"):
+    with pytest.raises(UserError, match=r"p04\.label: the header has no column 3DGaze"):
         _read(tmp_path)
 
 
@@ -267,7 +267,7 @@ def test_the_layout_is_found_and_told(tmp_path: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO):
         assert _read(tmp_path).splits["val"].names[0] == "p01/face/1.jpg"
     assert "reading the gazehub layout" in caplog.text
-    assert "raw are there too" in caplog.text
+    assert "raw can be chosen with" in caplog.text
     assert _read(tmp_path, layout="raw").splits["val"].names[0] == "p01/day01/0000.jpg"
     with pytest.raises(UserError, match=r"no hdf5 layout .* \(there is gazehub, raw\)"):
         _read(tmp_path, layout="hdf5")
@@ -278,7 +278,7 @@ def test_the_layout_is_found_and_told(tmp_path: Path, caplog: pytest.LogCaptureF
 @pytest.mark.parametrize(
     ("persons", "error", "message"),
     [
-        ({"val": [1, 3], "test": [3]}, ValueError, "p03 given more than once"),
+        ({"val": [1, 3], "test": [3]}, ValueError, "p03 occurs more than once"),
         ({"val": [1]}, ValueError, "must be given for val and test"),
         ({"val": [1], "test": []}, ValueError, "must be given for val and test"),
         ({"val": ["p01"], "test": [2]}, ValueError, "must be whole numbers"),
@@ -310,7 +310,7 @@ def test_arguments_out_of_range_are_refused(tmp_path: Path, keywords: dict[str, 
 
 def test_hdf5_does_not_know_eyes(tmp_path: Path) -> None:
     _hdf5(tmp_path)
-    with pytest.raises(UserError, match="does not say which eye"):
+    with pytest.raises(UserError, match="does not contain the eye"):
         _read(tmp_path, eye="left")
 
 
@@ -355,9 +355,9 @@ def test_all_that_is_wrong_in_gazehub_files_is_told_at_once(tmp_path: Path) -> N
         ("3DGaze not three numbers", 4),
         ("2DGaze not two numbers", 5),
         ("missing file", 6),
-        ("path that leads out of the folder", 7),
+        ("path outside the folder", 7),
         ("picture of another person", 8),
-        ("gaze not finite numbers", 9),
+        ("gaze not finite", 9),
         ("gaze outside -60 to 60 degrees", 10),
         ("picture that occurs more than once", 12),
     ):
@@ -387,15 +387,15 @@ def test_all_that_is_wrong_in_raw_files_is_told_at_once(tmp_path: Path) -> None:
     told = "\n".join(raised.value.details)
     for kind, line in (
         ("wrong number of fields", 1),
-        ("fields 2 to 27 not all numbers", 2),
-        ("path that leads out of the folder", 3),
-        ("gaze not finite numbers", 4),
-        ("landmarks that span no face", 5),
+        ("fields 2 to 27 are not all numbers", 2),
+        ("path outside the folder", 3),
+        ("gaze not finite", 4),
+        ("landmarks not finite or all at one point", 5),
         ("gaze outside -60 to 60 degrees", 7),
         ("missing file", 8),
     ):
         assert f"{kind}: p01/p01.txt, line {line}" in told
-    assert "0005.jpg (landmarks outside its 120 x 90 pixels)" in told
+    assert "0005.jpg (landmarks outside the 120 x 90 pixels of the image)" in told
     assert list(_read(tmp_path, on_bad="skip").splits["val"].names) == ["p01/day01/0008.jpg"]
 
 
@@ -416,7 +416,7 @@ def test_all_that_is_wrong_in_hdf5_files_is_told_at_once(tmp_path: Path) -> None
         _read(tmp_path)
     told = "\n".join(raised.value.details)
     for line in (
-        "gaze not finite numbers: p01.mat, sample 2",
+        "gaze not finite: p01.mat, sample 2",
         "gaze outside -60 to 60 degrees: p01.mat, sample 3",
         f"unreadable file: {tmp_path / 'p03.mat'}",
         f"unreadable file: {tmp_path / 'p04.mat'}",
@@ -434,13 +434,13 @@ def test_changed_landmarks_are_checked_again(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace(" 50.000000 40.000000 ", " 9000.000000 40.000000 ", 1))
     with pytest.raises(UserError, match="1 x unreadable file") as raised:
         _read(tmp_path, cache_dir=str(tmp_path / "cache"))
-    assert "landmarks outside its 120 x 90 pixels" in raised.value.details[0]
+    assert "landmarks outside the 120 x 90 pixels" in raised.value.details[0]
 
 
 def test_label_files_without_a_sample_are_told(tmp_path: Path) -> None:
     _gazehub(tmp_path)
     _relabel(tmp_path, 0, [])
-    with pytest.raises(UserError, match="1 x label file without a sample"):
+    with pytest.raises(UserError, match="1 x label file without samples"):
         _read(tmp_path)
 
 

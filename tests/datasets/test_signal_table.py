@@ -126,7 +126,7 @@ def test_the_array_of_a_packed_file_is_chosen_by_its_name(tmp_path: Path) -> Non
             assert np.allclose(samples, _wave(amplitude), atol=1e-5)
     with pytest.raises(UserError) as raised:
         _read(tmp_path, key="three")
-    assert "no array three: it has one, two" in raised.value.details[0]
+    assert "no array three; the file has one, two" in raised.value.details[0]
 
 
 def test_a_single_axis_is_one_channel(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_every_problem_is_told_with_its_row(tmp_path: Path) -> None:
     told = raised.value.details
     expected = [
         "1 values are NaN or infinite",
-        "recording shorter than a window: my.csv, row 3, signals/1.npy (0.5 s of 1 s)",
+        "recording shorter than a window: my.csv, row 3, signals/1.npy (0.5 s, the window is 1 s)",
         "other number of channels: my.csv, row 4, signals/2.npy (3 channels, input.channels is 2)",
         "shape (2, 3, 100)",
         "not of real numbers",
@@ -213,7 +213,7 @@ def test_a_wrong_rate_is_a_problem_of_its_row(tmp_path: Path) -> None:
     names = _table(tmp_path, rows=8, hz=rates, part=[*["train"] * 6, "val", "test"])
     with pytest.raises(UserError, match="3 samples") as raised:
         _read(tmp_path, rate_column="hz", split_column="part")
-    assert [detail for detail in raised.value.details if "hz is no positive number" in detail] == list(
+    assert [detail for detail in raised.value.details if "hz is not a positive number" in detail] == list(
         raised.value.details
     )
     assert len(_by_name(_read(tmp_path, rate_column="hz", split_column="part", on_bad="skip"))) == len(names) - 3
@@ -221,9 +221,9 @@ def test_a_wrong_rate_is_a_problem_of_its_row(tmp_path: Path) -> None:
 
 def test_the_number_of_channels_is_said_in_one_line(tmp_path: Path) -> None:
     _table(tmp_path)
-    with pytest.raises(UserError, match=r"2 channels, and input.channels is 1: set input.channels=2"):
+    with pytest.raises(UserError, match=r"2 channels, but input.channels is 1: set input.channels=2"):
         _read(tmp_path, in_channels=1)
-    with pytest.raises(ValueError, match=r"channels: 1 are named, and input.channels is 2"):
+    with pytest.raises(ValueError, match=r"channels names 1 channels, but input.channels is 2"):
         _module(tmp_path, channels=["C3"])
 
 
@@ -294,4 +294,4 @@ def test_a_recording_that_fails_beside_others_is_tried_once_more_and_told(
     _read(tmp_path)
     assert tried["3.npy"] == 2
     assert {count for name, count in tried.items() if name != "3.npy"} == {1}
-    assert any("3.npy: out of luck; the second try went well" in message for message in caplog.messages)
+    assert any("3.npy: out of luck; the second try succeeded" in message for message in caplog.messages)

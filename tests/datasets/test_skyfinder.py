@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from rnc_lightning.datasets.images.transforms import augmented_image, centred_image
-from rnc_lightning.datasets.reading.drawn_split import Division
+from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.skyfinder import SkyFinderDataModule
 from rnc_lightning.system.errors import UserError
 
@@ -96,7 +96,7 @@ def _slow_choice(rows: Sequence[Row], tolerance: float, there: Callable[[str], b
 
 
 @pytest.mark.parametrize("tolerance", [0.75, 12])
-def test_of_each_day_the_picture_nearest_to_eleven_as_a_slow_loop_finds_it(tmp_path: Path, tolerance: float) -> None:
+def test_of_each_day_the_picture_closest_to_eleven_as_a_slow_loop_finds_it(tmp_path: Path, tolerance: float) -> None:
     draw = random.Random(0)
     rows: dict[str, Row] = {}
     for _ in range(240):
@@ -308,7 +308,7 @@ def test_copies_elsewhere_are_told_and_those_below_images_taken(
     _write(tmp_path, rows)
     _write(tmp_path, rows, images="a_thumbs")
     module = _read(tmp_path)
-    assert "8 pictures lie in more than one folder named by their camera" in caplog.text
+    assert "8 pictures are in more than one folder named by their camera" in caplog.text
     assert all("a_thumbs" not in str(path) for split in module.splits.values() for path in split.inputs.paths)
 
 
@@ -321,6 +321,6 @@ def test_links_that_lead_round_in_circles_end(tmp_path: Path) -> None:
 
 def test_what_was_wrong_with_the_rows_is_told_where_none_is_left(tmp_path: Path) -> None:
     _write(tmp_path, [{**row, "Min": ""} for row in _days(8)])
-    with pytest.raises(UserError, match=r"no picture .*Found before: 8 samples that cannot be used:") as raised:
+    with pytest.raises(UserError, match=r"no picture .*Found before that: 8 samples that cannot be used:") as raised:
         _read(tmp_path)
     assert raised.value.details[0].startswith("no local time: complete_table_with_mcr.csv, row 2")

@@ -136,7 +136,7 @@ def test_version_two_tree_and_each_folder_of_it(tmp_path: Path) -> None:
 def test_two_versions_side_by_side_are_not_mixed(tmp_path: Path) -> None:
     _v3(tmp_path, subjects=4)
     shutil.copytree(tmp_path / "v3.0.1", tmp_path / "v2.0.0")
-    with pytest.raises(UserError, match=r"holds v2.0.0 and v3.0.1: choose one by data.root="):
+    with pytest.raises(UserError, match=r"contains v2.0.0 and v3.0.1: choose one with data.root="):
         _read(tmp_path)
 
 
@@ -206,10 +206,10 @@ def test_every_problem_is_told_at_once_and_the_rest_is_usable(tmp_path: Path) ->
         "age outside 0 to 120": "aaaaaaad",
         "channels missing or ambiguous": "no channel A1",
         "file name that is not": "recording.edf",
-        "recording shorter than a window": "1 s of 2 s",
+        "recording shorter than a window": "1 s, the window is 2 s",
         "sampling rate too low": "aaaaaaaj",
-        "unit that is no voltage": "mmHg",
-        "unreadable recording: ": "cut short",
+        "unit that is not a voltage": "mmHg",
+        "unreadable recording: ": "truncated",
         "unreadable recording:": "broken EDF header",
     }
     for kind, detail in expected.items():
@@ -422,11 +422,11 @@ def test_the_split_depends_on_the_subjects_alone_and_can_be_used_again(tmp_path:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"in_channels": 19}, "21 are named, and input.channels is 19"),
-        ({"pathology": ["ill"]}, "pathology must be some of normal, abnormal"),
+        ({"in_channels": 19}, "21 channels, but input.channels is 19"),
+        ({"pathology": ["ill"]}, "pathology must be a list of normal or abnormal"),
         ({"duration": 0.0}, "duration positive"),
         ({"window": 0.001}, "window must be at least one sample"),
-        ({"eval_windows": 0}, "eval_windows must be at least 1"),
+        ({"eval_windows": 0}, "eval_windows must be a whole number from 1 up"),
     ],
 )
 def test_impossible_arguments(wrong: dict[str, Any], said: str) -> None:

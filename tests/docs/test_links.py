@@ -1,12 +1,18 @@
 """What README.md and the other pages point to is there: files, headings, modules, configurations, targets."""
 
 import importlib.util
+import itertools
 import json
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from markdown_links import anchors, is_relative, links, replaced_links
+
+from rnc_lightning.command_line.commands import load_command
+from rnc_lightning.command_line.options import read_options
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "checks", "docs", "experiments", "src", "tests")
@@ -52,6 +58,15 @@ def test_commands_name_what_exists(page: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=_names(EVERY_PAGE))
+def test_commands_are_written_as_they_are_read(page: Path) -> None:
+    """Every command of a page but those of training, which Hydra composes: no unknown option, no `--option`."""
+    for program, arguments in _commands(_text(page)):
+        name = f"{program}_{arguments.pop(0)}" if program == "data" and arguments else program.rpartition(".")[2]
+        if name != "train" and arguments and "--help" not in arguments:
+            read_options(load_command(name), arguments)
+
+
 def test_links_in_code_are_none_and_headings_become_anchors() -> None:
     text = "# A `b` of C\n\n[x](y.md) `[z](w.md)`\n\n    [u](v.md)\n\n```\n[s](t.md)\n# no heading\n```\n"
     text += "\n## Twice\n\n## Twice\n"
@@ -63,6 +78,15 @@ def test_links_in_code_are_none_and_headings_become_anchors() -> None:
 def _text(page: Path) -> str:
     text = page.read_text(encoding="utf-8")
     return text if page.suffix == ".md" else "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+
+
+def _commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """What is called on a page, and its arguments; a comment or `...` ends them, NAME is any name."""
+    joined = text.replace("\\\n", " ")
+    for program, rest in re.findall(r"python -m rnc_lightning\.([a-z.]+)([^`\n]*)", joined):
+        arguments = shlex.split(rest.replace(" NAME", " agedb").partition("#")[0])
+        needed = ["inputs=x", "out=x"] if "..." in arguments and program == "predict" else []
+        yield program, [*itertools.takewhile(lambda argument: argument != "...", arguments), *needed]
 
 
 def _runs(module: str) -> bool:

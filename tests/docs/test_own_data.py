@@ -74,14 +74,15 @@ def test_plain_features() -> None:
 def test_a_configuration_of_your_own_composes() -> None:
     from hydra import compose, initialize_config_dir
 
-    from rnc_lightning.command_line.compose import check_keys, config_directory, plain
+    from rnc_lightning.command_line.compose import check_keys, config_directory, resolve_config
 
     section = _section("A configuration of your own")
     text = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
     Path("my_conf/experiment").mkdir(parents=True)
     Path("my_conf/experiment/ink.yaml").write_text(text)
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config = plain(compose("train", [f"hydra.searchpath=[file://{Path.cwd()}/my_conf]", "+experiment=ink"]))
+        words = [f"hydra.searchpath=[file://{Path.cwd()}/my_conf]", "+experiment=ink"]
+        config = resolve_config(compose("train", words))
     check_keys(config)
     assert config["data"]["target"] == ["ink"]
     assert config["data"]["train_transform"]["size"] == 32

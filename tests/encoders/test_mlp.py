@@ -48,5 +48,5 @@ def test_features_start_at_the_scale_of_the_inputs() -> None:
 
 @pytest.mark.parametrize("name", ["in_features", "width", "depth"])
 def test_sizes_below_one_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from 1 up, got 0"):
         MLP(**{"in_features": 3, "width": 4, "depth": 2, name: 0})

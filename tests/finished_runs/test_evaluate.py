@@ -1,4 +1,4 @@
-"""Finished runs tested again."""
+"""Evaluation of finished runs."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def copied(digits: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(digits, tmp_path / "copy", ignore=shutil.ignore_patterns("evaluations")))
 
 
-def test_clean_is_what_training_ended_with(copied: Path) -> None:
+def test_clean_images_give_the_test_result_of_training(copied: Path) -> None:
     table = evaluate_run(copied, features=True)
     assert table[["corruption", "severity", "samples"]].to_numpy().tolist() == [["none", 0, "all"]]
     known = result_of(copied)
@@ -85,7 +85,7 @@ def test_ranges_of_the_target_divide_the_samples(copied: Path) -> None:
 def test_another_data_set(faces: Path, synthetic_files: Callable[[str], Path]) -> None:
     words = ["data=imdb_wiki", f"data.root={synthetic_files('imdb_wiki')}", "data.on_bad=skip", "data.num_workers=0"]
     words.append("data.cache_dir=null")
-    table = evaluate_run(faces, data_words=words, corruptions=["contrast"], severities=[3], corruption_side=48)
+    table = evaluate_run(faces, data_options=words, corruptions=["contrast"], severities=[3], corruption_side=48)
     assert table["severity"].tolist() == [0, 3]
     found = result_of(faces / "evaluations/imdb_wiki,test,side=48/clean")
     assert found["evaluated_on"] == "imdb_wiki_synthetic"
@@ -95,33 +95,33 @@ def test_another_data_set(faces: Path, synthetic_files: Callable[[str], Path]) -
 
 def test_its_own_data_may_have_moved_but_not_changed(faces: Path, tmp_path: Path) -> None:
     shutil.copytree(faces.parent / "agedb", tmp_path / "moved")
-    table = evaluate_run(faces, data_words=["data.root=moved"])
+    table = evaluate_run(faces, data_options=["data.root=moved"])
     assert table["mae"].tolist() == [result_of(faces)["test"]["mae"]]
     csv = tmp_path / "moved/agedb.csv"
     csv.write_text(csv.read_text().replace("\n5,", "\n6,", 1), encoding="utf-8")
     with pytest.raises(UserError, match=r"trained on other data .*data\.root=.*data=NAME"):
-        evaluate_run(faces, data_words=["data.root=moved"], part="val")
+        evaluate_run(faces, data_options=["data.root=moved"], part="val")
     with pytest.raises(UserError, match=r"nowhere/agedb\.csv"):
-        evaluate_run(faces, data_words=["data.root=nowhere"], part="val")
+        evaluate_run(faces, data_options=["data.root=nowhere"], part="val")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["data=agedb", "data.root=nowhere"], "agedb has 3 input channels, .* takes 1"),
-        (["data.max_angle=30"], r"data\.max_angle: would make it other data .*data=NAME"),
+        (["data.max_angle=30"], r"data\.max_angle: would change the data .*data=NAME"),
         (["data=agdb"], "agedb"),
     ],
 )
-def test_data_that_do_not_fit_are_one_line(digits: Path, words: list[str], message: str) -> None:
+def test_data_that_do_not_fit_are_refused_in_one_line(digits: Path, words: list[str], message: str) -> None:
     with pytest.raises(Exception, match=message):
-        evaluate_run(digits, data_words=words)
+        evaluate_run(digits, data_options=words)
 
 
 def test_another_target_is_refused(faces: Path) -> None:
     Path("my.csv").write_text("path,height\nAgeDB/x.jpg,3\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"target height, and .* predicts age \(years\)"):
-        evaluate_run(faces, data_words=["data=table", "data.csv=my.csv", "data.target=[height]"])
+        evaluate_run(faces, data_options=["data=table", "data.csv=my.csv", "data.target=[height]"])
 
 
 def test_corruptions_are_for_images(tmp_path: Path) -> None:
@@ -132,13 +132,13 @@ def test_corruptions_are_for_images(tmp_path: Path) -> None:
     assert table["mae"].tolist() == [result_of(run)["test"]["mae"]]
     words = ["data=array", f"data.csv={tmp_path / 'my.csv'}", "data.target=[level]"]
     with pytest.raises(UserError, match="standardised by its own training rows"):
-        evaluate_run(run, data_words=words)
+        evaluate_run(run, data_options=words)
 
 
-def test_what_is_no_finished_run_is_one_line(copied: Path, tmp_path: Path) -> None:
+def test_anything_but_a_finished_run_is_refused_in_one_line(copied: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such directory"):
         evaluate_run("nowhere")
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match="not the directory of a run"):
         evaluate_run(tmp_path)
     checkpoint = copied / "stages/regress/best.ckpt"
     whole = checkpoint.read_bytes()
@@ -147,7 +147,7 @@ def test_what_is_no_finished_run_is_one_line(copied: Path, tmp_path: Path) -> No
         evaluate_run(copied)
     result = result_of(copied)
     (copied / "result.json").write_text(json.dumps({**result, "status": "failed"}))
-    with pytest.raises(UserError, match="is failed: its training command"):
+    with pytest.raises(UserError, match="is failed: start its training command"):
         evaluate_run(copied)
     (copied / "result.json").write_text(json.dumps(result))
     (copied / "config.yaml").write_text("stages: [", encoding="utf-8")
@@ -163,7 +163,7 @@ def test_what_is_no_finished_run_is_one_line(copied: Path, tmp_path: Path) -> No
         (["part=test"], "run: not given"),
     ],
 )
-def test_wrong_words_are_one_line(words: list[str], message: str) -> None:
+def test_wrong_options_are_refused_in_one_line(words: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_options(load_command("evaluate"), words)
 
@@ -180,7 +180,7 @@ def test_wrong_words_are_one_line(words: list[str], message: str) -> None:
         ({"targets": {"angle": {"low": 3, "high": 1}}}, "targets.angle: a range needs low <= high"),
     ],
 )
-def test_settings_that_cannot_be_are_one_line(digits: Path, keywords: dict, message: str) -> None:
+def test_invalid_settings_are_refused_in_one_line(digits: Path, keywords: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         evaluate_run(digits, **keywords)
 

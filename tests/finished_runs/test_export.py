@@ -1,4 +1,4 @@
-"""Encoders that leave the suite."""
+"""Export of encoders."""
 
 import importlib.util
 import json
@@ -77,12 +77,12 @@ def test_an_encoder_of_the_suite(digits: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "**Of the data, this is synthetic: target.**" in card
     assert (facts["synthetic_data"], facts["synthetic_parts"]) == (False, ["target"])
 
-    with pytest.raises(UserError, match=r"holds an export already; overwrite=true"):
+    with pytest.raises(UserError, match=r"already has an export; overwrite=true"):
         export_run(digits)
     export_run(digits, overwrite=True)
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="is no export: name another folder"):
+    with pytest.raises(UserError, match="is not an export: choose another folder"):
         export_run(digits, "mine", overwrite=True)
     assert Path("mine/notes.txt").is_file()
     assert not list(digits.glob(".export*"))
@@ -125,7 +125,7 @@ def test_onnx_predicts_the_same(digits: Path, tmp_path: Path, kind: str) -> None
 @needs_onnx
 def test_an_onnx_file_that_predicts_something_else_is_refused(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnc_lightning.finished_runs.onnx_export.write_onnx", lambda whole, shape, path: path.touch())
-    monkeypatch.setattr("rnc_lightning.finished_runs.onnx_export._difference", lambda *_: 3.0)
+    monkeypatch.setattr("rnc_lightning.finished_runs.onnx_export.largest_difference", lambda *_: 3.0)
     with pytest.raises(UserError, match=r"differs from PyTorch by 3 on .*; nothing was exported"):
         export_run(digits, "exported", onnx=True)
     assert not list(Path().glob("*exported*"))
@@ -142,10 +142,10 @@ def test_the_command(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "encoder.safetensors" in printed
     assert "export: exported" in printed
-    for words, message in (
+    for arguments, message in (
         (["onnx=maybe"], "onnx=maybe: must be true"),
         (["tolerance=0"], "tolerance=0"),
         (["data=x"], "data: unknown option"),
     ):
         with pytest.raises(UserError, match=message):
-            command_line("export", [f"run={digits}", "out=other", *words], _work)
+            command_line("export", [f"run={digits}", "out=other", *arguments], _work)

@@ -1,4 +1,4 @@
-"""Predictions from files of your own."""
+"""Predictions from your own files."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def photos(faces: Path, tmp_path: Path) -> Path:
-    """The made AgeDB's images in folders of their own, with what a person has lying beside."""
+    """The images of the synthetic AgeDB in a folder of their own, next to files that are no images."""
     folder = tmp_path / "photos"
     shutil.copytree(faces.parent / "agedb/AgeDB", folder / "below")
     (folder / "notes.txt").write_text("no image")
@@ -67,15 +67,17 @@ def test_a_table_keeps_its_columns(faces: Path, photos: Path) -> None:
     assert "row 5" in Path("out.csv.bad.csv").read_text()
 
 
-def test_bad_files_are_all_told_and_refused_or_left_out(faces: Path, photos: Path) -> None:
+def test_bad_files_are_all_reported_and_refused_or_skipped(faces: Path, photos: Path) -> None:
     good = predict_run(faces, photos, "ages.csv")
     (photos / "a.png").write_bytes(b"no picture")
     (photos / "b.jpg").write_bytes(next(photos.glob("below/*.jpg")).read_bytes()[:200])
-    with pytest.raises(UserError, match=r"ages\.csv is there already; overwrite=true"):
+    with pytest.raises(UserError, match=r"ages\.csv already exists; overwrite=true"):
         predict_run(faces, photos, "ages.csv")
-    with pytest.raises(UserError, match=r"2 samples cannot be used, listed in new\.csv\.bad\.csv.*on_bad=skip") as told:
+    with pytest.raises(
+        UserError, match=r"2 samples cannot be used, listed in new\.csv\.bad\.csv.*on_bad=skip"
+    ) as error:
         predict_run(faces, photos, "new.csv")
-    assert [detail.split(" (")[0] for detail in told.value.details] == [
+    assert [detail.split(" (")[0] for detail in error.value.details] == [
         f"unreadable file: {photos / name}" for name in ("a.png", "b.jpg")
     ]
     assert not Path("new.csv").exists()
@@ -128,7 +130,7 @@ def test_rows_of_numbers_are_prepared_as_in_training(tmp_path: Path) -> None:
     gap = predict_run(run, "gap.csv", "gap_levels.csv", on_bad="skip")
     assert gap["level_predicted"].tolist() == pytest.approx(table["level_predicted"].drop(3).tolist(), abs=1e-4)
     rows[["a"]].to_csv("less.csv", index=False)
-    with pytest.raises(UserError, match="has no b, which the run was trained with"):
+    with pytest.raises(UserError, match="has no b, which the run used as inputs in training"):
         predict_run(run, "less.csv", "less_levels.csv")
 
 
@@ -136,10 +138,10 @@ def test_recordings_get_the_mean_over_their_windows(tmp_path: Path) -> None:
     run = signals_run(tmp_path / "run")
     np.save(tmp_path / "signals/short.npy", np.zeros((2, 5)))
     np.save(tmp_path / "signals/wide.npy", np.zeros((3, 500)))
-    with pytest.raises(UserError, match="2 samples cannot be used") as told:
+    with pytest.raises(UserError, match="2 samples cannot be used") as error:
         predict_run(run, "signals", "out.csv")
-    assert "recording shorter than a window" in told.value.details[0]
-    assert "3 channels, where the run was trained on 2" in told.value.details[1]
+    assert "recording shorter than a window" in error.value.details[0]
+    assert "3 channels, where the run was trained on 2" in error.value.details[1]
     table = predict_run(run, "signals", "out.csv", on_bad="skip").set_index("file")
     known = pd.read_csv(run / "predictions.csv")
     expected = dict(zip(known["name"], known["speed_prediction"], strict=True))
@@ -151,13 +153,13 @@ def test_recordings_get_the_mean_over_their_windows(tmp_path: Path) -> None:
     ("words", "message"),
     [
         ({"inputs": "nothing"}, "inputs=nothing: there is no such file or folder"),
-        ({"inputs": "."}, r"no file in it, nor below it, ends in .*\.jpg"),
+        ({"inputs": "."}, r"no file in this folder or its subfolders ends in .*\.jpg"),
         ({"inputs": ".", "out": "."}, r"out=\. is a folder"),
         ({"inputs": ".", "on_bad": "ignore"}, "on_bad=ignore: must be error or skip"),
         ({"inputs": ".", "batch_size": 0}, "batch_size=0: must be a whole number from 1 up"),
     ],
 )
-def test_what_cannot_be_is_one_line(faces: Path, words: dict, message: str) -> None:
+def test_invalid_arguments_are_refused_in_one_line(faces: Path, words: dict, message: str) -> None:
     Path("empty").mkdir()
     with pytest.raises(UserError, match=message):
         predict_run(faces, **{"out": "out.csv", **words})

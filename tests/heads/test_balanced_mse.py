@@ -83,7 +83,7 @@ def test_half_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
 def test_shapes_that_would_broadcast_are_refused() -> None:
     with pytest.raises(ValueError, match="must have the shape of outputs"):
         head().loss(torch.zeros(3, 1), torch.zeros(3))
-    with pytest.raises(ValueError, match="sigma must be positive"):
+    with pytest.raises(ValueError, match="sigma must be a positive number"):
         head(0.0)
     with pytest.raises(ValueError, match="sigma_lr"):
         head(sigma_lr=0.0)

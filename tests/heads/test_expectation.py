@@ -191,8 +191,8 @@ def test_probabilities_that_add_up_to_more_than_one_do_not_take_the_prediction_o
     ("settings", "message"),
     [
         ({"labels": "soft"}, "labels must be hard or gaussian, got 'soft'"),
-        ({"sigma": 0.0}, "sigma must be positive, got 0.0"),
-        ({"sigma": math.nan}, "sigma must be positive"),
+        ({"sigma": 0.0}, "sigma must be a positive number, got 0.0"),
+        ({"sigma": math.nan}, "sigma must be a positive number"),
         ({"expectation_error": "huber"}, "expectation_error must be l1, mse or null, got 'huber'"),
         ({"decode": "median"}, "decode must be expected or mode, got 'median'"),
     ],

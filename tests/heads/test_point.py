@@ -89,5 +89,5 @@ def test_criterion_is_checked() -> None:
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, math.nan])
 def test_delta_is_checked(delta: float) -> None:
-    with pytest.raises(ValueError, match="delta must be positive"):
+    with pytest.raises(ValueError, match="delta must be a positive number"):
         PointHead(3, ONE, "huber", delta)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import synthetic_agedb
 
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.runs.run import run
 
 SHORT = ("recipe.end_to_end.epochs=1", "paths.encoder_dir=null")
@@ -74,5 +74,5 @@ def _trained(folder: Path, *words: str) -> Path:
     quiet = ["trainer=cpu", "plots=false", "print_config=false", "trainer.enable_progress_bar=false"]
     quiet += ["callbacks.model_summary=null", "callbacks.diagnostics=null"]
     words = tuple(dict.fromkeys([*words, *quiet, *SHORT]))
-    run(composed([*words, f"paths.run_dir={folder}"]), words)
+    run(compose_config([*words, f"paths.run_dir={folder}"]), words)
     return folder

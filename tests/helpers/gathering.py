@@ -28,7 +28,7 @@ from rnc_lightning.regularizers.conr import ConR
 from rnc_lightning.regularizers.fds import FDS
 from rnc_lightning.regularizers.ordinal_entropy import OrdinalEntropy
 from rnc_lightning.regularizers.ranksim import RankSim
-from rnc_lightning.stages.gradient_cache import encoded_in_chunks
+from rnc_lightning.stages.gradient_cache import encode_in_chunks
 from rnc_lightning.targets import TargetSpec
 
 
@@ -138,7 +138,7 @@ def head_step(name: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     module = Headed(name)
     reached = DistributedDataParallel(module) if distributed.world_size() > 1 else module
     mean = module.head.loss(reached(x[:, 0]), y)
-    distributed.weighted_by_rows(mean, len(y)).backward()
+    distributed.weight_by_rows(mean, len(y)).backward()
     gradient = torch.cat([p.grad.flatten() for p in module.parameters()])
     return distributed.mean_over_rows(mean.detach(), len(y))[0], gradient
 
@@ -161,7 +161,7 @@ class InChunks(nn.Module):
         self.inner = inner
 
     def forward(self, x: Tensor) -> Tensor:
-        return encoded_in_chunks(self.inner, x, AT_ONCE)
+        return encode_in_chunks(self.inner, x, AT_ONCE)
 
 
 class SyncedNorm(nn.Module):

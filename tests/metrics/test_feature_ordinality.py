@@ -163,7 +163,7 @@ def test_nothing_seen_is_nan():
         (lambda: feature_ordinality(torch.zeros(3, 2), torch.zeros(3), max_anchors=0), "max_anchors"),
         (lambda: FeatureOrdinality(max_anchors=0), "max_anchors"),
         (lambda: FeatureOrdinality(target_distance="nearness"), "nearness"),
-        (lambda: FeatureOrdinality().update(torch.zeros(3, 2), torch.zeros(4)), "same B"),
+        (lambda: FeatureOrdinality().update(torch.zeros(3, 2), torch.zeros(4)), "same n"),
     ],
 )
 def test_bad_input(make, message):

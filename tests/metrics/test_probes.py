@@ -129,5 +129,5 @@ def test_what_does_not_fit_is_refused() -> None:
             error(x, y[:4], x_new, y_new)
         with pytest.raises(ValueError, match="at least one sample"):
             error(x, y, x_new[:0], y_new[:0])
-    with pytest.raises(ValueError, match="neighbours must be at least 1"):
+    with pytest.raises(ValueError, match="neighbours must be a whole number from 1 up"):
         neighbours_error(x, y, x_new, y_new, 0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnc_lightning.objectives.dino import DINO, DINOHead, dino_loss, follow, momentum_at, temperature_at
+from rnc_lightning.objectives.dino import DINO, DINOHead, dino_loss, momentum_at, temperature_at, update_teacher
 
 SHAPES = [(5, 2, 2, 7), (3, 5, 2, 4), (1, 3, 1, 6), (1, 2, 2, 2), (4, 3, 3, 1)]  # B, S, T, K
 
@@ -172,7 +172,7 @@ def test_the_teacher_follows_in_its_parameters_alone(momentum: float, of_student
     teacher, student = (DINOHead(3, 5, 4, 2) for _ in range(2))
     student(torch.randn(9, 3))  # moves its running statistics
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    follow(teacher, student, momentum)
+    update_teacher(teacher, student, momentum)
     own = {name for name, _ in teacher.named_parameters()}
     for name, value in teacher.state_dict().items():
         other = student.state_dict()[name]
@@ -195,10 +195,10 @@ def test_schedules() -> None:
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        (((2, 1, 3), (2, 1, 3), (3,)), "one beside each"),
+        (((2, 1, 3), (2, 1, 3), (3,)), "and at least two"),
         (((2, 2, 3), (2, 3, 3), (3,)), "it sees 2, the teacher 3"),
-        (((2, 2, 3), (1, 2, 3), (3,)), "do not fit"),
-        (((2, 2, 3), (2, 2, 3), (4,)), "do not fit"),
+        (((2, 2, 3), (1, 2, 3), (3,)), "do not match"),
+        (((2, 2, 3), (2, 2, 3), (4,)), "do not match"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(shapes: Any, message: str) -> None:

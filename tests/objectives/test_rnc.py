@@ -442,11 +442,11 @@ def test_features_in_label_order_come_to_the_floor() -> None:
         ({"target_distance": "l3"}, "target_distance must be one of 'l1'"),
         ({"chunk_size": 0}, "chunk_size must be a whole number"),
         ({"chunk_size": 1.5}, "chunk_size must be a whole number"),
-        ({"positives": 0}, "positives must be a whole number of rows from 1 up"),
-        ({"positives": 2.5}, "positives must be a whole number of rows from 1 up"),
-        ({"positives": True}, "positives must be a whole number of rows from 1 up"),
-        ({"tie_tolerance": -0.1}, "tie_tolerance must be a number from 0 up"),
-        ({"tie_tolerance": math.nan}, "tie_tolerance must be a number from 0 up"),
+        ({"positives": 0}, "positives must be a whole number from 1 up"),
+        ({"positives": 2.5}, "positives must be a whole number from 1 up"),
+        ({"positives": True}, "positives must be a whole number from 1 up"),
+        ({"tie_tolerance": -0.1}, "tie_tolerance must be a finite number from 0 up"),
+        ({"tie_tolerance": math.nan}, "tie_tolerance must be a finite number from 0 up"),
     ],
 )
 def test_bad_settings_are_named(settings: dict, message: str) -> None:
@@ -483,7 +483,7 @@ def test_bad_input_of_the_floor_is_named() -> None:
     for targets, settings, message in (
         (torch.tensor([1.0, math.nan]), {}, "targets must be finite"),
         (torch.zeros(2, 2, 2), {}, "targets must be"),
-        (torch.zeros(2), {"views": 0}, "views must be at least 1"),
+        (torch.zeros(2), {"views": 0}, "views must be a whole number from 1 up"),
         (torch.zeros(2), {"tie_tolerance": -1.0}, "tie_tolerance must be"),
         (torch.zeros(2), {"positives": 0}, "positives must be a whole number"),
         (torch.zeros(2), {"target_distance": "x"}, "target_distance must be"),

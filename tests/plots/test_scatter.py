@@ -55,11 +55,11 @@ def test_one_sample_and_predictions_that_are_not_finite(tmp_path, picture):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((np.zeros(3), np.zeros(4), ["age"], [""]), "one shape"),
+        ((np.zeros(3), np.zeros(4), ["age"], [""]), "the same shape"),
         ((np.zeros((3, 2)), np.zeros((3, 2)), ["age"], [""]), "one entry per target dimension"),
         ((np.zeros(3), np.zeros(3), ["age"], []), "one entry per target dimension"),
         ((np.zeros(3), np.zeros(3), ["age"], [""], [1.0, 2.0]), "mae"),
-        ((np.zeros(2), np.array([0, np.nan]), ["age"], [""]), "targets hold NaN"),
+        ((np.zeros(2), np.array([0, np.nan]), ["age"], [""]), "targets contain NaN"),
         ((np.zeros(0), np.zeros(0), ["age"], [""]), "at least one sample"),
     ],
 )

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnc_lightning.regularizers.fds import FDS, calibrated, smoothed_over_bins
+from rnc_lightning.regularizers.fds import FDS, calibrate, smooth_over_bins
 from rnc_lightning.regularizers.smoothing import smoothing_window
 from rnc_lightning.targets import TargetSpec
 
@@ -27,14 +27,14 @@ def of_bin(z: Tensor, y: Tensor, label: int) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(("variance", "expected"), [(4.0, 3.0), (100.0, 2.632456)])
 def test_the_published_oracles(variance: float, expected: float) -> None:
     one = torch.ones(1, 1)
-    found = calibrated(3 * one, one, variance * one, 2 * one, one)
+    found = calibrate(3 * one, one, variance * one, 2 * one, one)
     assert found.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_equal_statistics_and_no_variance_change_nothing() -> None:
     z = torch.randn(4, 3)
-    torch.testing.assert_close(calibrated(z, z * 0 + 2, z * 0 + 3, z * 0 + 2, z * 0 + 3), z)
-    assert torch.equal(calibrated(z, z * 0, z * 0, z * 0 + 9, z * 0 + 9), z)
+    torch.testing.assert_close(calibrate(z, z * 0 + 2, z * 0 + 3, z * 0 + 2, z * 0 + 3), z)
+    assert torch.equal(calibrate(z, z * 0, z * 0, z * 0 + 9, z * 0 + 9), z)
 
 
 def test_smoothing_reflects_at_the_ends_and_keeps_what_is_constant() -> None:
@@ -45,11 +45,11 @@ def test_smoothing_reflects_at_the_ends_and_keeps_what_is_constant() -> None:
     everything = torch.ones(8, dtype=torch.bool)
     padded = F.pad(values.T[:, None], (2, 2), mode="reflect")
     torch.testing.assert_close(
-        smoothed_over_bins(values, everything, window), F.conv1d(padded, window[None, None])[:, 0].T
+        smooth_over_bins(values, everything, window), F.conv1d(padded, window[None, None])[:, 0].T
     )
     some = torch.tensor([1, 1, 0, 1, 0, 0, 1, 1]).bool()
     constant = torch.where(some[:, None], 2.0, 77.0).expand(8, 3).double()
-    torch.testing.assert_close(smoothed_over_bins(constant, some, window), constant)
+    torch.testing.assert_close(smooth_over_bins(constant, some, window), constant)
 
 
 def test_three_epochs_are_those_of_the_paper() -> None:
@@ -70,9 +70,9 @@ def test_three_epochs_are_those_of_the_paper() -> None:
                 means[label], variances[label] = mean, variance
             filled = torch.zeros(8, dtype=torch.bool)
             filled[labels] = True
-            smooth = [smoothed_over_bins(values, filled, window) for values in (means, variances)]
+            smooth = [smooth_over_bins(values, filled, window) for values in (means, variances)]
             rows = y[:, 0].long()
-            expected = calibrated(z.double(), means[rows], variances[rows], smooth[0][rows], smooth[1][rows])
+            expected = calibrate(z.double(), means[rows], variances[rows], smooth[0][rows], smooth[1][rows])
             torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
             assert (found - z).abs().max() > 0.1
         for rows, targets in zip(z.split(7), y.split(7), strict=True):  # in batches, as in training

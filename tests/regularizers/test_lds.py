@@ -70,7 +70,7 @@ def test_labels_outside_and_in_empty_bins_have_a_weight() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match="LDS is defined for one target dimension, and this target has pitch, yaw"):
+    with pytest.raises(ValueError, match="LDS is defined for one target dimension, this target has pitch, yaw"):
         LDS(TargetSpec({"pitch": {}, "yaw": {}}))
     with pytest.raises(ValueError, match="odd"):
         LDS(AGES, size=4)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnc_lightning.regularizers.ranksim import RankSim, descending_ranks, one_a_label, ranksim_loss
+from rnc_lightning.regularizers.ranksim import RankSim, descending_ranks, draw_one_per_label, ranksim_loss
 
 
 def ranks(row: list[float]) -> list[float]:
@@ -68,9 +68,9 @@ def test_there_is_no_gradient_where_no_rank_changes() -> None:
 
 def test_one_sample_a_label_is_drawn() -> None:
     targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 2.0], [0.0, 0.0], [1.0, 0.0]])
-    found = {tuple(one_a_label(targets, seed).tolist()) for seed in range(30)}
+    found = {tuple(draw_one_per_label(targets, seed).tolist()) for seed in range(30)}
     assert found == {(3, first, 2) for first in (0, 1, 4)}
-    assert one_a_label(targets, 5).tolist() == one_a_label(targets, 5).tolist()
+    assert draw_one_per_label(targets, 5).tolist() == draw_one_per_label(targets, 5).tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

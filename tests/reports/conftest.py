@@ -1,4 +1,4 @@
-"""Made runs: folders with a `result.json` as training writes it."""
+"""Synthetic runs: folders with a `result.json` as training writes it."""
 
 import json
 import struct
@@ -17,18 +17,18 @@ OWN_HEADS = ("l2cs_net", "lde", "balanced_mse")
 def write_run(root: Path, dataset: str, name: str, seed: int, mae: float | None = 5.0, /, **changes: Any) -> Path:
     """Write a run of the row `name` (such as mse, rnc_mse, lde, simclr_l1) and return the path of its `result.json`.
 
-    `words` adds overrides; `added` is what `with` holds; `status` other than finished leaves out what only finished
+    `options` adds overrides; `added` is the value of `with`; any `status` other than finished omits what only finished
     runs have.
     """
-    words: dict[str, str] = changes.pop("words", {})
+    options: dict[str, str] = changes.pop("options", {})
     added: list[str] = changes.pop("added", [])
     representation = next((one for one in REPRESENTATIONS if name.startswith(f"{one}_")), None)
     alone = representation is None
     head = name.removeprefix(f"{representation}_")
     method = changes.pop("method", representation or (head if head in OWN_HEADS else "l1"))
     scheme = changes.pop("scheme", "end_to_end" if alone else "linear_probe")
-    overrides = dict(sorted({"head": head, "scheme": scheme, "seed": str(seed), **words}.items()))
-    identity = (dataset, name, scheme, sorted(words.items()), *added)
+    overrides = dict(sorted({"head": head, "scheme": scheme, "seed": str(seed), **options}.items()))
+    identity = (dataset, name, scheme, sorted(options.items()), *added)
     result: dict[str, Any] = {
         "experiment": f"{dataset}_{'_'.join(added) or method}",
         "overrides": overrides,
@@ -51,13 +51,13 @@ def write_run(root: Path, dataset: str, name: str, seed: int, mae: float | None 
             "data_fingerprint": "d50b9760dc04a343",
             "code": "c0ffee0000000000",
             "git_revision": "e932ab3fcccd",
-            "machine": {"processor": "made", "threads": 1},
+            "machine": {"processor": "synthetic", "threads": 1},
         }
     result |= changes
     folder = changes.pop("folder", None) or ",".join(f"{key}={value}" for key, value in overrides.items())
-    place = root / result["experiment"] / folder
-    place.mkdir(parents=True, exist_ok=True)
-    path = place / "result.json"
+    directory = root / result["experiment"] / folder
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "result.json"
     path.write_text(json.dumps({key: value for key, value in result.items() if key != "folder"}), encoding="utf-8")
     return path
 

@@ -75,7 +75,7 @@ def test_rows_stand_in_groups_in_the_papers_order(write: Callable[..., Path], ru
     ],
 )
 @pytest.mark.parametrize("status", ["finished", "failed"])
-def test_a_table_is_made_where_there_is_reason(
+def test_which_tables_there_are(
     write: Callable[..., Path], runs: Path, names: list[str], added: list[str], kinds: list[str], status: str
 ) -> None:
     for name in names:
@@ -115,15 +115,15 @@ def test_rows_with_other_additions_are_never_averaged(write: Callable[..., Path]
 
 def test_gains_are_over_the_same_head_with_nothing_added(write: Callable[..., Path], runs: Path) -> None:
     write("digits", "l1", 0, 6.0)
-    write("digits", "l1", 0, 5.0, added=["ranksim"], words={"regularizers.ranksim.weight": "2"})
-    write("digits", "l1", 0, 5.5, added=["lds", "fds"], words={"weighting": "lds", "calibration.bins": "9"})
+    write("digits", "l1", 0, 5.0, added=["ranksim"], options={"regularizers.ranksim.weight": "2"})
+    write("digits", "l1", 0, 5.5, added=["lds", "fds"], options={"weighting": "lds", "calibration.bins": "9"})
     write("digits", "mse", 0, 8.0)
     write("digits", "mse", 0, 7.75, added=["ranksim"])
     write("digits", "lde", 0, 4.0)
-    write("digits", "simclr_l1", 0, 9.0, words={"recipe.objective_lr.simclr": "0.3", "objective.temperature": "1"})
+    write("digits", "simclr_l1", 0, 9.0, options={"recipe.objective_lr.simclr": "0.3", "objective.temperature": "1"})
     write("digits", "dino_l1", 0, 5.0, scheme="regularization")
     write("digits", "rnc_l1", 0, 4.0, added=["lds"])
-    write("digits", "l1", 0, 5.0, added=["conr"], words={"data.size": "16"})
+    write("digits", "l1", 0, 5.0, added=["conr"], options={"data.size": "16"})
     report = _report(runs)
     gains = {cell.row.label: cell.gain.mean if cell.gain else None for cell in _table(report).cells if cell.row.seeds}
     assert gains == {
@@ -158,7 +158,7 @@ def test_the_papers_rows_are_listed_with_their_values(write: Callable[..., Path]
     values = {cell.row.name: cell.published for cell in gaze_table.cells}
     assert (gaze_table.metric, values["l2cs_net"], values["rnc_l1"]) == ("angular", 5.45, 5.27)
     assert "ordinal_entropy" not in values
-    assert not any(table.is_oriented for table in report.tables)
+    assert not any(table.has_published_agedb for table in report.tables)
 
 
 def test_on_other_data_the_values_on_agedb_stand_aside(write: Callable[..., Path], runs: Path) -> None:
@@ -167,10 +167,10 @@ def test_on_other_data_the_values_on_agedb_stand_aside(write: Callable[..., Path
     write("digits", "lde", 0)
     write("digits", "rnc_mse", 0)
     report = _report(runs)
-    assert {name: cell.orientation for (name, _), cell in _cells(report).items()} == {
+    assert {name: cell.published_agedb for (name, _), cell in _cells(report).items()} == {
         "simclr_l1": 6.57, "l1": 6.63, "lde": None, "ranksim": 6.51, "rnc_l1": 6.14,
     }  # fmt: skip
-    assert [(table.is_oriented, table.has_published) for table in report.tables] == [
+    assert [(table.has_published_agedb, table.has_published) for table in report.tables] == [
         (False, False), (False, False), (True, False), (False, False),
     ]  # fmt: skip
     assert any("published for AgeDB, which is other data" in note for note in report.notes)
@@ -178,10 +178,10 @@ def test_on_other_data_the_values_on_agedb_stand_aside(write: Callable[..., Path
 
 def test_methods_with_rates_of_their_own_are_compared(write: Callable[..., Path], runs: Path) -> None:
     common = {"data.size": "16", "recipe.end_to_end.epochs": "20", "recipe.pretrain.epochs": "15"}
-    write("digits", "l1", 0, 6.0, words={**common, "recipe.end_to_end.lr": "0.1"})
-    write("digits", "l1", 0, 5.0, words={**common, "recipe.end_to_end.lr": "0.02"}, added=["ranksim"])
+    write("digits", "l1", 0, 6.0, options={**common, "recipe.end_to_end.lr": "0.1"})
+    write("digits", "l1", 0, 5.0, options={**common, "recipe.end_to_end.lr": "0.02"}, added=["ranksim"])
     rates = {"recipe.pretrain.lr": "0.5", "recipe.linear_probe.lr": "0.02"}
-    write("digits", "simclr_l1", 0, 8.0, words={**common, **rates})
+    write("digits", "simclr_l1", 0, 8.0, options={**common, **rates})
     cells = _cells(_report(runs))
     gains = {name: cell.gain.mean for (name, _), cell in cells.items() if cell.gain}
     assert gains == {"ranksim": 1.0, "simclr_l1": -2.0}

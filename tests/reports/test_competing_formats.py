@@ -11,7 +11,7 @@ from rnc_lightning.reports.contents import COMPETING, REGRESSION
 from rnc_lightning.reports.figure import draw_competing, reference
 from rnc_lightning.reports.read_runs import read_runs
 from rnc_lightning.reports.table import build_report
-from rnc_lightning.reports.write import report
+from rnc_lightning.reports.write import report_runs
 
 GROUPS = ["Linear probing", "Fine-tuning", "Regression methods", "Rank-N-Contrast"]
 
@@ -28,7 +28,7 @@ def _study(write: Callable[..., Path], *datasets: str) -> None:
 
 
 def _after(text: str, title: str) -> str:
-    """What stands behind a title, up to the end of its table."""
+    """Return the text after a title, up to the end of its table."""
     return text[text.index(title) :].partition("R²" if "R²" in text else "R$^2$")[0]
 
 
@@ -36,7 +36,7 @@ def test_each_format_heads_the_groups(
     write: Callable[..., Path], runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _study(write, "digits")
-    report(runs)
+    report_runs(runs)
     texts = {"terminal": capsys.readouterr().out}
     texts |= {name: (runs / f"report/report.{name}").read_text(encoding="utf-8") for name in ("md", "tex", "html")}
     for name, text in texts.items():
@@ -56,7 +56,7 @@ def test_each_format_heads_the_groups(
 
 def test_the_csv_holds_each_row_once(write: Callable[..., Path], runs: Path) -> None:
     _study(write, "digits", "agedb")
-    report(runs)
+    report_runs(runs)
     rows = list(csv.DictReader((runs / "report/report.csv").open(encoding="utf-8")))
     keys = [(row["dataset"], row["metric"], row["row"], row["scheme"], row["variant"]) for row in rows]
     assert len(set(keys)) == len(keys)
@@ -71,7 +71,7 @@ def test_the_csv_holds_each_row_once(write: Callable[..., Path], runs: Path) -> 
 
 def test_data_sets_are_set_side_by_side_for_each_kind(write: Callable[..., Path], runs: Path) -> None:
     _study(write, "digits", "agedb")
-    report(runs)
+    report_runs(runs)
     text = (runs / "report/report.md").read_text(encoding="utf-8")
     first, second = (
         text[text.index(f"## All data sets: {kind}") :].split("\n\n")[1] for kind in (REGRESSION, COMPETING)
@@ -88,7 +88,7 @@ def test_data_sets_are_set_side_by_side_for_each_kind(write: Callable[..., Path]
 def test_a_report_without_competing_methods_speaks_of_none(write: Callable[..., Path], runs: Path) -> None:
     write("digits", "l1", 0)
     write("agedb", "rnc_l1", 0, scheme="fine_tune")
-    report(runs)
+    report_runs(runs)
     for name in ("md", "tex", "csv"):
         text = (runs / f"report/report.{name}").read_text(encoding="utf-8")
         assert not re.search("ompeting|Linear probing|All data sets:|tables", text), name
@@ -99,7 +99,7 @@ def test_the_figure_has_a_line_where_l1_alone_stands(write: Callable[..., Path],
     from matplotlib.figure import Figure
 
     _study(write, "digits")
-    write("digits", "l1", 0, 3.0, words={"data.size": "16"})
+    write("digits", "l1", 0, 3.0, options={"data.size": "16"})
     write("digits", "l1", 0, status="failed", added=["conr"])
     (table,) = (t for t in build_report(*read_runs(runs)).main_tables if t.kind == COMPETING)
     axes = Figure().subplots()

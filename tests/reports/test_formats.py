@@ -17,18 +17,18 @@ HOSTILE = '<script>alert(1)</script> & "50%" _a|b_ {x} $y$ #1 ~ ^ \\input{z} [c]
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Calls the entry point with words of a command line."""
+    """Calls the entry point with options of a command line."""
     from rnc_lightning.report import main
 
-    def call(*words: object) -> None:
-        monkeypatch.setattr(sys, "argv", ["report", *map(str, words)])
+    def call(*options: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["report", *map(str, options)])
         main()
 
     return call
 
 
 def _study(write: Callable[..., Path]) -> None:
-    """Runs of two data sets with everything in them that can go wrong."""
+    """Runs of two data sets with all kinds of problems."""
     for seed in range(3):
         write("agedb", "l1", seed, 6.5 + 0.1 * seed)
         write("agedb", "rnc_l1", seed, 6.0 + 0.2 * seed)
@@ -107,7 +107,7 @@ def test_hostile_names_are_shown_and_do_nothing(
 ) -> None:
     write("d_" + HOSTILE, "l1", 0, folder="a", experiment="a", units=[HOSTILE], git_revision=HOSTILE)
     write("d_" + HOSTILE, "mse", 0, folder="b", experiment="b", status="failed", reason=HOSTILE)
-    write("d_" + HOSTILE, "l1", 0, folder="c", experiment="c", head=HOSTILE, words={"data.x": HOSTILE})
+    write("d_" + HOSTILE, "l1", 0, folder="c", experiment="c", head=HOSTILE, options={"data.x": HOSTILE})
     command(runs)
     out = runs / "report"
     page = (out / "report.html").read_text(encoding="utf-8")
@@ -136,8 +136,8 @@ def test_overrides_of_all_rows_are_said_once(
     write: Callable[..., Path], runs: Path, command: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     shared = {"data.size": "64", "debug": "one_batch"}
-    write("digits", "mse", 0, words=shared)
-    write("digits", "rnc_mse", 0, words={**shared, "objective.temperature": "1"})
+    write("digits", "mse", 0, options=shared)
+    write("digits", "rnc_mse", 0, options={**shared, "objective.temperature": "1"})
     command(runs)
     for text in (capsys.readouterr().out, (runs / "report/report.md").read_text()):
         plain = text.replace("\\_", "_")
@@ -181,24 +181,24 @@ def test_latex_compiles(write: Callable[..., Path], runs: Path, command: Callabl
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("exists", "message"),
     [
         (False, "no such folder"),
-        (True, "no result.json below it; train something first: python -m rnc_lightning.train"),
+        (True, "no result.json in it; train something first: python -m rnc_lightning.train"),
     ],
 )
 def test_nothing_to_report_is_one_line(
-    tmp_path: Path, command: Callable[..., None], capsys: pytest.CaptureFixture[str], made: bool, said: str
+    tmp_path: Path, command: Callable[..., None], capsys: pytest.CaptureFixture[str], exists: bool, message: str
 ) -> None:
     folder = tmp_path / "nothing"
-    if made:
+    if exists:
         folder.mkdir()
     with pytest.raises(SystemExit) as stopped:
         command(folder)
     assert stopped.value.code == 1
     error = capsys.readouterr().err
     assert error.startswith(f"error: {folder}: ")
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -227,7 +227,7 @@ def test_the_terminal_needs_no_more_than_100_columns(
 ) -> None:  # fmt: skip
     monkeypatch.delenv("COLUMNS", raising=False)
     _study(write)
-    write("agedb", "rnc_l1", 0, words={"recipe.pretrain.lr": "0.1", "objective.temperature": "2"})
+    write("agedb", "rnc_l1", 0, options={"recipe.pretrain.lr": "0.1", "objective.temperature": "2"})
     command(runs)
     shown = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("written")]
     assert max(map(len, shown)) <= 100

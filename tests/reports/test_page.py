@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc_lightning.reports.write import report
+from rnc_lightning.reports.write import report_runs
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -25,7 +25,7 @@ VALUES = {
 
 
 class Document(HTMLParser):
-    """What the tests ask of a page: tables as rows of cells, links, pictures with their captions."""
+    """What the tests read from a page: tables as rows of cells, links, pictures with their captions."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ def page(write: Callable[..., Path], runs: Path, png: Callable[..., None]) -> Pa
             if (name, seed) in (("l1", 0), ("rnc_l1", 0)):
                 for index, plot in enumerate(("projection_pca", "predictions", "curves_regress")):
                     png(path.parent / "plots" / f"{plot}.png", 100 + index + 50 * name.startswith("rnc"))
-    report(runs)
+    report_runs(runs)
     return runs / "report/report.html"
 
 
@@ -149,7 +149,7 @@ def test_sorting_by_a_number_hides_the_headings_of_groups(
 ) -> None:
     for name, value in (("simclr_l1", 9.0), ("l1", 7.0), ("rnc_l1", 6.0), ("lde", 6.5)):
         write("digits", name, 0, value)
-    report(runs)
+    report_runs(runs)
     document = load(runs / "report/report.html", f"#sort=digits-competing-mae:{order}" if order else "")
     _heading, _constant, *lines = document.tables["digits-competing-mae"]
     shown = [
@@ -178,7 +178,7 @@ def test_the_page_asks_for_nothing_outside(page: Path, load: Callable[..., Docum
     assert "default-src 'none'" in text
 
 
-def test_plots_are_embedded_and_missing_ones_are_told(page: Path) -> None:
+def test_plots_are_embedded_and_missing_ones_are_reported(page: Path) -> None:
     document = Document(page.read_text(encoding="utf-8"))
     content = [base64.b64decode(link.partition(",")[2]) for link in document.links if link.startswith("data:image/png")]
     plots = sorted(page.parent.parent.rglob("plots/*.png"))
@@ -188,10 +188,10 @@ def test_plots_are_embedded_and_missing_ones_are_told(page: Path) -> None:
     assert "this run has no plots/projection_pca.png" in document.text
 
 
-def test_a_plot_that_is_no_picture_is_told(write: Callable[..., Path], runs: Path) -> None:
+def test_a_plot_that_is_no_picture_is_reported(write: Callable[..., Path], runs: Path) -> None:
     path = write("agedb", "l1", 0)
     (path.parent / "plots").mkdir()
     (path.parent / "plots/predictions.png").write_text("<svg>")
-    report(runs)
+    report_runs(runs)
     text = (runs / "report/report.html").read_text(encoding="utf-8")
-    assert "predictions.png is no PNG file" in text
+    assert "predictions.png is not a PNG file" in text

@@ -1,4 +1,4 @@
-"""What is read of a result.json, and what is refused with a reason."""
+"""What is read from a result.json, and what is rejected with a reason."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from rnc_lightning.reports.read_runs import read_runs
 
 
-def test_overrides_become_words(write: Callable[..., Path], runs: Path) -> None:
+def test_overrides_become_options(write: Callable[..., Path], runs: Path) -> None:
     write("digits", "l1", 0, overrides={"data.digits": "[3,5]", "encoder": "{a:1}", "seed": "0"})
     (run,) = read_runs(runs)[0]
     assert run.variant == ("data.digits=[3,5]", "encoder={a:1}")
@@ -24,7 +24,7 @@ def test_overrides_become_words(write: Callable[..., Path], runs: Path) -> None:
         (b"\xff\xfe", "not UTF-8"),
         (b"[1]", "not a JSON object"),
         (b"[" * 100_000, "RecursionError|recursion|not valid JSON"),
-        (b'{"seed": 0}', "lacks experiment, overrides, dataset, method, scheme, head, with, setting, status"),
+        (b'{"seed": 0}', "missing: experiment, overrides, dataset, method, scheme, head, with, setting, status"),
     ],
 )
 def test_a_corrupt_file_is_a_problem_and_no_crash(
@@ -49,7 +49,7 @@ def test_a_corrupt_file_is_a_problem_and_no_crash(
         ({"dataset": None}, "dataset must be text, got None"),
         ({"overrides": 3}, "overrides must be an object, got 3"),
         ({"test": {"mae": "4"}}, "test.mae must be a number, got '4'"),
-        ({"test": {"mae": 10**400}}, "test.mae is too large a number"),
+        ({"test": {"mae": 10**400}}, "test.mae is too large"),
         ({"test": [1]}, r"test must be an object, got \[1\]"),
         ({"test": None}, "finished, but without test metrics"),
         ({"units": "years"}, "units must be a list of text, got 'years'"),
@@ -57,7 +57,7 @@ def test_a_corrupt_file_is_a_problem_and_no_crash(
         ({"with": None}, "with must be a list of text, got None"),
         ({"with": "ranksim"}, "with must be a list of text, got 'ranksim'"),
         ({"with": [1]}, r"with must be a list of text, got \[1\]"),
-        ({"with": ["lds", "../fds"]}, "with must hold names of letters, digits and _.-, got '../fds'"),
+        ({"with": ["lds", "../fds"]}, "with must contain names of letters, digits and _.- only, got '../fds'"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(
@@ -70,13 +70,13 @@ def test_a_value_of_the_wrong_kind_is_named(
 
 
 def test_what_was_added_is_read_and_what_chose_it_is_no_variant(write: Callable[..., Path], runs: Path) -> None:
-    words = {
+    options = {
         "weighting": "lds",
         "calibration": "none",
         "regularizers": "[ranksim,conr]",
         "regularizers.conr.weight": "2",
     }
-    write("digits", "l1", 0, words=words, added=["lds", "ranksim", "conr"])
+    write("digits", "l1", 0, options=options, added=["lds", "ranksim", "conr"])
     write("digits", "mse", 0, **{"with": []})
     nothing, added = sorted(read_runs(runs)[0], key=lambda run: run.extras)
     assert added.extras == ("lds", "ranksim", "conr")
@@ -87,9 +87,9 @@ def test_what_was_added_is_read_and_what_chose_it_is_no_variant(write: Callable[
 def test_parts_of_runs_and_reports_are_left_out(write: Callable[..., Path], runs: Path) -> None:
     kept = write("digits", "l1", 0)
     for folder in ("encoders", "stages", "report"):
-        place = kept.parent / folder / "deep"
-        place.mkdir(parents=True)
-        (place / "result.json").write_text("{")
+        nested = kept.parent / folder / "deep"
+        nested.mkdir(parents=True)
+        (nested / "result.json").write_text("{")
     read, problems = read_runs(runs)
     assert [run.directory for run in read] == [kept.parent]
     assert problems == []

@@ -49,7 +49,7 @@ def test_means_gains_and_their_signs(write: Callable[..., Path], runs: Path) -> 
     assert (cell.gain.low, cell.gain.high) == pytest.approx((expected.low, expected.high))
     on_r2 = _cell(report, "rnc_mse", metric="r2").gain
     assert on_r2 is not None
-    assert on_r2.mean == pytest.approx(cell.gain.mean / 20)  # the made R2 is 1 - mae / 20
+    assert on_r2.mean == pytest.approx(cell.gain.mean / 20)  # the R2 of these runs is 1 - mae / 20
     assert _cell(report, "mse").gain is None
     assert (len(cell.values), cell.expected) == (4, 5)
     assert "digits, RnC(MSE): seed 3 not run." in report.notes
@@ -103,7 +103,7 @@ def test_the_angular_error_takes_the_place_of_the_mae(write: Callable[..., Path]
     assert _cell(report, "l1", "mpiifacegaze", "angular").difference == pytest.approx(6.0 - 5.97)
 
 
-def test_failed_and_unfinished_runs_are_told(write: Callable[..., Path], runs: Path) -> None:
+def test_failed_and_unfinished_runs_are_reported(write: Callable[..., Path], runs: Path) -> None:
     write("digits", "l1", 0)
     write("digits", "l1", 1, status="failed", reason="the loss became nan.")
     write("digits", "mse", 0, status="failed", reason="no bins")
@@ -139,7 +139,7 @@ def test_different_settings_under_one_name_stay_apart_with_a_warning(write: Call
     ]
     assert any("DIFFERENT SETTINGS" in warning and "aaaaaaaa" in warning for warning in report.warnings)
     assert _cell(report, "rnc_l1").gain is None  # with which of the two?
-    assert "digits, RnC(L1): no gain, the head alone has 2 settings under one name." in report.notes
+    assert "digits, RnC(L1): no gain, the head alone has 2 settings under the same name." in report.notes
 
 
 def test_different_data_stay_apart_and_are_not_paired(write: Callable[..., Path], runs: Path) -> None:
@@ -177,7 +177,7 @@ def test_the_same_code_under_two_revisions_is_no_cause_for_alarm(write: Callable
     assert report.facts["git revisions"] == "new (1 run), old (1 run)"
 
 
-def test_a_gain_over_different_code_is_told(write: Callable[..., Path], runs: Path) -> None:
+def test_a_gain_over_different_code_is_reported(write: Callable[..., Path], runs: Path) -> None:
     write("digits", "l1", 0, code="one", git_revision="old")
     write("digits", "rnc_l1", 0, code="two", git_revision="new")
     report = _report(runs)
@@ -197,7 +197,7 @@ def test_of_differing_duplicates_the_newest_counts_with_a_warning(
     report = _report(runs)
     assert _cell(report, "l1").mean == 5.0 + newest
     (warning,) = report.warnings
-    assert f"DIFFERENT results; only the newest counts, digits_l1/copy{newest}/" in warning
+    assert f"DIFFERENT results; only the newest is used, digits_l1/copy{newest}/" in warning
 
 
 def test_equal_duplicates_count_once_with_a_note(write: Callable[..., Path], runs: Path) -> None:
@@ -214,11 +214,11 @@ def test_variants_pair_with_their_twin_and_stage_one_variants_with_the_plain_row
 ) -> None:
     small = {"data.size": "16"}
     write("digits", "l1", 0, 6.0)
-    write("digits", "l1", 0, 8.0, words=small)
-    write("digits", "rnc_l1", 0, 5.0, words=small)
-    write("digits", "rnc_l1", 0, 5.0, words={"recipe.pretrain.lr": "0.1", "objective.temperature": "1"})
-    write("digits", "rnc_l1", 0, 5.0, words={**small, "recipe.pretrain.lr": "0.1"})
-    write("digits", "rnc_l1", 0, 5.0, words={"encoder.width": "4"})
+    write("digits", "l1", 0, 8.0, options=small)
+    write("digits", "rnc_l1", 0, 5.0, options=small)
+    write("digits", "rnc_l1", 0, 5.0, options={"recipe.pretrain.lr": "0.1", "objective.temperature": "1"})
+    write("digits", "rnc_l1", 0, 5.0, options={**small, "recipe.pretrain.lr": "0.1"})
+    write("digits", "rnc_l1", 0, 5.0, options={"encoder.width": "4"})
     report = _report(runs)
     gains = {cell.row.variant: cell.gain.mean if cell.gain else None for cell in _cells(report, "rnc_l1")}
     assert gains == {
@@ -235,7 +235,7 @@ def test_end_to_end_rows_are_named_by_their_head_whatever_the_method(write: Call
     assert _cell(_report(runs), "mse").status == "finished"
 
 
-def test_constants_that_disagree_on_one_fingerprint_are_told(write: Callable[..., Path], runs: Path) -> None:
+def test_constants_that_disagree_on_one_fingerprint_are_reported(write: Callable[..., Path], runs: Path) -> None:
     write("digits", "l1", 0, constant={"mae": 12.0})
     write("digits", "l1", 1, constant={"mae": 13.0})
     (warning,) = _report(runs).warnings
@@ -250,8 +250,8 @@ def test_encoders_and_their_reuse_are_counted(write: Callable[..., Path], runs: 
     assert text == "2 distinct in stage one; 4 runs reused one instead of training it again"
 
 
-def test_made_data_is_named_as_such(write: Callable[..., Path], runs: Path) -> None:
+def test_notes_say_what_is_synthetic(write: Callable[..., Path], runs: Path) -> None:
     for dataset in ("digits", "agedb_synthetic", "agedb"):
         write(dataset, "l1", 0)
-    made = [note for note in _report(runs).notes if "is synthetic data" in note]
-    assert [note.split()[0] for note in made] == ["agedb_synthetic", "digits"]
+    notes = [note.split()[:4] for note in _report(runs).notes if "synthetic data" in note or "synthetic target" in note]
+    assert notes == [["agedb_synthetic", "is", "synthetic", "data"], ["digits", "has", "a", "synthetic"]]

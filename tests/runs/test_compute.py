@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig
 from safetensors.torch import load_file
 
-from rnc_lightning.command_line.compose import plain
+from rnc_lightning.command_line.compose import resolve_config
 from rnc_lightning.runs.run import run
 from rnc_lightning.runs.shared_encoder import encoder_shape, shape_hash
 from rnc_lightning.system.errors import UserError
@@ -93,7 +93,7 @@ def test_switches_shape_a_run_and_its_shared_encoder(
     compose_config: Callable[..., DictConfig], start: Start, tiny_digits: list[str]
 ) -> None:
     def shape(*words: str) -> str:
-        config = plain(compose_config("+experiment=digits_rnc", *words))
+        config = resolve_config(compose_config("+experiment=digits_rnc", *words))
         return shape_hash(encoder_shape(config, "pretrain", "data"))
 
     switches = ["compute.channels_last=true", "compute.compile=eager", "recipe.pretrain.gradient_cache=8"]

@@ -175,5 +175,5 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room
 
 def test_a_read_only_disk_is_one_line(start: Start, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(UserError, match=r"run: the file system is read-only: write runs to another folder"):
+    with pytest.raises(UserError, match=r"run: the file system is read-only: write runs to another folder \(paths"):
         start(str(small_disk / "run"))

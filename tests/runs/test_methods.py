@@ -90,7 +90,10 @@ def test_methods_combine(train: Callable[..., dict[str, Any]], name: str) -> Non
         ([*GAZE, "method=lds_fds"], "weighting: LDS is defined for one target dimension"),
         ([*GAZE, "method=fds"], "calibration: FDS is defined for one target dimension"),
         ([*GAZE, "method=supremix", "scheme=regularization"], r"objective\.term: SupReMix is defined for one"),
-        (["data=digits", "method=rnc", "regularizer=ranksim"], r"ranksim\) cannot change a frozen .* scheme=fine_tune"),
+        (
+            ["data=digits", "method=rnc", "regularizer=ranksim"],
+            r"ranksim\) have no effect on the features of a frozen .* scheme=fine_tune",
+        ),
         (["data=digits", "method=ranksim", "regularizers.ranksim.term.interpolation=0"], "interpolation"),
     ],
 )
@@ -116,11 +119,11 @@ def test_vector_targets_are_fine_where_a_method_is_defined(
 def test_the_encoder_of_an_objective_with_classes_depends_on_the_bins(
     compose_config: Callable[..., DictConfig],
 ) -> None:
-    from rnc_lightning.command_line.compose import plain
+    from rnc_lightning.command_line.compose import resolve_config
     from rnc_lightning.runs.shared_encoder import encoder_shape, shape_hash
 
     def name(*words: str) -> str:
-        return shape_hash(encoder_shape(plain(compose_config("data=digits", *words)), "pretrain", "data"))
+        return shape_hash(encoder_shape(resolve_config(compose_config("data=digits", *words)), "pretrain", "data"))
 
     wider = "target.dimensions.angle.step=5"
     assert name("method=supcon") != name("method=supcon", wider)

@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig
 from safetensors.torch import load_file, save_file
 
-from rnc_lightning.command_line.compose import plain
+from rnc_lightning.command_line.compose import resolve_config
 from rnc_lightning.runs.run import run
 from rnc_lightning.runs.shared_encoder import encoder_shape, shape_hash
 
@@ -117,7 +117,7 @@ def test_the_hash_depends_on_all_that_shapes_the_encoder_and_on_nothing_else(
     compose_config: Callable[..., DictConfig], tiny_digits: list[str]
 ) -> None:
     def name(*words: str, data: str = "abc") -> str:
-        return shape_hash(encoder_shape(plain(compose_config(*tiny_digits, *words)), "pretrain", data))
+        return shape_hash(encoder_shape(resolve_config(compose_config(*tiny_digits, *words)), "pretrain", data))
 
     plainly = name()
     names = {word: name(word) for word in (*SHAPES_THE_ENCODER, *CHANGES_NOTHING)}
@@ -129,7 +129,7 @@ def test_the_hash_depends_on_all_that_shapes_the_encoder_and_on_nothing_else(
 def test_the_losss_code_is_part_of_the_hash(
     compose_config: Callable[..., DictConfig], tiny_digits: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = plain(compose_config(*tiny_digits))
+    config = resolve_config(compose_config(*tiny_digits))
     before = encoder_shape(config, "pretrain", "abc")
     monkeypatch.setattr("rnc_lightning.runs.shared_encoder.code_version", lambda targets: f"other {sorted(targets)}")
     after = encoder_shape(config, "pretrain", "abc")

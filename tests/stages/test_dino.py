@@ -101,7 +101,7 @@ def test_a_teacher_that_keeps_nothing_is_the_student(tmp_path: Path) -> None:
 def test_the_momentum_goes_by_steps_and_ends_near_one(tmp_path: Path) -> None:
     stage = _stage(teacher_momentum=0.5)
     seen: list[tuple[int, float]] = []
-    stage._follow = lambda: seen.append((stage.trainer.global_step, stage._momentum()))  # type: ignore[method-assign]
+    stage._update_teacher = lambda: seen.append((stage.trainer.global_step, stage._momentum()))  # type: ignore[method-assign]
     _fit(stage, tmp_path, epochs=2)
     expected = [1 - 0.25 * (1 + math.cos(math.pi * step / 4)) for step in range(4)]
     assert [step for step, _ in seen] == [0, 1, 2, 3]
@@ -111,7 +111,7 @@ def test_the_momentum_goes_by_steps_and_ends_near_one(tmp_path: Path) -> None:
 def test_accumulated_batches_are_one_step_for_the_teacher(tmp_path: Path) -> None:
     stage = _stage()
     seen: list[int] = []
-    stage._follow = lambda: seen.append(stage.trainer.global_step)  # type: ignore[method-assign]
+    stage._update_teacher = lambda: seen.append(stage.trainer.global_step)  # type: ignore[method-assign]
     _fit(stage, tmp_path, epochs=2, accumulate_grad_batches=2)
     assert seen == [0, 1]
     assert stage._steps == 2
@@ -120,7 +120,7 @@ def test_accumulated_batches_are_one_step_for_the_teacher(tmp_path: Path) -> Non
 def test_a_step_that_the_loss_scale_leaves_out_moves_no_teacher() -> None:
     stage = _stage()
     seen: list[int] = []
-    stage._follow = lambda: seen.append(1)  # type: ignore[method-assign]
+    stage._update_teacher = lambda: seen.append(1)  # type: ignore[method-assign]
     optimizer: Any = stage.configure_optimizers()["optimizer"]
     scaler = torch.amp.GradScaler("cpu")
     for factor, steps in ((math.inf, 0), (1.0, 1)):
@@ -256,12 +256,14 @@ def test_on_digits_the_loss_falls_and_the_teacher_does_not_collapse(tmp_path: Pa
 
 
 def test_dino_belongs_to_its_stage_and_nothing_else_does() -> None:
-    with pytest.raises(ValueError, match="objective: DINO is trained by a stage of its own"):
+    with pytest.raises(ValueError, match="objective: DINO can only be trained by the stage rnc_lightning"):
         Pretrain(objective=partial(DINO, prototypes=4), **_settings())
     term = {"objective": {"term": partial(DINO, prototypes=4), "weight": 1.0}}
-    with pytest.raises(ValueError, match=r"regularizers\.objective\.term: DINO is trained by a stage of its own"):
+    with pytest.raises(
+        ValueError, match=r"regularizers\.objective\.term: DINO can only be trained by the stage rnc_lightning"
+    ):
         Regress(head=PointHead, regularizers=term, **_settings())
-    with pytest.raises(ValueError, match="objective: this stage trains DINO alone, not RnCLoss"):
+    with pytest.raises(ValueError, match="objective: this stage only trains DINO, not RnCLoss"):
         Dino(objective=RnCLoss(), **_settings())
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rnc_lightning import RnCLoss
 from rnc_lightning.encoders import SmallResNet
 from rnc_lightning.stages.compiling import compile_in_place
-from rnc_lightning.stages.gradient_cache import encoded_in_chunks
+from rnc_lightning.stages.gradient_cache import encode_in_chunks
 
 ROWS, VIEWS = 22, 2
 
@@ -62,7 +62,7 @@ def _at_once(encoder: nn.Module, x: Tensor) -> Tensor:
 
 
 def _cached(at_once: int) -> Callable[[nn.Module, Tensor], Tensor]:
-    return lambda encoder, x: encoded_in_chunks(encoder, x, at_once)
+    return lambda encoder, x: encode_in_chunks(encoder, x, at_once)
 
 
 def _chunkwise(at_once: int) -> Callable[[nn.Module, Tensor], Tensor]:
@@ -124,7 +124,7 @@ class _Watched(nn.Module):
 def test_activations_of_one_chunk_are_held_at_most() -> None:
     x, y = _batch()
     watched, plain = _Watched().double(), _Watched().double()
-    features = encoded_in_chunks(watched, x, 4)
+    features = encode_in_chunks(watched, x, 4)
     assert watched.alive() == 0
     assert (plain(x).shape, plain.alive()) == ((ROWS, 4), 0)  # its result was let go: nothing to go backward from
     kept = plain(x)

@@ -20,7 +20,7 @@ __all__ = ["figures", "picture"]
 def stand_in(tmp_path: Path) -> Callable[..., StudyRun]:
     """Makes a finished run of a study.
 
-    `test` are its metrics; what else is named replaces what the result holds; `kept` are test samples, a row each of
+    `test` are its metrics; other keywords replace values of the result; `kept` are test samples, one row each of
     name, target, prediction and features.
     """
 

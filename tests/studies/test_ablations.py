@@ -36,8 +36,8 @@ def runs(stand_in: StandIn) -> list[StudyRun]:
 
 
 def test_levels_against_the_reference(runs: list[StudyRun]) -> None:
-    found = Ablations(FACTORS, CLAIMS).findings(runs)
-    positives, similarity, published = found.tables
+    findings = Ablations(FACTORS, CLAIMS).findings(runs)
+    positives, similarity, published = findings.tables
     assert positives.rows == [
         ["all (reference)", "6.10 ± 0.10", "", "0.610 ± 0.010"],
         ["32", "7.10 ± 0.10", "+1.00 [+0.75, +1.25]", "0.710 ± 0.010"],  # a larger error is more
@@ -58,11 +58,11 @@ def test_claims(runs: list[StudyRun]) -> None:
 
 
 def test_figure_without_reference_and_level(runs: list[StudyRun], tmp_path: Path, figures: Any) -> None:
-    found = Ablations(FACTORS, CLAIMS).findings(runs[3:])
-    assert found.tables[0].rows[1][1:3] == ["7.10 ± 0.10", "-"]
-    assert not found.claims
-    assert found.draw is not None
-    found.draw(tmp_path / "figure.png")
+    findings = Ablations(FACTORS, CLAIMS).findings(runs[3:])
+    assert findings.tables[0].rows[1][1:3] == ["7.10 ± 0.10", "-"]
+    assert not findings.claims
+    assert findings.draw is not None
+    findings.draw(tmp_path / "figure.png")
     (axes,) = figures[0].axes
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ["Positives; reference: all", "32", "64", "128", "Similarity; reference: negative L2", "cosine"]

@@ -5,11 +5,11 @@ import pytest
 
 from rnc_lightning.reports.claims import (
     Claim,
-    claim_from,
+    checked_claim,
     claims_table,
+    estimated_claim,
     read_claims,
     reduction,
-    statement,
     verdict,
     write_claims,
 )
@@ -30,7 +30,7 @@ from rnc_lightning.reports.statistics import Gain
 def test_only_an_interval_on_one_side_of_0_decides(low: float | None, high: float | None, expected: str) -> None:
     assert verdict(low, high) == expected
     gain = Gain(1.0, low, high, 2)
-    assert claim_from("c", "p", "d", "%", gain).verdict == expected
+    assert estimated_claim("c", "p", "d", "%", gain).verdict == expected
 
 
 def test_reduction_is_paired_by_seed() -> None:
@@ -48,13 +48,13 @@ def test_reduction_is_paired_by_seed() -> None:
 
 def test_measured_says_effect_unit_interval_and_seeds() -> None:
     three = Gain(-0.12345, -0.2, -0.04, 3)
-    assert claim_from("c", "", "d", "", three).measured == "-0.123 [-0.200, -0.040], 3 seeds"
-    assert claim_from("c", "", "d", "points", three).measured == "-0.1 points [-0.2, -0.0], 3 seeds"
-    assert claim_from("c", "", "d", "%", Gain(3.0, None, None, 1)).measured == "+3.0 %, 1 seed"
+    assert estimated_claim("c", "", "d", "", three).measured == "-0.123 [-0.200, -0.040], 3 seeds"
+    assert estimated_claim("c", "", "d", "points", three).measured == "-0.1 points [-0.2, -0.0], 3 seeds"
+    assert estimated_claim("c", "", "d", "%", Gain(3.0, None, None, 1)).measured == "+3.0 %, 1 seed"
 
 
 def test_statements_can_stay_open() -> None:
-    assert [statement("c", "", "d", "m", holds).verdict for holds in (True, False, None)] == [
+    assert [checked_claim("c", "", "d", "m", holds).verdict for holds in (True, False, None)] == [
         "holds",
         "does not hold",
         "open",
@@ -62,7 +62,7 @@ def test_statements_can_stay_open() -> None:
 
 
 def test_files_give_back_what_was_written(tmp_path: Path) -> None:
-    first = claim_from(
+    first = estimated_claim(
         'Does "it", help?', "AgeDB: 6.63 to 6.14", "digits (synthetic data)", "%", Gain(0.1, 1 / 3, 2e-7, 4)
     )
     claims = [first, Claim("two\nlines", "", "d", "m", "open"), replace(first, unit="", low=None, high=None)]

@@ -13,7 +13,7 @@ def test_the_page_is_that_of_the_results(monkeypatch: pytest.MonkeyPatch) -> Non
     sys.modules.pop("claims", None)
     import claims
 
-    found = claims.gathered()
+    found = claims.gather_claims()
     assert set(found) == set(claims.STUDIES)
     assert (EXPERIMENTS / "README.md").read_text(encoding="utf-8") == claims.page(found), "run: make claims"
     summary = claims.summary(found).strip("*")

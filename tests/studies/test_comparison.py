@@ -3,11 +3,11 @@ import pytest
 
 from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
 from rnc_lightning.reports.markdown import markdown_table
-from rnc_lightning.reports.published import change, names, published, value
+from rnc_lightning.reports.published import change_text, find_pair, find_value, published_lines, read_published
 from rnc_lightning.reports.statistics import Gain
 
 
-def test_rows_of_a_seed_are_averaged_and_holes_left_out() -> None:
+def test_rows_of_a_seed_are_averaged_and_missing_values_skipped() -> None:
     frame = pd.DataFrame(
         {
             "method": ["l1", "l1", "l1", "l1", "rnc"],
@@ -35,16 +35,21 @@ def test_cells_of_markdown_keep_their_bars() -> None:
 
 
 def test_published_values_are_those_of_the_paper_s_tables() -> None:
-    assert value(published("corruptions"), method="rnc_l1", severity=4) == 9.60
-    assert value(published("reduced_data"), method="l1", train_size=2000) == 18.60
-    assert value(published("ablations"), "r2", factor="positives", level="384") == 0.845
+    assert find_value(read_published("corruptions"), method="rnc_l1", severity=4) == 9.60
+    assert find_value(read_published("reduced_data"), method="l1", train_size=2000) == 18.60
+    assert find_value(read_published("ablations"), "r2", factor="positives", level="384") == 0.845
     where = {"source": "agedb", "dataset": "imdb_wiki_2k"}
-    assert value(published("transfer"), scheme="fine_tune", method="rnc_l1", **where) == 11.09
-    assert value(published("unseen_targets"), label_distribution="second", method="l1", targets="unseen") == 14.98
+    assert find_value(read_published("transfer"), scheme="fine_tune", method="rnc_l1", **where) == 11.09
+    assert (
+        find_value(read_published("unseen_targets"), label_distribution="second", method="l1", targets="unseen")
+        == 14.98
+    )
     with pytest.raises(ValueError, match="unpack"):  # two methods have it
-        value(published("corruptions"), severity=4)
+        find_value(read_published("corruptions"), severity=4)
 
 
-def test_published_changes_and_names() -> None:
-    assert change(18.6, 15.09, "IMDB-WIKI") == "+18.9 % (IMDB-WIKI: 18.60 to 15.09 years)"
-    assert names(["rnc_l1", "fine_tune"]) == ["RnC(L1)", "fine tune"]
+def test_published_changes_pairs_and_lines() -> None:
+    assert change_text(18.6, 15.09, "IMDB-WIKI") == "+18.9 % (IMDB-WIKI: 18.60 to 15.09 years)"
+    frame = read_published("reduced_data")
+    assert find_pair(frame, train_size=2000) == (18.60, 15.09)
+    assert published_lines(frame, "train_size")["RnC(L1)"][2000] == [15.09]

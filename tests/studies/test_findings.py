@@ -7,7 +7,7 @@ from rich.console import Console
 
 from rnc_lightning.reports.claims import Claim, read_claims
 from rnc_lightning.studies.bench import StudyRun
-from rnc_lightning.studies.findings import Findings, Table, facts, show_findings, write_findings
+from rnc_lightning.studies.findings import Findings, Table, describe_runs, print_findings, write_findings
 
 StandIn = Callable[..., StudyRun]
 FOUND = Findings(
@@ -19,15 +19,15 @@ FOUND = Findings(
 )
 
 
-@pytest.mark.parametrize("made", [True, False])
-def test_files_of_a_study(tmp_path: Path, stand_in: StandIn, made: bool) -> None:
-    runs = [stand_in("l1", 0, {}, {"mae": 1.0}), stand_in("l1", 3, {}, {"mae": 1.0}, synthetic_data=made)]
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_files_of_a_study(tmp_path: Path, stand_in: StandIn, synthetic: bool) -> None:
+    runs = [stand_in("l1", 0, {}, {"mae": 1.0}), stand_in("l1", 3, {}, {"mae": 1.0}, synthetic_data=synthetic)]
     write_findings(FOUND, "Title", "Question?", runs, tmp_path / "new" / "out")
     out = tmp_path / "new" / "out"
     assert sorted(file.name for file in out.iterdir()) == ["claims.csv", "figure.png", "results.csv", "results.md"]
     page = (out / "results.md").read_text()
     assert page.startswith("# Title\n\nQuestion?\n\n")
-    assert ("**Synthetic data**" in page) is made  # one run is enough
+    assert ("**Synthetic data**" in page) is synthetic  # one run is enough
     for line in (
         "![Title](figure.png)",
         "## Errors",
@@ -51,13 +51,13 @@ def test_without_figure_and_claims(tmp_path: Path, stand_in: StandIn) -> None:
     assert not (tmp_path / "figure.png").exists()
 
 
-def test_facts_count_what_differs(stand_in: StandIn) -> None:
+def test_descriptions_count_what_differs(stand_in: StandIn) -> None:
     runs = [
         stand_in("l1", 0, {}, {}),
         stand_in("rnc", 0, {}, {}, machine={"processor": "another", "gpu": "H100"}),
         stand_in("rnc", 1, {}, {}, git_revision="def", data_fingerprint="f2", seconds=600.0),
     ]
-    assert facts(runs) == [
+    assert describe_runs(runs) == [
         "3 runs, seeds 0, 1",
         "data (fingerprint): shown (f1) (2 runs), shown (f2) (1 run)",
         "machines: a processor, no GPU (2 runs), another, H100 (1 run)",
@@ -68,7 +68,7 @@ def test_facts_count_what_differs(stand_in: StandIn) -> None:
 
 def test_shown_as_written() -> None:
     console = Console(record=True, width=200)
-    show_findings(FOUND, Path("out"), console)
+    print_findings(FOUND, Path("out"), console)
     shown = console.export_text()
     for text in ("3.50 ± 0.71 [+1.00, +2.00]", "shown: +3.0 %", "A note.", "out/results.md", "out/figure.png"):
         assert text in shown

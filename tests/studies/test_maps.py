@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.studies import maps
 from rnc_lightning.studies.bench import StudyRun
@@ -43,45 +43,45 @@ def study(methods: dict[str, str] = METHODS, pattern: str | None = r"^(\d+)/") -
 
 
 def test_neighbours_by_hand(runs: list[StudyRun]) -> None:
-    found = study().findings(runs)
-    assert found.tables[0].rows == [
+    findings = study().findings(runs)
+    assert findings.tables[0].rows == [
         ["L1", "2.50 ± 0.71", "0.500 ± 0.000", "10.50 ± 0.00", "100.00 ± 0.00", "100.00 ± 0.00"],
         ["RnC", "2.50 ± 0.71", "0.500 ± 0.000", "1.50 ± 0.00", "0.00 ± 0.00", "0.00 ± 0.00"],
     ]
-    assert found.tables[0].headings[-2:] == ["neighbours of the same camera (%)", "more than by chance (%)"]
-    nearer, less = found.claims
+    assert findings.tables[0].headings[-2:] == ["neighbours of the same camera (%)", "more than by chance (%)"]
+    nearer, less = findings.claims
     assert (nearer.mean, nearer.unit, nearer.verdict) == (pytest.approx(100 * 9 / 10.5), "%", "holds")
     assert (less.mean, less.unit, less.verdict) == (100, "points", "holds")
 
 
 def test_reversed_effects_do_not_hold(runs: list[StudyRun]) -> None:
-    found = study({"rnc": "RnC", "l1": "L1"}).findings(runs)
-    assert [claim.verdict for claim in found.claims] == ["does not hold"] * 2
+    findings = study({"rnc": "RnC", "l1": "L1"}).findings(runs)
+    assert [claim.verdict for claim in findings.claims] == ["does not hold"] * 2
 
 
 def test_without_a_nuisance(runs: list[StudyRun], tmp_path: Path, figures: Any) -> None:
-    found = study(pattern=None).findings(runs)
-    assert len(found.tables[0].headings) == len(found.tables[0].rows[0]) == 4
-    assert [claim.claim for claim in found.claims] == ["Nearer"]
-    assert found.draw is not None
-    found.draw(tmp_path / "figure.png")
+    findings = study(pattern=None).findings(runs)
+    assert len(findings.tables[0].headings) == len(findings.tables[0].rows[0]) == 4
+    assert [claim.claim for claim in findings.claims] == ["Nearer"]
+    assert findings.draw is not None
+    findings.draw(tmp_path / "figure.png")
     assert len(figures[0].axes) == 2 + 1  # maps and the colour bar
 
 
 def test_missing_runs_are_dashes_and_another_seed_is_drawn(runs: list[StudyRun], tmp_path: Path, figures: Any) -> None:
     (there,) = [run for run in runs if (run.method, run.seed) == ("rnc", 1)]
-    found = study().findings([there])
-    assert found.tables[0].rows[0] == ["L1", *["-"] * 5]
-    assert found.tables[0].rows[1][1] == "3.00"
-    assert not found.claims
-    assert found.draw is not None
-    found.draw(tmp_path / "figure.png")
+    findings = study().findings([there])
+    assert findings.tables[0].rows[0] == ["L1", *["-"] * 5]
+    assert findings.tables[0].rows[1][1] == "3.00"
+    assert not findings.claims
+    assert findings.draw is not None
+    findings.draw(tmp_path / "figure.png")
     above, below, _ = figures[0].axes
     assert len(above.collections[0].get_offsets()) == 4
     assert [text.get_text() for text in below.get_legend().get_texts()] == ["7", "8"]
 
 
-def test_a_pattern_that_finds_nothing_is_told_with_a_name(runs: list[StudyRun]) -> None:
+def test_a_pattern_that_finds_nothing_is_reported_with_a_name(runs: list[StudyRun]) -> None:
     with pytest.raises(UserError, match=r"study\.nuisance\.pattern=\^x\(\.\) finds nothing in '7/a\.jpg'"):
         study(pattern="^x(.)").findings(runs)
 
@@ -90,12 +90,12 @@ def test_a_pattern_that_finds_nothing_is_told_with_a_name(runs: list[StudyRun]) 
 def test_patterns_of_spurious_targets_are_those_of_the_data_s_names(
     data: str, values: int, synthetic_files: Callable[[str], Path]
 ) -> None:
-    words = ["data.eval_angles=1"] if data == "digits" else [f"paths.data_dir={synthetic_files(data)}"]
+    options = ["data.eval_angles=1"] if data == "digits" else [f"paths.data_dir={synthetic_files(data)}"]
     chosen = load_study("spurious_targets", [f"data={data}"], Path("runs"))
     assert isinstance(chosen.study, Maps)
     assert chosen.study.nuisance is not None
-    split = Parts(composed([f"data={data}", *words])).data().splits["test"]
+    split = Parts(compose_config([f"data={data}", *options])).data().splits["test"]
     names = split.names if split.groups is None else split.groups.names
-    found = [re.search(chosen.study.nuisance["pattern"], name) for name in names]
-    assert all(found)
-    assert len({match[1] for match in found if match}) == values
+    findings = [re.search(chosen.study.nuisance["pattern"], name) for name in names]
+    assert all(findings)
+    assert len({match[1] for match in findings if match}) == values

@@ -22,22 +22,22 @@ def runs(stand_in: StandIn) -> list[StudyRun]:
 
 
 def test_correlations_and_claims(runs: list[StudyRun]) -> None:
-    found = Ordinality(METHODS).findings(runs)
-    ((spearman, kendall),) = [table.rows for table in found.tables]
+    findings = Ordinality(METHODS).findings(runs)
+    ((spearman, kendall),) = [table.rows for table in findings.tables]
     differences = "+0.140 [+0.115, +0.165]"  # 0.15, 0.14, 0.13
     assert spearman == ["Spearman", "0.820 ± 0.020", "0.960 ± 0.010", differences, "0.822", "0.971"]
     assert kendall == ["Kendall", "0.700 ± 0.000", "0.610 ± 0.010", "-0.090 [-0.115, -0.065]", "0.664", "0.87"]
-    assert [(claim.claim, claim.verdict) for claim in found.claims] == [
+    assert [(claim.claim, claim.verdict) for claim in findings.claims] == [
         ("Features are more ordered: Spearman", "holds"),
         ("Features are more ordered: Kendall", "does not hold"),
     ]
-    assert found.claims[1].published.startswith("0.664 to 0.870 ")
+    assert findings.claims[1].published.startswith("0.664 to 0.870 ")
 
 
 def test_a_missing_method_is_a_dash(runs: list[StudyRun], tmp_path: Path, figures: Any) -> None:
-    found = Ordinality(METHODS).findings(runs[:3])
-    assert found.tables[0].rows[0][1:4] == ["0.820 ± 0.020", "-", "-"]
-    assert not found.claims
-    assert found.draw is not None
-    found.draw(tmp_path / "figure.png")
+    findings = Ordinality(METHODS).findings(runs[:3])
+    assert findings.tables[0].rows[0][1:4] == ["0.820 ± 0.020", "-", "-"]
+    assert not findings.claims
+    assert findings.draw is not None
+    findings.draw(tmp_path / "figure.png")
     assert [len(line.get_xdata()) for line in figures[0].axes[0].lines] == [3, 0]

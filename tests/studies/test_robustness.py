@@ -28,8 +28,8 @@ METHODS = {"l1": "L1", "rnc": "RnC(L1)"}
 @pytest.fixture
 def runs(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[StudyRun]:
     """Runs, and an evaluation that knows their errors."""
-    made = {key: stand_in(*key, {}, {"mae": errors[0]}) for key, errors in ERRORS.items()}
-    at = {run.path: ERRORS[key] for key, run in made.items()}
+    by_key = {key: stand_in(*key, {}, {"mae": errors[0]}) for key, errors in ERRORS.items()}
+    at = {run.path: ERRORS[key] for key, run in by_key.items()}
 
     def evaluated(path: Path, **asked: Any) -> pd.DataFrame:
         assert asked == {
@@ -42,7 +42,7 @@ def runs(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[StudyRun]:
         return pd.DataFrame({"corruption": kinds, "severity": severities, "count": 4, "mae": at[path], "r2": 0.5})
 
     monkeypatch.setattr("rnc_lightning.finished_runs.evaluate.evaluate_run", evaluated)
-    return list(made.values())
+    return list(by_key.values())
 
 
 def study(methods: dict[str, str] = METHODS) -> Robustness:
@@ -68,32 +68,32 @@ def test_errors_by_severity_and_by_corruption(runs: list[StudyRun]) -> None:
 
 
 def test_claims(runs: list[StudyRun]) -> None:
-    found = study().findings(runs)
-    lower, strongest, growth = found.claims
+    findings = study().findings(runs)
+    lower, strongest, growth = findings.claims
     assert lower.measured == "+26.2 % [+22.3, +30.1], 3 seeds"
     assert lower.published == "+12.4 % (AgeDB, mean of severities 1 to 4: 9.42 to 8.25 years)"
     assert strongest.mean == pytest.approx((500 / 17.5 + 700 / 27.5 + 600 / 22.5) / 3)
     assert "severity 3" in strongest.claim
     assert growth.measured == "+10.8 points [+1.3, +20.3], 3 seeds"
     assert growth.published.endswith("+42.1 to +34.4 % of the clean error")
-    assert {claim.verdict for claim in found.claims} == {"holds"}
-    assert len(found.data) == 6 * 5
+    assert {claim.verdict for claim in findings.claims} == {"holds"}
+    assert len(findings.data) == 6 * 5
 
 
 def test_reversed_effects_do_not_hold(runs: list[StudyRun]) -> None:
-    found = study({"rnc": "RnC(L1)", "l1": "L1"}).findings(runs)
-    assert {claim.verdict for claim in found.claims} == {"does not hold"}
-    assert found.claims[2].measured == "-10.8 points [-20.3, -1.3], 3 seeds"
+    findings = study({"rnc": "RnC(L1)", "l1": "L1"}).findings(runs)
+    assert {claim.verdict for claim in findings.claims} == {"does not hold"}
+    assert findings.claims[2].measured == "-10.8 points [-20.3, -1.3], 3 seeds"
 
 
 @pytest.mark.parametrize("there", ["l1", "rnc"])
 def test_a_missing_method_is_a_dash(runs: list[StudyRun], there: str, tmp_path: Path, figures: Any) -> None:
-    found = study().findings([run for run in runs if run.method == there])
+    findings = study().findings([run for run in runs if run.method == there])
     expected = ["18.00 ± 5.00", "-", "-"] if there == "l1" else ["-", "13.50 ± 4.00", "-"]
-    assert found.tables[0].rows[1][1:4] == expected
-    assert not found.claims
-    assert found.draw is not None
-    found.draw(tmp_path / "figure.png")
+    assert findings.tables[0].rows[1][1:4] == expected
+    assert not findings.claims
+    assert findings.draw is not None
+    findings.draw(tmp_path / "figure.png")
     measured, _, kinds = figures[0].axes
     assert sum(len(line.get_xdata()) for line in measured.lines) == 3
     assert [bool(np.isfinite(line.get_xdata()).all()) for line in kinds.lines] == [there == "l1", there == "rnc"]
@@ -109,7 +109,7 @@ def test_figure(runs: list[StudyRun], tmp_path: Path, figures: Any) -> None:
     assert [label.get_text() for label in kinds.get_yticklabels()] == ["fog", "snow"]
 
 
-def test_a_misspelled_corruption_is_told_before_the_training() -> None:
+def test_a_misspelled_corruption_is_reported_before_training() -> None:
     with pytest.raises(UserError, match="did you mean fog"):
         Robustness(METHODS, corruptions=["fogg"])
     with pytest.raises(ValueError, match="at least one"):

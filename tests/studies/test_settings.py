@@ -6,7 +6,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from rnc_lightning.command_line.commands import names_in
-from rnc_lightning.command_line.compose import composed, config_directory
+from rnc_lightning.command_line.compose import compose_config, config_directory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.settings import ChosenStudy, load_study
@@ -24,15 +24,15 @@ def choices() -> Iterator[tuple[str, str]]:
 
 
 class Listing(Bench):
-    """Composes nothing, which takes long: it remembers the words of the runs."""
+    """Only records the options of the runs, since composing is slow."""
 
-    def run(self, method: str, seed: int, words: Mapping[str, Any] | None = None, **levels: Any) -> StudyRun:
-        named = f"{method},{seed},{words},{levels}".replace("/", "_")
-        words = dict(words or {})
-        data = words.pop("data", self.data)
+    def run(self, method: str, seed: int, options: Mapping[str, Any] | None = None, **levels: Any) -> StudyRun:
+        name = f"{method},{seed},{options},{levels}".replace("/", "_")
+        options = dict(options or {})
+        data = options.pop("data", self.data)
         assert (config_directory() / "data" / f"{data}.yaml").is_file()
-        kept = (f"data={data}", f"method={words.pop('method', method)}", *map(str, words))
-        return StudyRun(method, seed, levels, RunRequest({}, kept, named, Path(named)))
+        texts = (f"data={data}", f"method={options.pop('method', method)}", *map(str, options))
+        return StudyRun(method, seed, levels, RunRequest({}, texts, name, Path(name)))
 
 
 def listed(chosen: ChosenStudy) -> list[list[StudyRun]]:
@@ -41,8 +41,8 @@ def listed(chosen: ChosenStudy) -> list[list[StudyRun]]:
 
 @pytest.fixture(scope="module")
 def configs() -> list[DictConfig]:
-    """What a study's words may change: of one scheme, or of one that starts from another run."""
-    return [composed(["data=digits"]), composed(["data=digits", "scheme=transfer_probe", "encoder_from=x"])]
+    """Configurations whose options a study may change: of one scheme, and of one that starts from another run."""
+    return [compose_config(["data=digits"]), compose_config(["data=digits", "scheme=transfer_probe", "encoder_from=x"])]
 
 
 @pytest.mark.parametrize(("name", "data"), list(choices()))
@@ -56,9 +56,9 @@ def test_every_study_lists_its_runs(name: str, data: str, configs: list[DictConf
     for run in runs:
         method = run.request.options[1].removeprefix("method=")
         assert (config_directory() / "method" / f"{method}.yaml").is_file()
-        for word in run.request.options[2:]:
-            known = word.removeprefix("+").partition(".unseen.")[0] if word.startswith("+") else word
-            assert any(OmegaConf.select(config, known, default="none") != "none" for config in configs), word
+        for option in run.request.options[2:]:
+            known = option.removeprefix("+").partition(".unseen.")[0] if option.startswith("+") else option
+            assert any(OmegaConf.select(config, known, default="none") != "none" for config in configs), option
 
 
 @pytest.mark.slow
@@ -69,9 +69,9 @@ def test_every_run_of_every_study_composes(name: str, data: str, tmp_path: Path)
     assert len(set(paths)) == len(paths) > 0
 
 
-def test_a_study_needs_no_more_words_where_its_yaml_knows_the_data() -> None:
+def test_a_study_needs_no_more_options_if_its_yaml_knows_the_data() -> None:
     chosen = load_study("robustness", ["recipe.pretrain.epochs=2"], HERE)
-    assert (chosen.bench.data, chosen.bench.words, chosen.bench.folder) == (
+    assert (chosen.bench.data, chosen.bench.options, chosen.bench.folder) == (
         "digits",
         ["recipe.pretrain.epochs=2"],
         HERE,
@@ -81,9 +81,9 @@ def test_a_study_needs_no_more_words_where_its_yaml_knows_the_data() -> None:
     assert load_study("robustness", ["data=agedb", "data=imdb_wiki"], HERE).bench.data == "imdb_wiki"
 
 
-def test_words_take_the_place_of_settings() -> None:
-    words = ["data=digits", "study.sizes={50: {data.subset.size: 50, seed: 1}}", "study.methods={l1: A, simclr: B}"]
-    study = load_study("reduced_data", words, HERE, seeds=1).study
+def test_options_replace_settings() -> None:
+    options = ["data=digits", "study.sizes={50: {data.subset.size: 50, seed: 1}}", "study.methods={l1: A, simclr: B}"]
+    study = load_study("reduced_data", options, HERE, seeds=1).study
     runs = [run for phase in study.phases(Listing("digits", [], HERE)) for run in phase]
     assert [(run.method, run.levels) for run in runs] == [(m, {"train_size": 50}) for m in ("l1", "simclr")]
     numbers = load_study("reduced_data", ["data=tuab", "study.sizes=[100,200]"], HERE, seeds=1).study
@@ -94,7 +94,7 @@ def test_words_take_the_place_of_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "told"),
+    ("name", "options", "message"),
     [
         (
             "robustness",
@@ -106,10 +106,14 @@ def test_words_take_the_place_of_settings() -> None:
         ("robustness", ["study.seeds"], "study.seeds: an option is key=value"),
         ("robustness", ["study.corruptions=[fog"], r"study\.corruptions=\[fog: "),
         ("robustness", ["data=agedb,imdb_wiki"], "data=agedb,imdb_wiki: a study takes one data set"),
-        ("reduced_data", ["data=tuab"], r"its sizes on data=tuab: say study\.sizes=\.\.\., or add by_data\.tuab to "),
-        ("unseen_targets", ["data=tuab"], "does not know its ranges .*; there: digits, imdb_wiki, agedb"),
+        (
+            "reduced_data",
+            ["data=tuab"],
+            r"of sizes for data=tuab: set study\.sizes=\.\.\., or add by_data\.tuab to ",
+        ),
+        ("unseen_targets", ["data=tuab"], "has no value of ranges .*; it has digits, imdb_wiki, agedb"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(name: str, words: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=told):
-        load_study(name, words, HERE)
+def test_errors_are_one_line(name: str, options: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_study(name, options, HERE)

@@ -12,7 +12,7 @@ import pytest
 
 from rnc_lightning.command_line.commands import names_in
 from rnc_lightning.reports.claims import read_claims
-from rnc_lightning.studies.study import study
+from rnc_lightning.studies.study import run_study
 from rnc_lightning.study import main
 from rnc_lightning.system.errors import UserError
 
@@ -50,12 +50,12 @@ def faces(synthetic_files: Imitated, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def go(folder: Path, faces: Path, synthetic_files: Imitated) -> Callable[..., Path]:
-    """Does a study with one seed and returns where its results lie."""
+    """Runs a study with one seed and returns the folder of its results."""
 
-    def call(name: str, data: str, *words: str, slots: int = 1, runs: Path = folder) -> Path:
+    def call(name: str, data: str, *options: str, slots: int = 1, runs: Path = folder) -> Path:
         root = faces if data in ("agedb", "imdb_wiki") else synthetic_files(data)
-        words = (f"data={data}", *SHORT, QUIET, f"paths.data_dir={root}", *words)
-        assert study(name, words, seeds=1, slots=slots, runs=runs, out=None)
+        options = (f"data={data}", *SHORT, QUIET, f"paths.data_dir={root}", *options)
+        assert run_study(name, options, seeds=1, slots=slots, runs=runs, out=None)
         return runs / f"{name}_{data}"
 
     return call
@@ -77,15 +77,15 @@ def check(out: Path, claims: int) -> pd.DataFrame:
 
 
 def test_robustness(go: Callable[..., Path], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("agedb", "study.corruptions=[fog,contrast]", "study.severities=[5]")
-    out = go("robustness", *words)
+    options = ("agedb", "study.corruptions=[fog,contrast]", "study.severities=[5]")
+    out = go("robustness", *options)
     assert f"2 runs, 2 of them to be trained: {folder}" in capsys.readouterr().out
     table = check(out, claims=3)
     assert table["corruption"].tolist() == ["none", "fog", "contrast"] * 2
     assert table["mae"].gt(0).all()
     written, before = (out / "results.csv").read_bytes(), times(folder)
     assert len(before) == 2
-    assert go("robustness", *words) == out
+    assert go("robustness", *options) == out
     assert times(folder) == before
     assert (out / "results.csv").read_bytes() == written
     assert f"2 runs, 0 of them to be trained: {folder}" in capsys.readouterr().out
@@ -101,10 +101,10 @@ def test_unseen_targets(go: Callable[..., Path]) -> None:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Gives the command words, and returns its exit code."""
+    """Calls the command with options and returns its exit code."""
 
-    def call(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["study", *words])
+    def call(*options: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["study", *options])
         code: object = 0
         try:
             main()
@@ -121,25 +121,25 @@ def test_help_and_what_is_wrong(command: Callable[..., int], capsys: pytest.Capt
     shown = capsys.readouterr().out
     assert all(name in shown for name in names_in("study"))
     assert {"robustness", "theory", "ablations"} <= set(names_in("study"))
-    for words, told in (
+    for options, message in (
         (["robustnes"], "error: robustnes: unknown study; did you mean robustness?"),
-        (["reduced_data", "data=tuab"], "error: the study reduced_data does not know its sizes on data=tuab"),
+        (["reduced_data", "data=tuab"], "error: the study reduced_data has no value of sizes for data=tuab"),
         (["robustness", "data=agedbb"], "error: "),
         (["robustness", "recipe.epochs=3"], "error: "),
         (["robustness", "slots=0"], "error: slots=0: must be a whole number from 1 up"),
         (["robustness", "seeds=none"], "error: seeds=none: must be a whole number from 1 up"),
     ):
-        assert command(*words) == 1
+        assert command(*options) == 1
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith(told)
+        assert line.startswith(message)
 
 
 def test_a_run_that_fails_is_listed_and_the_others_are_reported(
     command: Callable[..., int], tiny_digits: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    short = [word for word in tiny_digits if word.startswith(("data.", "encoder."))]
-    words = [*short, "recipe.end_to_end.epochs=1", "study.sizes=[9999,20]", "study.methods={l1: L1, balanced_mse: B}"]
-    assert command("reduced_data", "seeds=1", *words, "runs=here") == 1
+    short = [option for option in tiny_digits if option.startswith(("data.", "encoder."))]
+    options = [*short, "recipe.end_to_end.epochs=1", "study.sizes=[9999,20]", "study.methods={l1: L1, balanced_mse: B}"]
+    assert command("reduced_data", "seeds=1", *options, "runs=here") == 1
     shown = capsys.readouterr().out
     assert re.match(r"failed: here/digits_l1/.* and 1 more: data\.subset\.size=9999 is", shown.splitlines()[-1])
     assert "data.subset.size=9999 is more than the" in shown
@@ -150,10 +150,10 @@ def test_a_run_that_fails_is_listed_and_the_others_are_reported(
 
 
 def test_where_all_fail_nothing_is_written(tiny_digits: list[str]) -> None:
-    words = [*tiny_digits, "study.sizes=[9999]", "study.methods={l1: L1, balanced_mse: B}"]
-    with pytest.raises(UserError, match="reduced_data: no run ended well") as told:
-        study("reduced_data", words, seeds=1, slots=1, runs=Path("here"), out=None)
-    (line,) = told.value.details
+    options = [*tiny_digits, "study.sizes=[9999]", "study.methods={l1: L1, balanced_mse: B}"]
+    with pytest.raises(UserError, match="reduced_data: no run finished") as message:
+        run_study("reduced_data", options, seeds=1, slots=1, runs=Path("here"), out=None)
+    (line,) = message.value.details
     assert " and 1 more: data.subset.size=9999 is more than the" in line
     assert not Path("here/reduced_data_digits").exists()
 
@@ -179,9 +179,9 @@ def test_reduced_data(go: Callable[..., Path], folder: Path) -> None:
 
 @pytest.mark.slow
 def test_transfer_on_two_data_sets(go: Callable[..., Path], folder: Path) -> None:
-    words = "{source: {}, target: {data: imdb_wiki, data.subset.size: 20}}"
+    options = "{source: {}, target: {data: imdb_wiki, data.subset.size: 20}}"
     back = "{source: {data: imdb_wiki, data.subset.size: 30}, target: {}}"
-    out = go("transfer", "agedb", f"study.directions={{there: {words}, back: {back}}}")
+    out = go("transfer", "agedb", f"study.directions={{there: {options}, back: {back}}}")
     table = check(out, claims=4)
     assert table["scheme"].value_counts().to_dict() == {"source": 4, "linear_probe": 4, "fine_tune": 4}
     assert [claim.dataset for claim in read_claims(out / "claims.csv")] == [
@@ -197,22 +197,22 @@ def test_transfer_on_two_data_sets(go: Callable[..., Path], folder: Path) -> Non
 
 @pytest.mark.slow
 def test_ablations(go: Callable[..., Path]) -> None:
-    words = [f"study.factors.{factor}=null" for factor in ("temperature", "views")]
-    words += ["study.factors.positives.levels={8: {objective.positives: 8}}"]
-    words += ["study.factors.similarity.levels.negative_l1=null"]
-    words += ["study.factors.batch_size.levels={4: {recipe.pretrain.batch_size: 4}}"]
-    table = check(go("ablations", "agedb", *words), claims=4)
+    options = [f"study.factors.{factor}=null" for factor in ("temperature", "views")]
+    options += ["study.factors.positives.levels={8: {objective.positives: 8}}"]
+    options += ["study.factors.similarity.levels.negative_l1=null"]
+    options += ["study.factors.batch_size.levels={4: {recipe.pretrain.batch_size: 4}}"]
+    table = check(go("ablations", "agedb", *options), claims=4)
     assert table["level"].tolist() == ["reference", "8", "cosine", "fine_tune", "regularization", "4"]
     assert table["mae"].nunique() == len(table)  # each level changes what is trained
 
 
 @pytest.mark.slow
 def test_representations_and_spurious_targets_share_runs(go: Callable[..., Path], folder: Path) -> None:
-    words = ("skyfinder", "data.split.test=0.4")  # more samples than neighbours
-    table = check(go("representations", *words), claims=2)
+    options = ("skyfinder", "data.split.test=0.4")  # more samples than neighbours
+    table = check(go("representations", *options), claims=2)
     assert table["method"].tolist() == ["l1", "supcon", "rnc"]
     before = times(folder)
-    table = check(go("spurious_targets", *words), claims=1)
+    table = check(go("spurious_targets", *options), claims=1)
     assert times(folder) == before
     assert table["same"].between(0, 100).all()
     assert table["chance"].nunique() == 1
@@ -222,9 +222,9 @@ def test_representations_and_spurious_targets_share_runs(go: Callable[..., Path]
 
 @pytest.mark.slow
 def test_theory(tiny_digits: list[str], tmp_path: Path) -> None:
-    words = [word for word in tiny_digits if word.startswith(("data.", "encoder."))]
-    assert study(
-        "theory", [*words, *SHORT[5:], "study.epochs=4"], seeds=1, slots=1, runs=tmp_path, out=tmp_path / "out"
+    options = [option for option in tiny_digits if option.startswith(("data.", "encoder."))]
+    assert run_study(
+        "theory", [*options, *SHORT[5:], "study.epochs=4"], seeds=1, slots=1, runs=tmp_path, out=tmp_path / "out"
     )
     table = pd.read_csv(tmp_path / "out" / "results.csv")
     assert table["part"].value_counts().to_dict() == {"random": 480, "ordered": 38, "training": 4}
@@ -235,7 +235,7 @@ def test_theory(tiny_digits: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_at_once_give_the_same_results(go: Callable[..., Path], tmp_path: Path) -> None:
-    words = ("reduced_data", "imdb_wiki", "study.sizes=[30,20]")
-    one = (go(*words) / "results.csv").read_bytes()
-    two = (go(*words, slots=2, runs=tmp_path / "beside") / "results.csv").read_bytes()
+    options = ("reduced_data", "imdb_wiki", "study.sizes=[30,20]")
+    one = (go(*options) / "results.csv").read_bytes()
+    two = (go(*options, slots=2, runs=tmp_path / "beside") / "results.csv").read_bytes()
     assert two == one

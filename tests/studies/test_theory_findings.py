@@ -41,25 +41,25 @@ def trained(stand_in: StandIn, computed: tuple[pd.DataFrame, pd.DataFrame], monk
 
 
 def test_all_three_theorems(trained: Trained, tmp_path: Path, figures: Any) -> None:
-    found = Theory().findings([trained(0, [0.1, 0.5, 0.4, 0.9]), trained(1, [0.1, 0.2, 0.3, 0.4])])
-    rows = dict(found.tables[0].rows)
+    findings = Theory().findings([trained(0, [0.1, 0.5, 0.4, 0.9]), trained(1, [0.1, 0.2, 0.3, 0.4])])
+    rows = dict(findings.tables[0].rows)
     assert rows["random batches"] == "24"
     assert rows["of them below L*"] == rows["of them above the bound"] == "0"
     assert rows["training, seed 0: loss - L* in the first and the last epoch"] == "2.00, 0.25"
     assert rows["training, seed 0: ordinality at first and at last"] == "0.100, 0.900"
     assert rows["training, seed 0: rank correlation of the two over epochs"] == "-0.800"
-    assert [claim.verdict for claim in found.claims] == ["holds"] * 3
-    assert found.claims[2].measured.endswith("-0.80, -1.00")
-    assert found.data["part"].value_counts().to_dict() == {"random": 24, "ordered": 38, "training": 8}
-    assert found.draw is not None
-    found.draw(tmp_path / "figure.png")
+    assert [claim.verdict for claim in findings.claims] == ["holds"] * 3
+    assert findings.claims[2].measured.endswith("-0.80, -1.00")
+    assert findings.data["part"].value_counts().to_dict() == {"random": 24, "ordered": 38, "training": 8}
+    assert findings.draw is not None
+    findings.draw(tmp_path / "figure.png")
     assert len(figures[0].axes) == 4
 
 
 @pytest.mark.parametrize(("spearman", "verdict"), [([0.9, 0.5, 0.4], "does not hold"), ([0.5], "open")])
 def test_training_that_goes_the_other_way_or_nowhere(trained: Trained, spearman: list[float], verdict: str) -> None:
-    found = Theory().findings([trained(0, spearman)])
-    assert found.claims[2].verdict == verdict
+    findings = Theory().findings([trained(0, spearman)])
+    assert findings.claims[2].verdict == verdict
 
 
 def test_broken_theorems_would_be_seen(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_broken_theorems_would_be_seen(trained: Trained, monkeypatch: pytest.Mon
     ordered.loc[5, "excess"] = ordered.loc[5, "bound"] * 1.01
     monkeypatch.setattr(theory, "random_batch_excess", lambda seed: batches)
     monkeypatch.setattr(theory, "ordered_excess", lambda: ordered)
-    found = Theory().findings([trained(0, [0.1, 0.2])])
-    assert [claim.verdict for claim in found.claims] == ["does not hold", "does not hold", "holds"]
-    assert dict(found.tables[0].rows)["of them below L*"] == "1"
-    assert dict(found.tables[0].rows)["of them above the bound"] == "1"
+    findings = Theory().findings([trained(0, [0.1, 0.2])])
+    assert [claim.verdict for claim in findings.claims] == ["does not hold", "does not hold", "holds"]
+    assert dict(findings.tables[0].rows)["of them below L*"] == "1"
+    assert dict(findings.tables[0].rows)["of them above the bound"] == "1"

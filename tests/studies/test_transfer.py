@@ -38,14 +38,14 @@ def runs(stand_in: StandIn) -> list[StudyRun]:
 
 
 def test_errors_on_the_target_beside_the_published_ones(runs: list[StudyRun]) -> None:
-    found = Transfer(METHODS, DIRECTIONS).findings(runs)
+    findings = Transfer(METHODS, DIRECTIONS).findings(runs)
     authors = "+9.2 % (agedb to imdb_wiki_2k: 12.25 to 11.12 years)"
-    rows = found.tables[0].rows
+    rows = findings.tables[0].rows
     assert rows[0] == ["there, linear probe", "11.00 ± 1.00", "10.00 ± 1.00", "+1.00 [+1.00, +1.00]", authors]
     assert rows[1][1:4] == ["8.00 ± 0.00", "8.67 ± 0.23", "-0.67 [-1.24, -0.09]"]
     assert rows[2] == ["back, linear probe", "-", "-", "-", ""]  # has not been run
     assert rows[4] == ["there: on the source itself", "5.00 ± 0.00", "-", "", ""]
-    assert {len(row) for row in rows} == {len(found.tables[0].headings)}
+    assert {len(row) for row in rows} == {len(findings.tables[0].headings)}
 
 
 def test_claims_name_the_data_they_were_measured_on(runs: list[StudyRun]) -> None:

@@ -40,18 +40,18 @@ def runs(stand_in: StandIn) -> list[StudyRun]:
 
 
 def test_errors_on_all_seen_and_unseen_targets(runs: list[StudyRun]) -> None:
-    found = UnseenTargets(METHODS, RANGES).findings(runs)
-    (table,) = found.tables  # of the distribution that has runs
+    findings = UnseenTargets(METHODS, RANGES).findings(runs)
+    (table,) = findings.tables  # of the distribution that has runs
     assert table.title == "gaps: 10 to 20 and 50 to 60 years unseen, 25.0 % of the test set; MAE (years)"
     assert table.rows == [
         ["all", "11.00 ± 1.00", "10.00 ± 1.00", "+1.00 [+1.00, +1.00]", "12.53", "11.69"],
         ["seen", "9.00 ± 1.00", "9.73 ± 0.86", "-0.73 [-1.25, -0.22]", "10.82", "10.46"],
         ["unseen", "21.00 ± 1.00", "15.67 ± 0.58", "+5.33 [+3.90, +6.77]", "18.40", "15.92"],
     ]
-    assert [claim.verdict for claim in found.claims] == ["holds", "does not hold", "holds"]
-    assert found.claims[2].mean == pytest.approx((500 / 20 + 600 / 22 + 500 / 21) / 3)
-    assert found.claims[2].published == "+13.5 % (IMDB-WIKI, first distribution: 18.40 to 15.92 years)"
-    assert len(found.data) == 6 * 3
+    assert [claim.verdict for claim in findings.claims] == ["holds", "does not hold", "holds"]
+    assert findings.claims[2].mean == pytest.approx((500 / 20 + 600 / 22 + 500 / 21) / 3)
+    assert findings.claims[2].published == "+13.5 % (IMDB-WIKI, first distribution: 18.40 to 15.92 years)"
+    assert len(findings.data) == 6 * 3
 
 
 def test_open_ranges_and_more_than_the_paper_s_two(stand_in: StandIn) -> None:

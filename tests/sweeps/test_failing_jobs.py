@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sweeps import records, results, sweep
+from sweep_runs import records, results, sweep
 
 from rnc_lightning.sweeps.record import JobRecord, close_records, read_records
 
@@ -22,7 +22,7 @@ def test_one_failing_job_stops_no_other_and_is_listed_with_its_log(tiny_digits: 
     assert statuses == ["finished", "failed", "finished", "failed"]
     assert "2 of 4 failed" in ended.stdout
     (line,) = [line for line in ended.stdout.splitlines() if line.startswith("  3 (seed=1 head.delta=0): head: delta")]
-    assert "delta must be positive" in Path(line.rpartition("see ")[2]).read_text()
+    assert "delta must be a positive number" in Path(line.rpartition("see ")[2]).read_text()
 
 
 @pytest.mark.slow

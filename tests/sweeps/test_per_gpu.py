@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeps import alive, command, mark, records, results, sweep
+from sweep_runs import alive, command, mark, records, results, sweep
 
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.scheduler import GpuPool, gpus_needed

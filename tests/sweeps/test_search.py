@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sweeps import records, results, sweep
+from sweep_runs import records, results, sweep
 
 optuna = pytest.importorskip("optuna")
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rnc_lightning.synthetic.agedb import write_agedb
-from rnc_lightning.synthetic.faces import draw_person, picture_of
+from rnc_lightning.synthetic.faces import draw_face, draw_person
 from rnc_lightning.synthetic.imdb_wiki import write_imdb_wiki
 from rnc_lightning.system.errors import UserError
 
@@ -35,7 +35,7 @@ def imdb_wiki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_agedb_names_tell_id_name_age_and_sex(agedb: Path) -> None:
+def test_agedb_names_have_id_name_age_and_sex(agedb: Path) -> None:
     rows = _rows(agedb / "agedb.csv")
     assert (agedb / "agedb.csv").read_text(encoding="utf-8").startswith("age,path,split\n")
     found = [re.fullmatch(r"AgeDB/(\d+)_(.+)_(\d+)_([mf])\.jpg", row["path"]) for row in rows]
@@ -81,7 +81,7 @@ def test_faces_show_the_age_roughly(
 @pytest.mark.parametrize(("height", "width"), [(48, 48), (224, 224), (60, 91)])
 def test_a_face_in_any_size(height: int, width: int) -> None:
     generator = np.random.default_rng(0)
-    pixels = picture_of(draw_person(generator), 40, generator, height, width)
+    pixels = draw_face(draw_person(generator), 40, generator, height, width)
     assert pixels.shape == (height, width, 3)
     assert pixels.dtype == np.uint8
     assert pixels.std() > 20

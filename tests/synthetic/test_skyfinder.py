@@ -52,17 +52,17 @@ def test_counts_the_days_of_cameras(root: Path) -> None:
     assert 25 < max(temperatures) <= 50
 
 
-def test_file_names_tell_greenwich_time_and_rows_the_local_one(root: Path) -> None:
+def test_file_names_have_greenwich_time_and_rows_local_time(root: Path) -> None:
     dates_differ = 0
     for row in _rows(root):
         taken = datetime.strptime(row["Filename"], "%Y%m%d_%H%M%S.jpg")
         local = taken + timedelta(hours=int(row["Timezone"]))
         day = datetime(int(row["Year"]), int(row["Month"]), int(row["Day"]))
-        told = day + timedelta(hours=int(row["Hour"]), minutes=int(row["Min"]))
-        assert abs(local - told) < timedelta(minutes=1)
+        in_table = day + timedelta(hours=int(row["Hour"]), minutes=int(row["Min"]))
+        assert abs(local - in_table) < timedelta(minutes=1)
         dates_differ += taken.date() != day.date()
         # MATLAB counts days from the year 0, Unix from 1970; the difference is 719529
-        assert abs(float(row["Date"]) - 719529 - (told - datetime(1970, 1, 1)) / timedelta(days=1)) < 1 / 1000
+        assert abs(float(row["Date"]) - 719529 - (in_table - datetime(1970, 1, 1)) / timedelta(days=1)) < 1 / 1000
     assert dates_differ
 
 

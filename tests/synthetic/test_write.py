@@ -35,7 +35,7 @@ def test_the_seed_decides_the_bytes(
 
 
 def test_several_data_sets_share_a_folder(tmp_path: Path) -> None:
-    out = tmp_path / "made"
+    out = tmp_path / "synthetic"
     for name, more in (SMALL[0], SMALL[7]):
         write_synthetic(name, out, quiet=True, seed=4, **more)
     assert sorted(path.name for path in out.iterdir()) == ["AgeDB", "SYNTHETIC_DATA.txt", "agedb.csv", "skyfinder"]
@@ -46,18 +46,18 @@ def test_several_data_sets_share_a_folder(tmp_path: Path) -> None:
     assert "write_synthetic('agedb', samples=30, size=24, seed=4, traps=True)" in text
 
 
-def test_the_marker_is_there_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_marker_is_written_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def look(out: Path, **_: object) -> None:
-        assert synthetic_data_sets(tmp_path / "made")
+        assert synthetic_data_sets(tmp_path / "synthetic")
         raise UserError("seen")
 
     monkeypatch.setitem(WRITERS, "agedb", _with_signature_of_agedb(look))
     with pytest.raises(UserError, match="seen"):
-        write_synthetic("agedb", tmp_path / "made", quiet=True)
-    assert not (tmp_path / "made").exists()
+        write_synthetic("agedb", tmp_path / "synthetic", quiet=True)
+    assert not (tmp_path / "synthetic").exists()
 
 
-def test_nothing_is_left_of_an_interrupted_one(
+def test_nothing_is_left_of_an_interrupted_data_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: Callable[[Path], dict[str, str]]
 ) -> None:
     def stop(out: Path, **_: object) -> None:
@@ -73,7 +73,7 @@ def test_nothing_is_left_of_an_interrupted_one(
     assert contents(tmp_path) == before
 
 
-def test_what_was_half_moved_stays_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_data_set_keeps_its_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_synthetic("agedb", tmp_path, samples=30, size=24, quiet=True)
     replace = Path.replace
 
@@ -86,7 +86,7 @@ def test_what_was_half_moved_stays_marked(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(OSError, match="disk gone"):
         write_synthetic("agedb", tmp_path, samples=31, size=24, overwrite=True, quiet=True)
     monkeypatch.undo()
-    assert not (tmp_path / "agedb.csv").exists()  # nobody takes it for a whole one
+    assert not (tmp_path / "agedb.csv").exists()  # so it is not taken for a complete data set
     assert "samples=31" in synthetic_data_sets(tmp_path)["agedb"]
     write_synthetic("agedb", tmp_path, samples=32, size=24, overwrite=True, quiet=True)
     assert len((tmp_path / "agedb.csv").read_text(encoding="utf-8").splitlines()) == 33
@@ -100,23 +100,23 @@ def _with_signature_of_agedb(function: Callable[..., None]) -> Callable[..., Non
 
 def test_real_data_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "AgeDB").mkdir()
-    with pytest.raises(UserError, match=r"holds files but no SYNTHETIC_DATA\.txt"):
+    with pytest.raises(UserError, match=r"has files but no SYNTHETIC_DATA\.txt"):
         write_synthetic("agedb", tmp_path, samples=30, size=24, overwrite=True, quiet=True)
     assert [path.name for path in tmp_path.iterdir()] == ["AgeDB"]
-    made = tmp_path / "made"
-    write_synthetic("skyfinder", made, samples=20, size=24, quiet=True)
-    (made / "AgeDB").mkdir()
+    synthetic = tmp_path / "synthetic"
+    write_synthetic("skyfinder", synthetic, samples=20, size=24, quiet=True)
+    (synthetic / "AgeDB").mkdir()
     with pytest.raises(UserError, match="does not list agedb"):
-        write_synthetic("agedb", made, samples=30, size=24, overwrite=True, quiet=True)
+        write_synthetic("agedb", synthetic, samples=30, size=24, overwrite=True, quiet=True)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is not a folder"):
         write_synthetic("agedb", tmp_path / "file", quiet=True)
 
 
-def test_writing_over_a_made_one_must_be_asked_for(tmp_path: Path, contents: Callable[[Path], dict[str, str]]) -> None:
+def test_replacing_a_data_set_needs_overwrite(tmp_path: Path, contents: Callable[[Path], dict[str, str]]) -> None:
     write_synthetic("agedb", tmp_path, samples=40, size=24, quiet=True)
     before = contents(tmp_path)
-    with pytest.raises(UserError, match="already holds a synthetic agedb"):
+    with pytest.raises(UserError, match="already has a synthetic agedb"):
         write_synthetic("agedb", tmp_path, samples=30, size=24, quiet=True)
     assert contents(tmp_path) == before
     write_synthetic("agedb", tmp_path, samples=30, size=24, overwrite=True, quiet=True)
@@ -128,15 +128,15 @@ def test_writing_over_a_made_one_must_be_asked_for(tmp_path: Path, contents: Cal
     ("name", "more", "message"),
     [
         ("agebd", {}, "agebd: unknown data set; did you mean agedb"),
-        ("tuab", {"size": 32}, "size: tuab does not take it; it takes samples, seconds"),
-        ("agedb", {"layout": "raw"}, "layout: agedb does not take it"),
+        ("tuab", {"size": 32}, "size: unknown option of tuab; it has samples, seconds"),
+        ("agedb", {"layout": "raw"}, "layout: unknown option of agedb"),
         ("skyfinder", {"samples": 1}, "samples: this data set needs at least 20, got 1"),
     ],
 )
 def test_arguments_that_do_not_fit(name: str, more: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
-        write_synthetic(name, tmp_path / "made", quiet=True, **more)
-    assert not (tmp_path / "made").exists()
+        write_synthetic(name, tmp_path / "synthetic", quiet=True, **more)
+    assert not (tmp_path / "synthetic").exists()
 
 
 def test_writers_know_nothing_of_the_readers() -> None:

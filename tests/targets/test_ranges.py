@@ -5,23 +5,23 @@ from typing import Any
 import pytest
 import torch
 
-from rnc_lightning.targets.ranges import TargetRange, in_any, inside
+from rnc_lightning.targets.ranges import TargetRange, in_all_ranges, in_any_range
 
 LABELS = torch.tensor([[0.1, 5.0], [0.2, -5.0], [0.3, 0.0]])
 
 
 def test_ends_are_included_in_the_labels_precision() -> None:
-    assert TargetRange(high=0.2).holds(LABELS).tolist() == [True, True, False]  # a float32 of 0.2 is above 0.2
-    assert TargetRange(low=0.3).holds(LABELS).tolist() == [False, False, True]
-    assert TargetRange(low=0, high=0, dimension=1).holds(LABELS).tolist() == [False, False, True]
+    assert TargetRange(high=0.2).contains(LABELS).tolist() == [True, True, False]  # a float32 of 0.2 is above 0.2
+    assert TargetRange(low=0.3).contains(LABELS).tolist() == [False, False, True]
+    assert TargetRange(low=0, high=0, dimension=1).contains(LABELS).tolist() == [False, False, True]
 
 
 def test_several_ranges() -> None:
     ranges = [TargetRange(low=0.2), TargetRange(high=0, dimension=1)]
-    assert inside(LABELS, ranges).tolist() == [False, True, True]
-    assert in_any(LABELS, [TargetRange(high=0.1), *ranges[1:]]).tolist() == [True, True, True]
-    assert inside(LABELS, []).all()
-    assert not in_any(LABELS, []).any()
+    assert in_all_ranges(LABELS, ranges).tolist() == [False, True, True]
+    assert in_any_range(LABELS, [TargetRange(high=0.1), *ranges[1:]]).tolist() == [True, True, True]
+    assert in_all_ranges(LABELS, []).all()
+    assert not in_any_range(LABELS, []).any()
 
 
 @pytest.mark.parametrize(

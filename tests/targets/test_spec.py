@@ -168,7 +168,7 @@ def test_constant_labels_still_make_two_bins_or_more(given: dict[str, Any]) -> N
     (grid,) = fitted.grids
     assert grid.count >= 2
     assert 5.0 in grid.centres().tolist()
-    assert fitted.outside(column(5.0)) == {}
+    assert fitted.count_outside(column(5.0)) == {}
 
 
 def test_labels_all_beyond_the_given_end_leave_one_step_of_range() -> None:
@@ -183,7 +183,7 @@ def test_a_fitted_range_holds_every_label_and_little_more(step: float, dtype: to
     for seed in range(20):
         labels = (20 * torch.randn(30, 2, generator=torch.Generator().manual_seed(seed))).to(dtype)
         fitted = TargetSpec({"a": {"step": step}, "b": {"step": step, "low": -1.0}}).fitted(labels)
-        assert "a" not in fitted.outside(labels)
+        assert "a" not in fitted.count_outside(labels)
         first, second = fitted.grids
         least, greatest = labels.double().min(dim=0).values, labels.double().max(dim=0).values
         assert first.low > least[0] - step - 1e-9
@@ -206,12 +206,14 @@ def test_fitting_changes_neither_the_target_nor_a_closed_range() -> None:
 def test_outside_counts_labels_beyond_the_configured_range(dtype: torch.dtype) -> None:
     target = TargetSpec({"a": {"low": 0, "high": 10}, "b": {"low": 0}, "c": {"high": 10}, "d": {}})
     labels = torch.tensor([[-1, -1, -1, -1], [0, 0, 0, 0], [10, 10, 10, 10], [11, 11, 11, 11], [12, 12, 12, 12]])
-    assert target.outside(labels.to(dtype)) == {"a": 3, "b": 1, "c": 2}
-    assert target.outside(labels[1:3].to(dtype)) == {}
+    assert target.count_outside(labels.to(dtype)) == {"a": 3, "b": 1, "c": 2}
+    assert target.count_outside(labels[1:3].to(dtype)) == {}
 
 
 def test_outside_asks_for_the_range_and_not_the_last_centre() -> None:
-    assert TargetSpec({"yaw": {"low": 0, "high": 11, "step": 2.5}}).outside(column(11.0, 11.5, 12.5)) == {"yaw": 2}
+    assert TargetSpec({"yaw": {"low": 0, "high": 11, "step": 2.5}}).count_outside(column(11.0, 11.5, 12.5)) == {
+        "yaw": 2
+    }
 
 
 def test_far_too_many_bins_are_refused_by_name() -> None:
@@ -261,7 +263,7 @@ def test_a_target_without_dimensions_is_refused() -> None:
         TargetSpec({})
 
 
-@pytest.mark.parametrize("method", ["bins", "fitted", "outside", "check"])
+@pytest.mark.parametrize("method", ["bins", "fitted", "count_outside", "check"])
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 3), (3, 2, 1), ()])
 def test_labels_of_another_shape_are_refused(shape: tuple[int, ...], method: str) -> None:
     with pytest.raises(ValueError, match=r"labels must be \(B, 2\) for pitch, yaw, got \("):

@@ -12,7 +12,7 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from wandb_server import PlayedServer
 
-from rnc_lightning.command_line.compose import check_keys, composed, plain
+from rnc_lightning.command_line.compose import check_keys, compose_config, resolve_config
 
 SWEEPS = sorted((Path(__file__).parents[2] / "experiments/sweeps").glob("*.yaml"))
 PATIENCE = 900
@@ -44,7 +44,7 @@ def test_there_are_sweeps() -> None:
 def test_a_sweep_file_composes_and_asks_for_what_is_logged(path: Path) -> None:
     sweep = yaml.safe_load(path.read_text(encoding="utf-8"))
     for trial in _trials(sweep):
-        config = plain(composed(_words(sweep, trial)))
+        config = resolve_config(compose_config(_words(sweep, trial)))
         check_keys(config)
         assert "wandb" in config["logger"]
         for name, told in trial.items():

@@ -12,7 +12,7 @@ import wandb
 from omegaconf import DictConfig
 from wandb_file import WrittenRun, written_runs
 
-from rnc_lightning.command_line.compose import composed
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.runs.run import run
 from rnc_lightning.system.files import sha256
 from rnc_lightning.tracking import dashboard
@@ -32,7 +32,7 @@ def sweep(tiny_digits_shown: list[str], tmp_path_factory: pytest.TempPathFactory
         for head in ("l1", "mse"):
             words = ["+experiment=digits_rnc", f"head={head}", "seed=3"]
             more = ["logger=[wandb,tensorboard]", "logger.wandb.log_encoder=true", f"paths.run_dir={place / head}"]
-            run(composed([*words, *more, f"paths.output_dir={place}", *SHORT, *tiny_digits_shown]), words)
+            run(compose_config([*words, *more, f"paths.output_dir={place}", *SHORT, *tiny_digits_shown]), words)
         yield {head: place / head for head in ("l1", "mse")}
 
 

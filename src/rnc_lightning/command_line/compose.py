@@ -1,4 +1,4 @@
-"""From options to a composed and checked configuration."""
+"""Compose, resolve and check the configuration of a command."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.system.errors import UserError, suggest
 
-Composed = DictConfig  # what Hydra composes, for those who only pass it on
+ComposedConfig = DictConfig  # for type annotations in rooms that do not import OmegaConf
 
 ROOT_KEYS = {
     "calibration", "calibration_name", "callbacks", "compute", "data", "dataset", "encoder", "encoder_from", "head",
@@ -25,24 +25,24 @@ STAGE_KEYS = {
 
 
 def config_directory() -> Path:
-    """The configuration groups: inside the package when installed from a wheel, else the repository's `conf/`."""
-    inside = Path(__file__).parents[1] / "conf"
-    return inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
+    """Folder of the configuration groups: in the package if installed from a wheel, else the repository's `conf/`."""
+    in_package = Path(__file__).parents[1] / "conf"
+    return in_package if in_package.is_dir() else Path(__file__).parents[3] / "conf"
 
 
-def composed(words: Sequence[str]) -> DictConfig:
-    """The configuration that the command line's words compose, for programs that are no Hydra application."""
+def compose_config(options: Sequence[str]) -> DictConfig:
+    """The configuration that options of training compose, for programs that are not a Hydra application."""
     from hydra import compose, initialize_config_dir
 
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        return compose("train", list(words))
+        return compose("train", list(options))
 
 
-def plain(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration as plain containers with every interpolation resolved.
+def resolve_config(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as dicts and lists with every interpolation resolved.
 
     Raises:
-        UserError: Where a value is missing or an interpolation leads nowhere.
+        UserError: If a value is missing or an interpolation refers to nothing.
     """
     if cfg.get("head_name") is None:
         raise UserError("head_name: the head has no name; add one to its YAML, such as head_name: my_head")
@@ -51,37 +51,34 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         if cfg.get("objective") is None and "'objective' not found" in str(error):
             raise UserError(
-                f"scheme={cfg.get('scheme')} needs an objective, and method={cfg.get('method')} has none; "
+                f"scheme={cfg.get('scheme')} needs an objective, but method={cfg.get('method')} has none; "
                 "add one, such as objective=rnc"
             ) from error
         key = f"{error.full_key}: " if error.full_key else ""
         raise UserError(f"{key}{str(error).splitlines()[0]}") from error
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+    return _as_dict(container)
 
 
 def with_option(config: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
-    """A resolved configuration with one value changed, read as a command line's option.
+    """A resolved configuration with one value changed; the value is read as on the command line.
 
     >>> with_option({"data": {"root": None}}, "data.num_workers", "2")
     {'data': {'root': None, 'num_workers': 2}}
     """
     changed = OmegaConf.create(dict(config))
     OmegaConf.update(changed, key, OmegaConf.from_dotlist([f"value={value}"]).value, force_add=True)
-    container = OmegaConf.to_container(changed)
-    assert isinstance(container, dict)
-    return {str(name): found for name, found in container.items()}
+    return _as_dict(OmegaConf.to_container(changed))
 
 
 def check_keys(config: Mapping[str, Any]) -> None:
-    """Refuse keys that nothing would read, at the top and in the stages.
+    """Refuse unknown keys at the top level and in the stages, and an invalid seed.
 
     Raises:
-        UserError: With the nearest key that exists.
+        UserError: For an unknown key, with the most similar known one; if there is no stage; for an invalid seed.
     """
     check_known(config, ROOT_KEYS, "")
     if not config.get("stages"):
-        raise UserError("stages: there is none to run; choose a scheme, such as scheme=linear_probe")
+        raise UserError("stages: there are none to run; choose a scheme, such as scheme=linear_probe")
     for name, stage in config["stages"].items():
         check_known(stage, STAGE_KEYS, f"stages.{name}.")
     if isinstance(config["seed"], bool) or not isinstance(config["seed"], int) or config["seed"] < 0:
@@ -89,7 +86,16 @@ def check_keys(config: Mapping[str, Any]) -> None:
 
 
 def check_known(config: Mapping[str, Any], known: set[str], prefix: str) -> None:
-    """Refuse keys of a mapping that are not known, with the nearest that is."""
+    """Refuse keys of a mapping that are not known.
+
+    Raises:
+        UserError: For an unknown key, with the most similar known one.
+    """
     for key in config:
         if key not in known:
-            raise UserError(f"{prefix}{key}: no such key; {suggest(key, sorted(known), prefix)}")
+            raise UserError(f"{prefix}{key}: unknown option; {suggest(key, sorted(known), prefix)}")
+
+
+def _as_dict(container: object) -> dict[str, Any]:
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}

@@ -1,4 +1,4 @@
-"""What makes two runs the same run: its name, its directory, the hash of its setting."""
+"""What identifies a run: its name, its directory, the hash of its setting."""
 
 import hashlib
 import json
@@ -7,51 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-
-def run_identity(config: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """The experiment's name, and the overrides that tell its runs apart, sorted, with the seed.
-
-    Overrides that change no result are left out.
-    """
-    values = dict(_split_override(override) for override in overrides)
-    experiment = values.pop("experiment", None)
-    if experiment is None:
-        experiment = f"{config['dataset']}_{config['method']}"
-        values.pop("data", None)
-        values.pop("method", None)
-    values["seed"] = str(config["seed"])
-    return experiment, {key: values[key] for key in sorted(values) if not _volatile(key)}
-
-
-def run_name(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
-    """`<experiment>/<overrides>`: the same command gives the same name.
-
-    A name too long for a file system ends in a hash.
-    """
-    experiment, kept = run_identity(config, overrides)
-    exact = ",".join(f"{key}={value}" for key, value in kept.items())
-    name = re.sub(r"[^\w.=,+\-\[\]]", "_", exact)
-    if name != exact or len(name) > 120:
-        name = f"{name[:120]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
-    return f"{experiment}/{name}"
-
-
-def run_path(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
-    """Where this run lies: `paths.run_dir`, or its name within `paths.output_dir`."""
-    paths = config["paths"]
-    return Path(paths["run_dir"] or Path(paths["output_dir"]) / run_name(config, overrides))
-
-
-def _split_override(override: str) -> tuple[str, str]:
-    key, _, value = override.partition("=")
-    return key.lstrip("+~"), value
-
-
-def _volatile(key: str) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in VOLATILE) or key.startswith("hydra")
-
-
-# What may differ between two starts of one run: none of it changes a result.
+# Options that may differ when a run is started again, because they change no result.
 VOLATILE = (
     "paths",
     "logger",
@@ -68,41 +24,84 @@ VOLATILE = (
     "data.cache_dir",
     "data.cache",
     "data.check_files",
-    "data.on_bad",  # what is skipped is seen by the data's fingerprint
+    "data.on_bad",  # skipped samples change the fingerprint of the data
 )
 
 
-def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved configuration without what may differ between two starts of one run.
+def run_identity(config: Mapping[str, Any], overrides: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The name of the experiment, and the overrides that distinguish its runs: sorted, with the seed.
 
-    >>> shaping({"data": {"root": "here", "size": 8}, "paths": {}})
+    Overrides that change no result are not among them.
+    """
+    values = dict(_split_override(override) for override in overrides)
+    experiment = values.pop("experiment", None)
+    if experiment is None:
+        experiment = f"{config['dataset']}_{config['method']}"
+        values.pop("data", None)
+        values.pop("method", None)
+    values["seed"] = str(config["seed"])
+    return experiment, {key: values[key] for key in sorted(values) if not _volatile(key)}
+
+
+def run_name(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """`<experiment>/<overrides>`; the same command gives the same name.
+
+    A name that is too long or has characters unsuitable for file names ends with a hash.
+    """
+    experiment, values = run_identity(config, overrides)
+    exact = ",".join(f"{key}={value}" for key, value in values.items())
+    name = re.sub(r"[^\w.=,+\-\[\]]", "_", exact)
+    if name != exact or len(name) > 120:
+        name = f"{name[:120]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
+    return f"{experiment}/{name}"
+
+
+def run_path(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
+    """The directory of the run: `paths.run_dir`, or its name in `paths.output_dir`."""
+    paths = config["paths"]
+    return Path(paths["run_dir"] or Path(paths["output_dir"]) / run_name(config, overrides))
+
+
+def _split_override(override: str) -> tuple[str, str]:
+    key, _, value = override.partition("=")
+    return key.lstrip("+~"), value
+
+
+def _volatile(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in VOLATILE) or key.startswith("hydra")
+
+
+def without_volatile(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved configuration without the keys in `VOLATILE`.
+
+    >>> without_volatile({"data": {"root": "here", "size": 8}, "paths": {}})
     {'data': {'size': 8}}
     """
 
-    def kept(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    def select(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         return {
-            key: kept(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+            key: select(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
             for key, value in values.items()
             if f"{prefix}{key}" not in VOLATILE
         }
 
-    return kept(config, "")
+    return select(config, "")
 
 
 def setting_hash(config: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits for all in a resolved configuration that shapes the result, but for the seed.
+    """Hash (16 hexadecimal digits) of everything in a resolved configuration that affects the result, except the seed.
 
-    Runs that differ only in their seed, or in a part that none of their stages uses, have the same.
+    Runs that differ only in their seed, or in a part that none of their stages uses, have the same hash.
     """
-    kept = shaping(config)
-    shape = {key: kept[key] for key in ("data", "encoder", "target", "trainer", "stages")}
-    return hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    values = without_volatile(config)
+    setting = {key: values[key] for key in ("data", "encoder", "target", "trainer", "stages")}
+    return hashlib.sha256(json.dumps(setting, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Keys whose values differ between two configurations, as `key: before -> now`, volatile ones left out.
+def config_differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Keys with different values in two configurations, as `key: before -> now`, except volatile ones.
 
-    >>> list(differences({"a": {"b": 1}, "paths": 1}, {"a": {"b": 2}, "paths": 2}))
+    >>> list(config_differences({"a": {"b": 1}, "paths": 1}, {"a": {"b": 2}, "paths": 2}))
     ['a.b: 1 -> 2']
     """
     for key in {**before, **now}:
@@ -111,6 +110,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
             continue
         old, new = before.get(key, "(absent)"), now.get(key, "(absent)")
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{name}.")
+            yield from config_differences(old, new, f"{name}.")
         elif old != new:
             yield f"{name}: {old} -> {new}"

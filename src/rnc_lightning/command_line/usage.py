@@ -5,6 +5,11 @@ from collections.abc import Collection, Sequence
 from rnc_lightning.system.errors import UserError, suggest
 
 HELP = ("-h", "--help")
+HYDRA_FLAGS = (
+    *HELP, "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p", "--run", "-r", "--multirun",
+    "-m", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd",
+    "--experimental-rerun", "--info", "-i",
+)  # fmt: skip
 
 
 class UsageError(UserError):
@@ -25,24 +30,13 @@ def refuse_flags(
     Raises:
         UsageError: For the first argument that begins with `=`, or with a hyphen and is none of `flags`.
     """
-    values = 0  # of a flag, which come after it
     for place, argument in enumerate(arguments):
         if argument.startswith("="):
             raise UsageError(f"{argument}: an option is key=value; --help lists all")
-        if values or not argument.startswith("-"):
-            values = max(values - 1, 0)
-            continue
         flag = argument.partition("=")[0]
-        if not any(known == flag or (flag.startswith("--") and known.startswith(flag)) for known in flags):
+        known = any(one == flag or (flag.startswith("--") and one.startswith(flag)) for one in flags)
+        if flag.startswith("-") and not known:
             raise UsageError(_right_form(argument, arguments[place + 1 :], keys, switches, flags))
-        values = int(flag in VALUED and "=" not in argument)
-
-
-VALUED = ("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir")
-HYDRA_FLAGS = (
-    *HELP, *VALUED, "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m", "--shell-completion",
-    "-sc", "--experimental-rerun", "--info", "-i",
-)  # fmt: skip
 
 
 def _right_form(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, suggest
 
 REQUIRED: Any = object()  # the default of an option that has to be given
 
@@ -46,7 +46,10 @@ class Option:
         if self.default is None and text == "null":
             return None
         if self.choices and text not in self.choices:
-            raise UserError(f"{self.key}={text}: must be {_either(self.choices)}")
+            hint = suggest(text, self.choices)
+            raise UserError(
+                f"{self.key}={text}: must be {_either(self.choices)}{f'; {hint}' if hint[-1] == '?' else ''}"
+            )
         kind = TYPES[self.type]
         try:
             read = kind.read(text)

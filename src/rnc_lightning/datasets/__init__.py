@@ -1,6 +1,6 @@
-"""Data sets: each reads its files, and becomes batches for training.
+"""Data sets: each reads its files and provides batches for training.
 
-What a data set of your own needs, imported when it is asked for, so that nothing is loaded for what is not used:
+Names for your own data set are imported on first use, so that unused parts are not loaded:
 
 >>> from rnc_lightning.datasets import Problems, RegressionDataModule, Split
 """
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rnc_lightning.datasets.images.transforms import augmented_digit, augmented_image, centred_image, plain_digit
     from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
     from rnc_lightning.datasets.reading.data_source import DataSource
-    from rnc_lightning.datasets.reading.drawn_split import Division
     from rnc_lightning.datasets.reading.problems import Problems
+    from rnc_lightning.datasets.reading.random_split import Division
     from rnc_lightning.datasets.signals.recordings import RecordingsDataModule
     from rnc_lightning.datasets.signals.transforms import centred_crop, random_crop
     from rnc_lightning.datasets.splits import PARTS, Split, SplitName
@@ -51,14 +51,14 @@ __all__ = [
     "random_crop",
 ]
 
-_PLACES = {
+_MODULES = {
     "feature_transforms": ("augmented_array", "plain_array"),
     "images.datamodule": ("ImagesDataModule",),
     "images.files": ("ImageFiles",),
     "images.transforms": ("augmented_digit", "augmented_image", "centred_image", "plain_digit"),
     "loading.datamodule": ("RegressionDataModule",),
     "reading.data_source": ("DataSource",),
-    "reading.drawn_split": ("Division",),
+    "reading.random_split": ("Division",),
     "reading.problems": ("Problems",),
     "signals.recordings": ("RecordingsDataModule",),
     "signals.transforms": ("centred_crop", "random_crop"),
@@ -69,8 +69,7 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for."""
-    for place, names in _PLACES.items():
+    for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{place}"), name)
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,14 +1,15 @@
-"""AgeDB in its official layout, on the split that the paper uses (that of AgeDB-DIR).
+"""AgeDB in its official layout, with the split that the paper uses (AgeDB-DIR).
 
     <root>/agedb.csv                        columns age, path, split (train, val, test)
     <root>/AgeDB/<id>_<Name>_<age>_<m|f>.jpg
 
-Some names in the CSV were decoded with another code page than unpacking tools use, so a file is looked up by its
-path as written, then by the name decoded anew, then by the number that begins it, which is unique.
+Some names in the CSV were decoded with another code page than unpacking tools use. A file is therefore looked up by
+its path as written, then by the name decoded again, then by the unique number at the start of the name.
 """
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,8 +40,8 @@ class AgeDBDataModule(ImagesDataModule):
     """
 
     terms: ClassVar[str] = (
-        "AgeDB is given by its authors on request (https://ibug.doc.ic.ac.uk/resources/agedb), under terms of theirs. "
-        "Photographs of people: ask them before you pass on what was learnt from these."
+        "AgeDB is provided by its authors on request (https://ibug.doc.ic.ac.uk/resources/agedb), under their own "
+        "terms. Photographs of people: ask the authors before you share models trained on them."
     )
 
     published: ClassVar[Published] = Published(
@@ -57,35 +58,33 @@ class AgeDBDataModule(ImagesDataModule):
         self.csv = csv
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
-        """Read the table and find every image; those that are not there become problems."""
+        """Read the table and find every image; missing ones become problems."""
         assert self.root is not None
         how_to_get = _HOW_TO_GET.format(root=self.root)
         rows = read_age_table(self.root / self.csv, problems, _PLAUSIBLE, how_to_get)
         if rows.paths and not any(os.path.isdir((self.root / path).parent) for path in rows.paths):  # noqa: PTH112
             raise UserError(f"there is no folder {(self.root / rows.paths[0]).parent}. {how_to_get}")
-        return rows.splits(find(self.root, rows.paths), problems)
+        return rows.splits(find_images(self.root, rows.paths), problems)
 
 
-def find(root: Path, paths: Sequence[str]) -> list[Path | None]:
-    """The file of each path of the table, None where there is none."""
+def find_images(root: Path, paths: Sequence[str]) -> list[Path | None]:
+    """The file for each path in the table, None if there is none."""
     folders = {root / Path(path).parent for path in paths}
-    there = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112 - is_dir raises for too long a name
-    present = {file for folder in there for file in folder.iterdir()}
+    existing = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112 - is_dir raises for long names
+    files = {file for folder in existing for file in folder.iterdir()}
     by_id: dict[tuple[Path, str], list[Path]] = {}
-    for file in present:
+    for file in files:
         by_id.setdefault((file.parent, _id(file)), []).append(file)
-    return [_find(root / path, present, by_id) for path in paths]
+    return [_find_image(root / path, files, by_id) for path in paths]
 
 
-def _find(path: Path, present: set[Path], by_id: dict[tuple[Path, str], list[Path]]) -> Path | None:
-    if path in present:
+def _find_image(path: Path, files: set[Path], by_id: dict[tuple[Path, str], list[Path]]) -> Path | None:
+    if path in files:
         return path
-    try:
-        again = path.with_name(path.name.encode("cp866").decode("cp437"))
-    except UnicodeError:
-        again = path
-    if again in present:
-        return again
+    with suppress(UnicodeError):
+        decoded_again = path.with_name(path.name.encode("cp866").decode("cp437"))
+        if decoded_again in files:
+            return decoded_again
     candidates = by_id.get((path.parent, _id(path)), [])
     return candidates[0] if len(candidates) == 1 else None
 

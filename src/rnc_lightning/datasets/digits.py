@@ -1,4 +1,4 @@
-"""Rotated digits: real handwritten digits (shipped with scikit-learn), turned by a known angle."""
+"""Rotated digits: real handwritten digits (shipped with scikit-learn), rotated by a known angle."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,18 +12,19 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from rnc_lightning.datasets.images.datamodule import GreyPictures, usable_images
+from rnc_lightning.datasets.images.datamodule import GreyImages, find_usable_images
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.datasets.transform import Description
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, blank_split
+from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.numerics.seeding import derive_seed
 
-# Within 60 degrees to either side these look different at any two angles. A round 0 and an 8 may not, and with a
-# wider range neither would 1, 2 and 5, which half a turn leaves much as they are, nor 6 and 9, which it exchanges.
+# Within 60 degrees to either side these digits look different at any two angles. A round 0 and an 8 may not. In a wider
+# range 1, 2 and 5 are excluded too, since half a turn hardly changes them, and 6 and 9, which it exchanges.
 ASYMMETRIC = (1, 2, 3, 4, 5, 6, 7, 9)
-_FINE = 4  # digits are turned at this multiple of the final size, then averaged down
+_FINE = 4  # digits are rotated at this multiple of the final size, then scaled down
 
 
 def rotated_digits(
@@ -35,16 +36,16 @@ def rotated_digits(
     eval_angles: int = 2,
     seed: int = 0,
 ) -> dict[SplitName, Split]:
-    """Split the source images, then turn each by angles drawn uniformly from +-max_angle.
+    """Split the source images, then rotate each by angles drawn uniformly from +-max_angle.
 
     Args:
-        digits: Classes taken, from 0 to 9.
+        digits: Classes to use, from 0 to 9.
         max_angle: Largest angle to either side, in degrees, counter-clockwise positive.
         size: Side of the images in pixels.
-        val_fraction: Share of the source images for validation.
-        test_fraction: Share of the source images for the test.
-        eval_angles: Angles drawn for each validation and test image, for a steadier estimate; training
-            images get one.
+        val_fraction: Fraction of the source images for validation.
+        test_fraction: Fraction of the source images for the test.
+        eval_angles: Angles drawn for each validation and test image, for a more precise estimate; training images get
+            one.
         seed: Seed of the split and of the angles.
 
     Returns:
@@ -68,14 +69,14 @@ def rotated_digits(
         indices = np.repeat(indices, 1 if name == "train" else eval_angles)
         generator = np.random.default_rng(derive_seed(seed, "digits", "angles", name))
         angles = generator.uniform(-max_angle, max_angle, len(indices)).astype(np.float32)
-        images = _turn(torch.from_numpy(source.images[indices]), angles, size)
+        images = _rotate(torch.from_numpy(source.images[indices]), angles, size)
         names = [f"digit-{source.target[i]}-{i:04d}" for i in indices]
         splits[name] = Split(images, torch.from_numpy(angles)[:, None], names)
     return splits
 
 
 class DigitsDataModule(RegressionDataModule):
-    """Rotated digits; see `rotated_digits` for the arguments that shape them.
+    """Rotated digits; see `rotated_digits` for the arguments.
 
     Raises:
         ValueError: For an argument out of its range.
@@ -103,7 +104,7 @@ class DigitsDataModule(RegressionDataModule):
         super().__init__(**loading)
         _check(digits, max_angle, size, val_fraction, test_fraction, eval_angles)
         self.size = size
-        self._shape = {
+        self._arguments = {
             "digits": tuple(digits),
             "max_angle": max_angle,
             "size": size,
@@ -114,48 +115,46 @@ class DigitsDataModule(RegressionDataModule):
         }
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
-        """Make the three splits; takes a second or three, once in a process for all runs of a sweep."""
-        made = _remembered(**self._shape)
-        return {name: replace(split, inputs=split.inputs.clone()) for name, split in made.items()}  # type: ignore[attr-defined]
+        """Create the three splits; takes one to three seconds, once per process."""
+        splits = _cached_digits(**self._arguments)
+        return {name: replace(split, inputs=split.inputs.clone()) for name, split in splits.items()}  # type: ignore[attr-defined]
 
     def content_digest(self) -> bytes:
         """The pixels."""
         return b"".join(split.inputs.numpy().tobytes() for split in self.splits.values())  # type: ignore[attr-defined]
 
     def example_input(self) -> Tensor:
-        """A black picture."""
+        """A black image."""
         return torch.zeros(1, self.size, self.size, dtype=torch.uint8)
 
     def describe_input(self) -> Description:
         """Size and normalisation."""
         facts = {"kind": "grey image", "resize": self.size, "crop": self.size}
-        words = f"Grey images of {self.size} x {self.size} pixels, light strokes on black."
+        words = f"Grey images of {self.size} x {self.size} pixels, light digits on black."
         return Description(facts, words).then(self.eval_transform)
 
     def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
-        """Image files, turned grey, resized, the middle cut out."""
-        files = usable_images(inputs, "path", problems)
-        return Unlabelled(files.columns, [blank_split(GreyPictures(files.paths, self.size))])
+        """Image files, converted to grey, resized and cropped to the centre."""
+        files = find_usable_images(inputs, "path", problems)
+        return Unlabelled(files.columns, [blank_split(GreyImages(files.paths, self.size))])
 
 
-@lru_cache(maxsize=4)
-def _remembered(**shape: Any) -> dict[SplitName, Split]:
-    return rotated_digits(**shape)
+_cached_digits = lru_cache(maxsize=4)(rotated_digits)
 
 
-def _turn(images: Tensor, angles: np.ndarray, size: int) -> Tensor:
-    """Turn 8 x 8 images with values 0..16 at a fine resolution; returns (N, 1, size, size) uint8."""
+def _rotate(images: Tensor, angles: np.ndarray, size: int) -> Tensor:
+    """Rotate 8 x 8 images with values 0..16 at a fine resolution; returns (N, 1, size, size) uint8."""
     inner = round(size * _FINE * 0.9)
     border = (size * _FINE - inner) // 2
-    turned = torch.empty(len(images), 1, size, size, dtype=torch.uint8)
+    rotated = torch.empty(len(images), 1, size, size, dtype=torch.uint8)
     for i, (image, angle) in enumerate(zip(images, angles, strict=True)):
-        fine = F.pad((image[None].float() / 16).clamp(0, 1), [1, 1, 1, 1])  # else cut strokes give the angle away
+        fine = F.pad((image[None].float() / 16).clamp(0, 1), [1, 1, 1, 1])  # otherwise cut strokes reveal the angle
         fine = F.resize(fine, [inner, inner], InterpolationMode.BICUBIC, antialias=True)
         fine = F.pad(fine, [border, border, border, border])
         fine = F.rotate(fine, float(angle), InterpolationMode.BILINEAR)
         fine = F.resize(fine, [size, size], InterpolationMode.BILINEAR, antialias=True)
-        turned[i] = (fine.clamp(0, 1) * 255).round().to(torch.uint8)
-    return turned
+        rotated[i] = (fine.clamp(0, 1) * 255).round().to(torch.uint8)
+    return rotated
 
 
 def _check(
@@ -170,12 +169,10 @@ def _check(
         raise ValueError(f"digits must be classes from 0 to 9, got {list(digits)}")
     if not 0 < max_angle <= 180:
         raise ValueError(f"max_angle must be above 0 and at most 180 degrees, got {max_angle}")
-    if size < 8:
-        raise ValueError(f"size must be at least 8 pixels, got {size}")
+    check_whole_number("size", size, 8)
     if val_fraction <= 0 or test_fraction <= 0 or val_fraction + test_fraction >= 1:
         raise ValueError(
-            f"val_fraction and test_fraction must be positive and leave a share for training, "
+            f"val_fraction and test_fraction must be positive and sum to less than 1, "
             f"got {val_fraction} and {test_fraction}"
         )
-    if eval_angles < 1:
-        raise ValueError(f"eval_angles must be at least 1, got {eval_angles}")
+    check_whole_number("eval_angles", eval_angles, 1)

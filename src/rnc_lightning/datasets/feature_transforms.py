@@ -1,4 +1,4 @@
-"""Transforms of plain features (F,). Each factory is one `_target_` in a data set's YAML."""
+"""Transforms of feature vectors (F,). Each factory is a `_target_` in a data set's YAML."""
 
 import torch
 from torch import Tensor
@@ -7,18 +7,17 @@ from rnc_lightning.datasets.transform import Description, Transform
 
 
 def augmented_array(noise: float = 0.1, dropout: float = 0.0) -> Transform:
-    """Gaussian noise on each feature, and features set to 0, which is their mean where they are standardised.
+    """Add Gaussian noise to each feature and set some features to 0, the mean of standardised features.
 
     Args:
-        noise: Standard deviation of the noise, in the features' units: training standard deviations where they are
-            standardised.
-        dropout: Probability that a feature is set to 0. Nothing is scaled up for it.
+        noise: Standard deviation of the noise, in the features' units.
+        dropout: Probability that a feature is set to 0. The others are not scaled up.
 
     Returns:
-        A function from features (F,) to features (F,), drawing from torch's generator.
+        A function from features (F,) to features (F,) that draws from torch's generator.
 
     Raises:
-        ValueError: For a noise below 0, or a dropout that is no probability below 1.
+        ValueError: For a negative noise, or a dropout outside [0, 1).
     """
     if not noise >= 0:
         raise ValueError(f"noise must be 0 or more, got {noise}")
@@ -32,18 +31,18 @@ def augmented_array(noise: float = 0.1, dropout: float = 0.0) -> Transform:
     return augment
 
 
-def plain_array() -> "AsTheyAre":
-    """Features as they are."""
-    return AsTheyAre()
+def plain_array() -> "Unchanged":
+    """Features without a change."""
+    return Unchanged()
 
 
-class AsTheyAre:
-    """Features (F,) as a tensor of their own."""
+class Unchanged:
+    """Copies features (F,)."""
 
     def __call__(self, features: Tensor) -> Tensor:
-        """A copy."""
+        """A copy of features (F,)."""
         return features.clone()
 
     def describe(self) -> Description:
-        """Nothing is done."""
-        return Description({}, "They go into the encoder as they then are.")
+        """No changes."""
+        return Description({}, "They then go into the encoder without further changes.")

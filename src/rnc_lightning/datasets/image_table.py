@@ -1,7 +1,7 @@
-"""Images of your own, listed in a table with the values that belong to them.
+"""Your own images, listed in a table with their targets.
 
 <anywhere>/my.csv        columns of your choice, such as path, age, person, split
-<anywhere>/...           the images, at the paths that the table has
+<anywhere>/...           the images, at the paths in the table
 """
 
 from pathlib import Path
@@ -11,16 +11,16 @@ from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.images.files import ImageFiles
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import Split, SplitName
-from rnc_lightning.datasets.table_datamodule import OwnTableDataModule
+from rnc_lightning.datasets.table_datamodule import UserTableDataModule
 
 
-class TableDataModule(OwnTableDataModule, ImagesDataModule):
-    """Image files that a table lists.
+class TableDataModule(UserTableDataModule, ImagesDataModule):
+    """Image files listed in a table.
 
     Args:
         input: Column of the images' paths.
-        root: Folder that the paths are relative to; null: that of the table.
-        **table: Arguments of `OwnTableDataModule` and `RegressionDataModule`.
+        root: Folder that the paths are relative to; null: the folder of the table.
+        **table: Arguments of `UserTableDataModule` and `RegressionDataModule`.
     """
 
     def __init__(self, *, input: str = "path", root: str | None = None, **table: Any) -> None:
@@ -31,5 +31,5 @@ class TableDataModule(OwnTableDataModule, ImagesDataModule):
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
         """Read the table and look for every image; rows that cannot be used become problems."""
-        rows, files = self.file_rows(self.input, problems)
+        rows, files = self.read_file_rows(self.input, problems)
         return rows.splits(lambda chosen: ImageFiles([files[i] for i in chosen], [rows.table.where(i) for i in chosen]))

@@ -23,7 +23,7 @@ _HOW_TO_GET = (
     "Elsewhere: set paths.data_dir=... or the environment variable RNC_DATA."
 )
 
-_PLAUSIBLE = (0.0, 200.0)  # the bounds of IMDB-WIKI-DIR's own filter; some labels up there are wrong, and are used
+_PLAUSIBLE = (0.0, 200.0)  # the bounds of IMDB-WIKI-DIR; some of the highest labels are wrong, but used there
 
 
 class IMDBWikiDataModule(ImagesDataModule):
@@ -37,7 +37,7 @@ class IMDBWikiDataModule(ImagesDataModule):
 
     terms: ClassVar[str] = (
         "IMDB-WIKI was collected by ETH Zurich (https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki), whose page has "
-        "the terms. Photographs of people: read them before you pass on what was learnt from these."
+        "the terms. Photographs of people: read the terms before you share models trained on them."
     )
 
     published: ClassVar[Published] = Published(
@@ -45,8 +45,8 @@ class IMDBWikiDataModule(ImagesDataModule):
         low=0,
         high=186,
         same_split=True,
-        note="The counts are of the whole set. The paper trains on subsamples of 2,000 to 32,000, whose lists are "
-        "not public: ours are drawn with a seed (data.subset.size).",
+        note="The counts are of the complete data set. The paper trains on subsamples of 2,000 to 32,000 images, whose "
+        "lists are not public: ours are drawn with a seed (data.subset.size).",
     )
 
     def __init__(self, *, root: str, csv: str = "imdb_wiki.csv", **loading: Any) -> None:
@@ -55,10 +55,10 @@ class IMDBWikiDataModule(ImagesDataModule):
         self.csv = csv
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
-        """Read the table and find its images; those that are not there become problems."""
+        """Read the table and find its images; missing ones become problems."""
         assert self.root is not None
         how_to_get = _HOW_TO_GET.format(root=self.root)
         rows = read_age_table(self.root / self.csv, problems, _PLAUSIBLE, how_to_get)
         if not any((self.root / folder).is_dir() for folder in ("imdb_crop", "wiki_crop")):
-            raise UserError(f"there is no folder {self.root / 'imdb_crop'} nor wiki_crop beside it. {how_to_get}")
+            raise UserError(f"there is no folder imdb_crop or wiki_crop in {self.root}. {how_to_get}")
         return rows.splits([file if is_file(file := self.root / path) else None for path in rows.paths], problems)

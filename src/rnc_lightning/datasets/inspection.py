@@ -1,4 +1,4 @@
-"""What there is to know of a data set on disk before anything is trained on it: `data verify`."""
+"""Checks a data set on disk before training: `data verify`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from rnc_lightning.targets import TargetSpec
 
 @dataclass(frozen=True)
 class Copies:
-    """Files of the same content.
+    """Files with identical content.
 
     Attributes:
         paths: All of them.
-        parts: The parts of the split that they are in.
+        parts: The parts of the split in which they occur.
     """
 
     paths: tuple[str, ...]
@@ -35,48 +35,48 @@ class Copies:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` found."""
+    """The result of `inspect`."""
 
-    synthetic_parts: tuple[str, ...]  # `inputs`, `target` or both, where a program made them
+    synthetic_parts: tuple[str, ...]  # `inputs`, `target`, both or none
     counts: Mapping[str, int]
-    windows: Mapping[str, int]  # samples in each part, where several belong together; else empty
+    windows: Mapping[str, int]  # samples in each part if they are grouped, else empty
     labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct
     outside: Mapping[str, int]  # labels outside the configured range, by dimension
     problems: Problems
-    refusal: str | None  # why nothing can be trained on it all the same
+    refusal: str | None  # why it cannot be used for training although each sample is fine
     copies: tuple[Copies, ...]
     fingerprint: str
     published: Published | None
 
     @property
     def synthetic(self) -> bool:
-        """Whether all of it is synthetic."""
+        """Whether inputs and targets are both synthetic."""
         return set(self.synthetic_parts) == set(ALL_PARTS)
 
     def disagreements(self) -> list[str]:
-        """Where the data differ from what the paper used, in words; empty where they agree in all that is known."""
+        """How the data differ from the paper's, one sentence each; empty if they agree as far as is known."""
         if self.published is None:
             return []
-        found = [
+        differences = [
             f"{part} has {self.counts[part]:,} samples, the paper's {count:,}"
             for part, count in self.published.counts.items()
             if self.counts[part] != count
         ]
         if "val" not in self.published.counts and self.counts["val"]:
-            found.append(f"val has {self.counts['val']:,} samples, the paper has no such part")
+            differences.append(f"val has {self.counts['val']:,} samples, the paper has no validation part")
         columns = [column for part in self.labels.values() for column in part.values()]
-        for name, paper, least in (("low", self.published.low, min), ("high", self.published.high, max)):
-            here = least((column[name] for column in columns), default=None)
+        for name, paper, extreme in (("low", self.published.low, min), ("high", self.published.high, max)):
+            here = extreme((column[name] for column in columns), default=None)
             if paper is not None and here is not None and abs(here - paper) > 0.5:  # labels are rounded in the paper
-                found.append(f"the {name}est label is {here:g}, the paper's {paper:g}")
-        return found
+                differences.append(f"the {name}est label is {here:g}, the paper's {paper:g}")
+        return differences
 
 
 def inspect(source: DataSource, target: TargetSpec | None = None) -> Inspection:
-    """Read a data set, open every file, and look for copies.
+    """Read a data set, open every file, and look for identical files.
 
     Args:
-        source: The data set; it keeps the splits without the samples that cannot be used.
+        source: The data set; afterwards its splits contain only the usable samples.
         target: Names and ranges of the labels; None names them by number.
     """
     splits, problems = source.inspect()
@@ -84,7 +84,7 @@ def inspect(source: DataSource, target: TargetSpec | None = None) -> Inspection:
     names = target.names if target is not None else None
     outside: dict[str, int] = {}
     for split in splits.values():
-        for name, count in (target.outside(split.labels) if target is not None and len(split) else {}).items():
+        for name, count in (target.count_outside(split.labels) if target is not None and len(split) else {}).items():
             outside[name] = outside.get(name, 0) + count
     counts = source.counts
     return Inspection(
@@ -94,7 +94,7 @@ def inspect(source: DataSource, target: TargetSpec | None = None) -> Inspection:
         labels={part: _summary(split.labels, names) for part, split in splits.items() if len(split)},
         outside=outside,
         problems=problems,
-        refusal=source.refusal_of(splits),
+        refusal=source.split_problem(splits),
         copies=_copies({part: getattr(split.inputs, "paths", ()) for part, split in splits.items()}),
         fingerprint=source.fingerprint,
         published=source.published,
@@ -102,7 +102,7 @@ def inspect(source: DataSource, target: TargetSpec | None = None) -> Inspection:
 
 
 def as_json(found: Inspection) -> dict[str, Any]:
-    """The same as plain values."""
+    """The result as plain values for JSON."""
     return {
         "synthetic_data": found.synthetic,
         "synthetic_parts": list(found.synthetic_parts),
@@ -119,7 +119,7 @@ def as_json(found: Inspection) -> dict[str, Any]:
 
 
 def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
-    """Show it as a table and lines, every problem by name."""
+    """Print the result as a table, followed by every problem."""
     note = synthetic_note(found.synthetic_parts)
     table = Table(title=f"{dataset} ({note})" if note else dataset)
     for heading in ("split", "samples", "paper", "label", "lowest", "mean", "highest", "distinct"):
@@ -137,7 +137,7 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
             table.add_row(*first)
     console.print(table)
     for name, count in found.outside.items():
-        console.print(f"{count} labels of {name} lie outside the configured range: a head with bins takes its ends")
+        console.print(f"{count} labels of {name} are outside the configured range: heads with bins clip them to it")
     _print_copies(found.copies, console)
     if len(found.problems):
         kinds = ", ".join(f"{count} x {kind}" for kind, count in found.problems.counts.items())
@@ -157,17 +157,14 @@ def _print_agreement(found: Inspection, console: Console) -> None:
     if found.published is None:
         return
     if found.synthetic:
-        console.print("synthetic data, by the marker beside them: nothing here can be compared with the paper")
+        console.print("synthetic data, according to the marker file: not comparable with the paper")
         return
-    differences = found.disagreements()
-    if differences:
-        console.print(
-            f"[yellow]differs from what the paper used[/]: {'; '.join(differences)}", highlight=False, soft_wrap=True
-        )
+    if differences := "; ".join(found.disagreements()):
+        console.print(f"[yellow]differs from the paper's data[/]: {differences}", highlight=False, soft_wrap=True)
     elif found.published.same_split:
-        console.print("[green]agrees with what the paper used[/] in counts and label range")
+        console.print("[green]agrees with the paper's data[/] in counts and label range")
     else:
-        console.print("[green]as many samples as in the paper[/]; its split is not public, so this one is another")
+        console.print("[green]as many samples as in the paper[/]; its split is not public, so this one differs")
     if found.published.note:
         console.print(found.published.note, highlight=False, soft_wrap=True)
 
@@ -175,16 +172,14 @@ def _print_agreement(found: Inspection, console: Console) -> None:
 def _print_copies(copies: Iterable[Copies], console: Console) -> None:
     across = [copy for copy in copies if len(copy.parts) > 1]
     within = [copy for copy in copies if len(copy.parts) == 1]
-    for what, found in (("in more than one part of the split", across), ("within one part", within)):
-        if found:
-            console.print(
-                f"[yellow]{len(found)} times files of the same content[/] {what}:", highlight=False, soft_wrap=True
-            )
-            for copy in found[:20]:
-                line = f"  {', '.join(copy.paths)} ({', '.join(copy.parts)})"
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-            if len(found) > 20:
-                console.print(f"  and {len(found) - 20} more (--json lists all)")
+    for what, sets in (("in more than one part of the split", across), ("within one part", within)):
+        if sets:
+            console.print(f"[yellow]{len(sets)} sets of identical files[/] {what}:", highlight=False, soft_wrap=True)
+        for copy in sets[:20]:
+            line = f"  {', '.join(copy.paths)} ({', '.join(copy.parts)})"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if len(sets) > 20:
+            console.print(f"  and {len(sets) - 20} more (--json lists all)")
 
 
 def _summary(labels: Tensor, names: list[str] | None) -> dict[str, dict[str, float]]:
@@ -201,7 +196,7 @@ def _summary(labels: Tensor, names: list[str] | None) -> dict[str, dict[str, flo
 
 
 def _copies(files: Mapping[SplitName, Iterable[Path]]) -> tuple[Copies, ...]:
-    """Files of the same content; only those of equal size are read."""
+    """Files with identical content; only files of equal size are read."""
     by_size: dict[int, list[tuple[Path, str]]] = {}
     part: str
     for part, paths in files.items():

@@ -1,13 +1,13 @@
-"""SkyFinder: pictures of fixed outdoor cameras and the air temperature in degrees Celsius, one picture a day.
+"""SkyFinder: pictures from fixed outdoor cameras and the air temperature in degrees Celsius, one picture per day.
 
     <root>/complete_table_with_mcr.csv
     <root>/images/<CamId>/<Filename>      or at any depth: <root>/**/<CamId>/<Filename>
 
-A file name is the time of the picture in GMT and occurs in several cameras' folders, so a picture is known by camera
-and name. Times of day are the table's local ones; its hour 24 is hour 0 of the next day.
+A file name is the time of the picture in GMT and occurs in several cameras' folders, so a picture is identified by
+camera and name. Times of day are the local ones from the table; its hour 24 is hour 0 of the next day.
 
-As in the paper, of each camera and local date the picture nearest to 11:00 is used, the earlier of two equally near.
-The paper's lists are not published, nor how near it had to be.
+As in the paper, the picture closest to 11:00 is used for each camera and local date, the earlier of two equally close.
+The paper publishes neither its lists nor how close the picture had to be.
 """
 
 import logging
@@ -22,11 +22,12 @@ import torch
 
 from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.images.files import ImageFiles
-from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import NO_NUMBER, Table, duplicates, read_table
+from rnc_lightning.datasets.reading.random_split import Division
+from rnc_lightning.datasets.reading.tables import MISSING_VALUES, Table, find_duplicates, read_table
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
+from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.system.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -38,11 +39,11 @@ _HOW_TO_GET = (
     "Elsewhere: set data.root=..., paths.data_dir=... or the environment variable RNC_DATA."
 )
 
-_TRUNCATED = ("20130617_101231.jpg", "20131225_171222.jpg")  # cut short in the archives themselves
+_TRUNCATED = ("20130617_101231.jpg", "20131225_171222.jpg")  # truncated in the archives themselves
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _ELEVEN = 11 * 60  # minutes
 _LOCAL = ("Year", "Month", "Day", "Hour")
-_NO_LABEL = (-99.0, 100.0)  # the table's words for a missing temperature, -999 and -9999, lie beyond these
+_NO_LABEL = (-99.0, 100.0)  # the table's codes for a missing temperature, -999 and -9999, are outside
 _PLAUSIBLE = (-60.0, 60.0)
 
 
@@ -52,15 +53,15 @@ class SkyFinderDataModule(ImagesDataModule):
     Args:
         root: Folder with the table and the pictures.
         csv: Name of the table within `root`.
-        tolerance_hours: How far from 11:00 local time a picture may be.
-        split: Arguments of `Division`. `by: sample` is the paper's kind of split; cameras and days are then in all
-            parts, so that much of the temperature can be looked up without a picture. `by: camera` tests on cameras
-            never seen; `by: day` keeps blocks of calendar days, the same for all cameras, in one part.
-        block_days: Days of a block, for `by: day`.
+        tolerance_hours: Largest distance of a picture from 11:00 local time.
+        split: Arguments of `Division`. `by: sample` is the paper's kind of split: cameras and days occur in all
+            parts, so that much of the temperature can be predicted without the picture. `by: camera` tests on unseen
+            cameras; `by: day` keeps blocks of calendar days, the same for all cameras, in one part.
+        block_days: Days per block, for `by: day`.
         **loading: Arguments of `RegressionDataModule`.
 
     Raises:
-        ValueError: For a tolerance that is not above 0 and at most 12, or a block of less than one day.
+        ValueError: For a tolerance outside (0, 12], or a block of less than one day.
     """
 
     terms: ClassVar[str] = (
@@ -72,8 +73,8 @@ class SkyFinderDataModule(ImagesDataModule):
         counts={"train": 28373, "val": 3522, "test": 3522},
         low=-20,
         high=49,
-        note="The sizes of the parts and the range are unconfirmed; 35,417 pictures in all are confirmed. In a split "
-        "by sample, guessing by camera and calendar alone reaches an error of 4.5 degrees where the mean has 10.2.",
+        note="The sizes of the parts and the range are unconfirmed; the total of 35,417 pictures is confirmed. In a "
+        "split by sample, predicting from camera and date alone reaches an error of 4.5 degrees; the mean has 10.2.",
     )
 
     def __init__(
@@ -89,8 +90,7 @@ class SkyFinderDataModule(ImagesDataModule):
         super().__init__(**loading)
         if not 0 < tolerance_hours <= 12:
             raise ValueError(f"tolerance_hours must be above 0 and at most 12, got {tolerance_hours}")
-        if block_days < 1:
-            raise ValueError(f"block_days must be a whole number from 1 up, got {block_days}")
+        check_whole_number("block_days", block_days, 1)
         self.root = Path(root)
         self.csv = csv
         self.tolerance_hours = tolerance_hours
@@ -98,24 +98,24 @@ class SkyFinderDataModule(ImagesDataModule):
         self.block_days = block_days
 
     def read(self, problems: Problems) -> dict[SplitName, Split]:
-        """Read the table, find the pictures, choose one a day and divide them.
+        """Read the table, find the pictures, choose one per camera and day, and split them.
 
         Raises:
-            UserError: Where there is no table, no picture, or no row that fits.
+            UserError: If there is no table, no picture, or no matching row.
         """
         assert self.root is not None
         assert self.division is not None
         how_to_get = _HOW_TO_GET.format(root=self.root)
         rows = read_rows(self.root / self.csv, problems, how_to_get)
-        near = rows[minutes_from_eleven(rows["moment"]) <= self.tolerance_hours * 60]
+        close_rows = rows[minutes_from_eleven(rows["moment"]) <= self.tolerance_hours * 60]
         pictures = find_pictures(self.root)
         if pictures.empty:
             raise UserError(f"there is no picture in {self.root}. {how_to_get}")
-        chosen = nearest_to_eleven(with_pictures(near, pictures))
+        chosen = closest_to_eleven(with_pictures(close_rows, pictures))
         if chosen.empty:
             raise UserError(
                 f"no picture in {self.root} belongs to a row of {self.csv} with a temperature and a local time within "
-                f"{self.tolerance_hours:g} hours of 11:00: check that folders are named by CamId, or raise "
+                f"{self.tolerance_hours:g} hours of 11:00: check that the folders are named by CamId, or increase "
                 "data.tolerance_hours"
             )
         blocks = chosen["moment"].to_numpy().astype("M8[D]").astype(np.int64) // self.block_days
@@ -127,25 +127,21 @@ class SkyFinderDataModule(ImagesDataModule):
 def read_rows(path: Path, problems: Problems, how_to_get: str = "") -> pd.DataFrame:
     """The table's rows with a temperature: columns `camera`, `key`, `temperature` and `moment` (local time).
 
-    Rows whose temperature is known to be missing are counted in a log line; others that cannot be used are problems.
+    Rows marked as having no temperature are counted in a log line; other unusable rows become problems.
 
     Raises:
-        UserError: Where there is no table, or it lacks a column.
+        UserError: If there is no table, or it lacks a column.
     """
     table = read_table(path, ["Filename", "CamId", "TempM"], [*_LOCAL, "Min", "Timezone"], missing=how_to_get)
     if not (set(_LOCAL) <= set(table.frame.columns) or "Timezone" in table.frame.columns):
-        raise UserError(f"{path} has neither the columns {', '.join(_LOCAL)} nor Timezone: no local time can be told")
-    table = _labelled(table, problems)
+        raise UserError(f"{path} has neither the columns {', '.join(_LOCAL)} nor Timezone: the local time is unknown")
+    table = _with_temperature(table, problems)
     for column in ("Filename", "CamId"):
         texts = _texts(table, column)
         table = _without(table, (texts == "").to_numpy(), f"{column} missing", column, problems)
         slashes = _texts(table, column).str.contains(r"[/\\]|^\.\.$").to_numpy(dtype=bool)
         table = _without(table, slashes, f"{column} that is a path", column, problems)
-    keys = _keys(table)
-    again = keys.duplicated(keep=False).to_numpy()
-    repeated = np.zeros(len(table), dtype=bool)
-    repeated[again] = duplicates(keys[again].tolist(), table.kept(again), "picture", problems)
-    table = table.kept(~repeated)
+    table = table.select(~find_duplicates(_keys(table).tolist(), table, "picture", problems))
     table = _without(table, np.isnat(local_moments(table)), "no local time", "Filename", problems)
     return pd.DataFrame(
         {
@@ -158,9 +154,9 @@ def read_rows(path: Path, problems: Problems, how_to_get: str = "") -> pd.DataFr
 
 
 def local_moments(table: Table) -> np.ndarray:
-    """Local time (N,) of each row as datetime64[m], not-a-time where it cannot be told.
+    """Local time (N,) of each row as datetime64[m], not-a-time if unknown.
 
-    From the columns Year, Month, Day, Hour and, where there is one, Min; else from the file name, which is GMT, and
+    From the columns Year, Month, Day, Hour and, if present, Min; otherwise from the file name, which is in GMT, and
     the column Timezone (hours to add).
     """
     if not set(_LOCAL) <= set(table.frame.columns):
@@ -177,70 +173,68 @@ def local_moments(table: Table) -> np.ndarray:
     )
     months = ((year - 1970) * 12 + month - 1).astype("M8[M]")
     days = months.astype("M8[D]") + (day - 1)
-    good &= days.astype("M8[M]") == months  # else a 30th of February
+    good &= days.astype("M8[M]") == months  # excludes 30 February
     moments = days.astype("M8[m]") + (hour * 60 + minute)  # hour 24 becomes the next day
     return np.where(good, moments, np.datetime64("NaT", "m"))
 
 
 def find_pictures(root: Path) -> pd.Series:
-    """Every picture under a folder: paths by key `<CamId>/<Filename>`. Of copies that below `images/` is taken."""
-    found: dict[str, Path] = {}
+    """Every picture below a folder: paths by key `<CamId>/<Filename>`. Of copies the one in `images/` is used."""
+    pictures: dict[str, Path] = {}
     copies = 0
     for folder, names in sorted(_folders(root), key=lambda pair: (not pair[0].startswith(f"{root / 'images'}"), pair)):
         for name in names:
             if name.lower().endswith(_SUFFIXES):
                 key = f"{os.path.basename(folder)}/{name}"  # noqa: PTH119
-                copies += found.setdefault(key, path := Path(folder, name)) != path
+                copies += pictures.setdefault(key, path := Path(folder, name)) != path
     if copies:
         log.warning(
-            "SkyFinder: %d pictures lie in more than one folder named by their camera; those in %s/images are taken",
+            "SkyFinder: %d pictures are in more than one folder named by their camera; those in %s/images are used",
             *(copies, root),
         )
-    return pd.Series(found, dtype=object)
+    return pd.Series(pictures, dtype=object)
 
 
 def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each folder below one, itself included, with its files; where links lead to it again, once."""
+    """`root` and each folder below it with its file names; a folder reached again through links is skipped."""
     seen: set[tuple[int, int]] = set()
-    for folder, inner, names in os.walk(root, followlinks=True):
+    for folder, subfolders, names in os.walk(root, followlinks=True):
         status = os.stat(folder)  # noqa: PTH116
-        if (known := (status.st_dev, status.st_ino)) in seen:
-            inner.clear()
+        if (identity := (status.st_dev, status.st_ino)) in seen:
+            subfolders.clear()
             continue
-        seen.add(known)
+        seen.add(identity)
         yield folder, names
 
 
 def with_pictures(rows: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
-    """The rows that have a usable picture, with its path in the column `path`; a log line says what is not there.
+    """The rows with a usable picture, its path in the column `path`; missing pictures are logged.
 
     Args:
         rows: Columns `key` and `camera`.
         pictures: Paths by key.
     """
-    cut_short = rows["key"].str.rsplit("/", n=1).str[1].isin(_TRUNCATED)
-    if cut_short.any():
-        log.info("SkyFinder: %d pictures known to be cut short in the archives are left out", cut_short.sum())
-    rows = rows[~cut_short]
+    truncated = rows["key"].str.rsplit("/", n=1).str[1].isin(_TRUNCATED)
+    if truncated.any():
+        log.info("SkyFinder: %d pictures that are truncated in the archives are skipped", truncated.sum())
+    rows = rows[~truncated]
     rows = rows.assign(path=rows["key"].map(pictures))
-    there = rows["path"].notna()
+    exists = rows["path"].notna()
     cameras = set(rows["camera"])
-    without = sorted(cameras - {key.rsplit("/", 1)[0] for key in pictures.index})
-    if without:
+    absent = sorted(cameras - {key.rsplit("/", 1)[0] for key in pictures.index})
+    if absent:
         log.warning(
             "SkyFinder: %d of %d cameras have no pictures: %s (six archives are gone from the project's page; "
             "https://zenodo.org/records/5884485 has all)",
-            *(len(without), len(cameras), ", ".join(without)),
+            *(len(absent), len(cameras), ", ".join(absent)),
         )
-    if lacking := (~there & ~rows["camera"].isin(without)).sum():
-        log.warning(
-            "SkyFinder: %d pictures of the other cameras are missing; the choice is made among those there", lacking
-        )
-    return rows[there]
+    if missing := (~exists & ~rows["camera"].isin(absent)).sum():
+        log.warning("SkyFinder: %d pictures of the other cameras are missing; the existing ones are used", missing)
+    return rows[exists]
 
 
 def minutes_from_eleven(moments: pd.Series) -> pd.Series:
-    """How far local times are from 11:00 of their day, in minutes.
+    """Distance of local times from 11:00 of the same day, in minutes.
 
     >>> minutes_from_eleven(pd.Series(pd.to_datetime(["2013-01-15 10:48", "2013-01-15 23:00"]))).tolist()
     [12.0, 720.0]
@@ -248,8 +242,8 @@ def minutes_from_eleven(moments: pd.Series) -> pd.Series:
     return ((moments - moments.dt.normalize()).dt.total_seconds() / 60 - _ELEVEN).abs()
 
 
-def nearest_to_eleven(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each camera and local date the row nearest to 11:00, the earlier of two; sorted by camera and time.
+def closest_to_eleven(rows: pd.DataFrame) -> pd.DataFrame:
+    """The row closest to 11:00 for each camera and local date, the earlier of two; sorted by camera and time.
 
     Args:
         rows: Columns `camera`, `moment` and `key`, in any order.
@@ -259,13 +253,13 @@ def nearest_to_eleven(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates(["camera", "day"])
 
 
-def _labelled(table: Table, problems: Problems) -> Table:
+def _with_temperature(table: Table, problems: Problems) -> Table:
     """The rows with a plausible temperature."""
     values = table.numbers("TempM")
-    unknown = _texts(table, "TempM").str.lower().isin(NO_NUMBER).to_numpy()
+    unknown = _texts(table, "TempM").str.lower().isin(MISSING_VALUES).to_numpy()
     unknown = unknown | (values <= _NO_LABEL[0]) | (values >= _NO_LABEL[1])
     log.info("SkyFinder: %d of %d rows have no temperature", unknown.sum(), len(table))
-    table = table.kept(~unknown)
+    table = table.select(~unknown)
     table = _without(table, np.isnan(table.numbers("TempM")), "TempM not a number", "TempM", problems)
     values = table.numbers("TempM")
     outside = (values < _PLAUSIBLE[0]) | (values > _PLAUSIBLE[1])
@@ -273,15 +267,15 @@ def _labelled(table: Table, problems: Problems) -> Table:
 
 
 def _without(table: Table, bad: np.ndarray, kind: str, column: str, problems: Problems) -> Table:
-    """The table without the rows that are bad (N,), which become problems."""
+    """The table without the bad rows (mask (N,)), which become problems."""
     texts = _texts(table, column)
     for i in np.flatnonzero(bad).tolist():
         problems.add(kind, table.where(i), texts.iloc[i])
-    return table.kept(~bad)
+    return table.select(~bad)
 
 
 def _texts(table: Table, column: str) -> pd.Series:
-    """A column as text, empty where a cell is; a whole number has no decimal places, whatever type it was read as."""
+    """A column as text, with empty strings for empty cells and whole numbers without decimal places."""
     texts = table.frame[column].astype("string").str.strip().fillna("")
     return texts.str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
 

@@ -1,4 +1,4 @@
-"""One part of a data set: inputs that are read when asked for, targets held in memory."""
+"""One part of a data set: inputs read on demand, targets in memory."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ PARTS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
 class Inputs(Protocol):
-    """Anything with a length that gives an input for an index: a list, a tensor, a lazy reader."""
+    """Anything with a length that returns an input for an index: a list, a tensor, a lazy reader."""
 
     def __len__(self) -> int:
         """Number of inputs."""
@@ -31,8 +31,8 @@ class Split:
     Attributes:
         inputs: N inputs, read by index: an image, an array, a signal.
         targets: (N, D) float32 in label units.
-        names: N names that a person recognises (a path, a source image), for predictions.csv.
-        groups: Samples whose predictions are averaged in validation and test; None where each stands alone.
+        names: N names that the user recognises (a path, a source image), for predictions.csv.
+        groups: Samples whose predictions are averaged in validation and test; None if there are no groups.
     """
 
     inputs: Inputs
@@ -52,23 +52,23 @@ class Split:
         if not torch.isfinite(self.targets).all():
             bad = (~torch.isfinite(self.targets).all(dim=1)).nonzero().flatten().tolist()
             shown = ", ".join(self.names[i] for i in bad[:5])
-            raise ValueError(f"targets: {len(bad)} are NaN or infinite, the first: {shown}")
+            raise ValueError(f"targets: {len(bad)} are NaN or infinite, the first ones: {shown}")
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     @property
     def labels(self) -> Tensor:
-        """Targets (N, D), or where samples belong together those of the groups (G, D)."""
+        """Targets of the samples (N, D), or of the groups (G, D) if there are groups."""
         return self.targets if self.groups is None else group_means(self.targets, self.groups)
 
 
 class ChosenInputs:
-    """Some of a reader's inputs, read by it when asked for.
+    """Some of a reader's inputs, still read on demand.
 
     Args:
         inputs: The reader.
-        indices: Which of its inputs, in which order.
+        indices: Which of its inputs, in this order.
     """
 
     def __init__(self, inputs: Inputs, indices: Sequence[int]) -> None:
@@ -82,31 +82,31 @@ class ChosenInputs:
         return self.inputs[self.indices[index]]
 
 
-def subset_of(split: Split, kept: Tensor) -> Split:
-    """The samples of a split with these indices (M,), in their order; groups of which none is left are gone.
+def subset_of(split: Split, chosen: Tensor) -> Split:
+    """The samples of a split with these indices (M,), in this order, without groups that have become empty.
 
-    >>> whole = Split(torch.arange(3), torch.tensor([[1.0], [2.0], [3.0]]), ["a", "b", "c"])
-    >>> subset_of(whole, torch.tensor([0, 2])).names
+    >>> split = Split(torch.arange(3), torch.tensor([[1.0], [2.0], [3.0]]), ["a", "b", "c"])
+    >>> subset_of(split, torch.tensor([0, 2])).names
     ['a', 'c']
     """
-    indices = kept.tolist()
+    indices = chosen.tolist()
     inputs = split.inputs
     if isinstance(inputs, Tensor):
-        chosen: Inputs = inputs[kept]
+        inputs = inputs[chosen]
     elif hasattr(inputs, "take"):
-        chosen = inputs.take(indices)
+        inputs = inputs.take(indices)
     else:
-        chosen = ChosenInputs(inputs, indices)
+        inputs = ChosenInputs(inputs, indices)
     groups = None
     if split.groups is not None:
-        left, index = torch.unique(split.groups.index[kept], return_inverse=True)
+        left, index = torch.unique(split.groups.index[chosen], return_inverse=True)
         groups = Groups(index, [split.groups.names[i] for i in left.tolist()])
     names = [split.names[i] for i in indices]
-    return replace(split, inputs=chosen, targets=split.targets[kept], names=names, groups=groups)
+    return replace(split, inputs=inputs, targets=split.targets[chosen], names=names, groups=groups)
 
 
 def fingerprint(splits: dict[SplitName, Split], *extra: bytes) -> str:
-    """SHA-256 over names and targets of all parts, and over whatever else identifies the inputs."""
+    """The first 16 hexadecimal digits of a SHA-256 over names and targets of all parts and `extra`."""
     digest = hashlib.sha256()
     for part, split in splits.items():
         digest.update(part.encode())

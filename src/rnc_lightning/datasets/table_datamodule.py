@@ -1,4 +1,4 @@
-"""The data module of a table of your own; what its inputs are, a subclass says."""
+"""The base of data modules for your own table; a subclass defines the inputs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,19 +7,25 @@ from typing import Any
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.user_files import find_files
-from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, read_user_table, user_division, user_rows
+from rnc_lightning.datasets.reading.user_table import (
+    UserColumns,
+    UserRows,
+    check_user_rows,
+    choose_division,
+    read_user_table,
+)
 
 
-class OwnTableDataModule(RegressionDataModule):
-    """Samples that a table of your own lists; a subclass says what their inputs are.
+class UserTableDataModule(RegressionDataModule):
+    """Samples listed in your own table; a subclass defines the inputs.
 
     Args:
         csv: The table.
         target: Columns of labels.
-        split_column: Column with the words train, val (or validation, valid, dev) and test; null draws a split.
-        group: Column of what belongs together; a drawn split then keeps a group in one part.
-        plausible: By target column, the lowest and the highest label that is no mistake.
-        split: Arguments of `Division`; `by: null` is `group` where there is a group column, else `sample`.
+        split_column: Column with train, val (or validation, valid, dev) or test; null draws a random split.
+        group: Column of the groups; a random split keeps each group in one part.
+        plausible: For each target column the lowest and the highest label to accept.
+        split: Arguments of `Division`; `by: null` is `group` if there is a group column, else `sample`.
         **loading: Arguments of `RegressionDataModule`.
 
     Raises:
@@ -43,12 +49,12 @@ class OwnTableDataModule(RegressionDataModule):
         targets = target if isinstance(target, list | tuple) else [target]
         split_column, group = (None if name is None else str(name) for name in (split_column, group))
         bounds = {str(name): ends for name, ends in (plausible or {}).items()}
-        self.columns = OwnColumns([str(name) for name in targets], split_column, group, bounds)
-        self.division = user_division(split or {}, self.columns)
+        self.columns = UserColumns([str(name) for name in targets], split_column, group, bounds)
+        self.division = choose_division(split or {}, self.columns)
 
     @property
     def title(self) -> str:
-        """The table's name, as in messages."""
+        """The table's file name, for messages."""
         return self.csv.name
 
     @property
@@ -56,15 +62,15 @@ class OwnTableDataModule(RegressionDataModule):
         """The columns of labels."""
         return self.columns.target
 
-    def file_rows(self, input: str, problems: Problems) -> tuple[OwnRows, list[Path]]:
-        """The usable rows of a table whose inputs lie in files, and the file of each.
+    def read_file_rows(self, input: str, problems: Problems) -> tuple[UserRows, list[Path]]:
+        """The usable rows of a table of files, and the file of each row.
 
         Args:
             input: Column of the paths, relative to `self.root`.
-            problems: Gets the rows that cannot be used.
+            problems: Receives the rows that cannot be used.
         """
         assert self.root is not None
-        table = read_user_table(self.csv, [input, *self.columns.present])
+        table = read_user_table(self.csv, [input, *self.columns.required])
         names, files, good = find_files(table, input, self.root, problems)
-        rows = user_rows(table, names, good, self.columns, self.division, problems, what=input)
+        rows = check_user_rows(table, names, good, self.columns, self.division, problems, what=input)
         return rows, [files[i] for i in rows.positions]

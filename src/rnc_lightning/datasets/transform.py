@@ -1,4 +1,4 @@
-"""What turns a raw input into the tensor that an encoder takes, and says how it does so."""
+"""Interfaces of transforms from raw inputs to the encoder's input, and their descriptions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -12,10 +12,10 @@ Transform = Callable[[Any], Tensor]
 
 @dataclass(frozen=True)
 class Description:
-    """How a raw input becomes what an encoder takes.
+    """How a raw input becomes the encoder's input.
 
     Attributes:
-        facts: Plain values for programs: sizes, mean, std, whatever else is needed to do the same elsewhere.
+        facts: Plain values (sizes, mean, std, ...) with which another program can do the same.
         words: The same in sentences, for a model card.
     """
 
@@ -23,7 +23,7 @@ class Description:
     words: str
 
     def then(self, transform: Transform) -> "Description":
-        """This, followed by what a transform does to the result."""
+        """This description followed by that of a transform."""
         described = description_of(transform)
         if described is None:
             name = getattr(transform, "__name__", type(transform).__name__)
@@ -33,21 +33,21 @@ class Description:
 
 @runtime_checkable
 class Described(Protocol):
-    """A transform that says what it does; to be asked for it with `description_of`."""
+    """A transform that describes itself; see `description_of`."""
 
     def describe(self) -> Description:
-        """What it does, from the very values that it works with."""
+        """What the transform does, from the values that it uses."""
 
 
 def description_of(transform: Transform) -> Description | None:
-    """What a transform says of itself; None where it says nothing."""
+    """A transform's description of itself; None if it has none."""
     return transform.describe() if isinstance(transform, Described) else None
 
 
 class ImageTransform(ABC):
-    """A transform that takes several views of one image, and can leave what follows the crop to a device.
+    """A transform that makes several views of one image and can leave everything after the crop to the device.
 
-    Whatever it draws comes from torch's CPU generator, in the same order in `views` and in `pixels`.
+    All random numbers come from torch's CPU generator, in the same order in `views` and in `pixels`.
     """
 
     def __call__(self, source: Any) -> Tensor:
@@ -60,4 +60,4 @@ class ImageTransform(ABC):
 
     @abstractmethod
     def pixels(self, source: Any, count: int) -> tuple[Tensor, Tensor | None]:
-        """The same views as uint8, and what a device does to their colours (count, 9); None: nothing."""
+        """The same views as uint8, and the colour changes (count, 9) left to the device; None if there are none."""

@@ -1,10 +1,10 @@
-"""The TUH Abnormal EEG Corpus (TUAB): the age of a subject from a recording of the normal part.
+"""The TUH Abnormal EEG Corpus (TUAB): predict a subject's age from a recording of the normal part.
 
     v2  <root>/v2.0.0/edf/{train,eval}/{normal,abnormal}/01_tcp_ar/<3 digits>/<subject>/s001_2009_01_01/
             <subject>_s001_t000.edf
     v3  <root>/v3.0.1/edf/{train,eval}/{normal,abnormal}/01_tcp_ar/<subject>_s001_t000.edf
 
-Age and sex are in each file's header. The corpus' own train and eval parts are for another task and are put together.
+Age and sex are in each file's header. The corpus' own train and eval parts are for another task; both are used.
 """
 
 import logging
@@ -16,19 +16,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.signals.edf import EdfHeader, microvolts, pick, read_header, read_samples, used_samples
+from rnc_lightning.datasets.reading.random_split import Division
+from rnc_lightning.datasets.signals.edf import (
+    EdfHeader,
+    find_channels,
+    microvolts,
+    read_header,
+    read_samples,
+    used_samples,
+)
 from rnc_lightning.datasets.signals.recordings import LabelledRecording, RecordingsDataModule
 from rnc_lightning.datasets.signals.store import Recording
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 from rnc_lightning.system.errors import UserError
 
 _HOW_TO_GET = (
-    "TUAB is given on request: fill in the form at https://isip.piconepress.com/projects/nedc/, and put the corpus so "
-    "that {root}/v3.0.1/edf/train exists (or v2.0.0). Elsewhere: data.root=..., paths.data_dir=... or the environment "
-    "variable RNC_DATA."
+    "TUAB is available on request: fill in the form at https://isip.piconepress.com/projects/nedc/, and unpack the "
+    "corpus so that {root}/v3.0.1/edf/train exists (or v2.0.0). Elsewhere: set data.root=..., paths.data_dir=... or "
+    "the environment variable RNC_DATA."
 )
 
 log = logging.getLogger(__name__)
@@ -41,14 +48,14 @@ _PLAUSIBLE = (0.0, 120.0)
 class TUABDataModule(RecordingsDataModule):
     """EEG recordings and ages in years: the first segment of the first session of each subject.
 
-    Sessions are those of the chosen pathology: a subject's first normal one may have come after an abnormal one.
+    Only sessions of the chosen pathology count: a subject's first normal session may follow an abnormal one.
 
     Args:
         root: Folder of the corpus, or of one version of it.
-        channels: Names of the channels to take, in this order.
+        channels: Names of the channels to use, in this order.
         pathology: Which parts are used: normal, abnormal or both.
-        start: Second at which the used stretch begins.
-        duration: Its length in seconds, less where a recording is shorter; null: to the end.
+        start: Start of the used segment in seconds.
+        duration: Length of the used segment in seconds, shorter if the recording ends earlier; null: to the end.
         split: Arguments of `Division`, by subject.
         **signals: Arguments of `RecordingsDataModule`.
 
@@ -57,8 +64,8 @@ class TUABDataModule(RecordingsDataModule):
     """
 
     terms: ClassVar[str] = (
-        "TUAB is given by NEDC on request (https://isip.piconepress.com/projects/nedc), under an agreement that you "
-        "have signed. Recordings of patients: read it before you pass on what was learnt from these."
+        "TUAB is provided by NEDC on request (https://isip.piconepress.com/projects/nedc), under a signed agreement. "
+        "Recordings of patients: read the agreement before you share models trained on them."
     )
 
     published: ClassVar[Published] = Published(
@@ -66,7 +73,7 @@ class TUABDataModule(RecordingsDataModule):
         low=0,
         high=95,
         note="The paper's sizes are unconfirmed, and its split is not public. It seems to have no validation part: "
-        "ours is taken from its training part.",
+        "ours is taken from the training part.",
     )
 
     def __init__(
@@ -82,7 +89,7 @@ class TUABDataModule(RecordingsDataModule):
     ) -> None:
         super().__init__(channels=channels, **signals)
         if not pathology or not set(pathology) <= set(_PATHOLOGY):
-            raise ValueError(f"pathology must be some of {', '.join(_PATHOLOGY)}, got {list(pathology)}")
+            raise ValueError(f"pathology must be a list of {' or '.join(_PATHOLOGY)}, got {list(pathology)}")
         if start < 0 or (duration is not None and not duration > 0):
             raise ValueError(f"start must be 0 or more and duration positive or null, got {start} and {duration}")
         self.root = Path(root)
@@ -101,21 +108,20 @@ class TUABDataModule(RecordingsDataModule):
         files = first_recordings(list_recordings(edf, self.pathology, problems))
         if not files and not len(problems):
             raise UserError(f"{edf} has no {' or '.join(self.pathology)} recordings. {_how_to_get(self.root)}")
-        found = [(file, one) for file in files if (one := self._labelled(file, edf.parent, problems)) is not None]
+        labelled = {file.subject: one for file in files if (one := self._read_file(file, edf.parent, problems))}
         log.info("TUAB: recordings by sex: %s", ", ".join(f"{sex} {n}" for sex, n in sorted(self._sexes.items())))
-        parts = self._parts([one.name for _, one in found], [file.subject for file, _ in found], problems)
+        if len(labelled) < len(PARTS) and len(problems):
+            parts: list[SplitName] = ["train"] * len(labelled)  # the problems are reported instead of a failed split
+        else:
+            names = [one.name for one in labelled.values()]
+            parts = self.division.divide(names, {"subject": list(labelled)})
         settings = {"channels": self.channels, "start": self.start, "duration": self.duration}
-        chosen: dict[SplitName, list[LabelledRecording]] = {part: [] for part in PARTS}
-        for (_, one), part in zip(found, parts, strict=True):
-            chosen[part].append(one)
-        return self.recording_splits(chosen, settings)
+        by_part: dict[SplitName, list[LabelledRecording]] = {part: [] for part in PARTS}
+        for one, part in zip(labelled.values(), parts, strict=True):
+            by_part[part].append(one)
+        return self.recording_splits(by_part, settings)
 
-    def _parts(self, names: list[str], subjects: list[str], problems: Problems) -> list[SplitName]:
-        if len(names) < len(PARTS) and len(problems):
-            return ["train"] * len(names)  # it ends with the list of problems, of which too few are the result
-        return self.division.divide(names, {"subject": subjects})
-
-    def _labelled(self, file: "TUABFile", version: Path, problems: Problems) -> LabelledRecording | None:
+    def _read_file(self, file: "TUABFile", version: Path, problems: Problems) -> LabelledRecording | None:
         where = str(file.path)
         try:
             header = read_header(file.path)
@@ -132,28 +138,28 @@ class TUABDataModule(RecordingsDataModule):
     def recording(self, path: Path, rate: float | None = None) -> Recording:
         """An EDF file as a recording; see `RecordingsDataModule`."""
         problems = Problems()
-        found = self._recording(path, read_header(path), problems)
-        if found is None:
+        recording = self._recording(path, read_header(path), problems)
+        if recording is None:
             raise ValueError("; ".join(f"{one.kind} ({one.detail})" for one in problems))
-        return found
+        return recording
 
     def _recording(self, path: Path, header: EdfHeader, problems: Problems) -> Recording | None:
         try:
-            places = pick(header.labels, self.channels)
+            indices = find_channels(header.labels, self.channels)
         except ValueError as error:
             problems.add("channels missing or ambiguous", str(path), str(error))
             return None
-        rates = sorted({header.rates[i] for i in places})
+        rates = sorted({header.rates[i] for i in indices})
         if len(rates) > 1:
-            problems.add("channels of several sampling rates", str(path), ", ".join(f"{rate:g} Hz" for rate in rates))
+            problems.add("channels with different sampling rates", str(path), ", ".join(f"{r:g} Hz" for r in rates))
             return None
-        if strange := sorted({header.units[i] for i in places if microvolts(header.units[i]) is None}):
-            problems.add("unit that is no voltage", str(path), ", ".join(map(repr, strange)))
+        if strange := sorted({header.units[i] for i in indices if microvolts(header.units[i]) is None}):
+            problems.add("unit that is not a voltage", str(path), ", ".join(map(repr, strange)))
             return None
-        first, last = used_samples(header.counts[places[0]], rates[0], self.start, self.duration)
-        read = partial(read_samples, path, places, first, last)
-        recording = Recording(path, rates[0], last - first, len(places), read)
-        if reason := self.refusal(recording):
+        first, last = used_samples(header.counts[indices[0]], rates[0], self.start, self.duration)
+        read = partial(read_samples, path, indices, first, last)
+        recording = Recording(path, rates[0], last - first, len(indices), read)
+        if reason := self.unusable_reason(recording):
             problems.add(reason[0], str(path), reason[1])
             return None
         return recording
@@ -161,7 +167,7 @@ class TUABDataModule(RecordingsDataModule):
 
 @dataclass(frozen=True)
 class TUABFile:
-    """A file of the corpus, by its name."""
+    """A file of the corpus and the parts of its name."""
 
     path: Path
     subject: str
@@ -170,38 +176,38 @@ class TUABFile:
 
 
 def edf_folder(root: Path) -> Path:
-    """The folder with `train` and `eval`, from that of the corpus or of one of its versions.
+    """The folder with `train` and `eval`, from the folder of the corpus or of one of its versions.
 
     Raises:
-        UserError: Where there is none, or several versions lie side by side.
+        UserError: If there is none, or there are several versions.
     """
-    places = [root, root / "edf", *(sorted(root.glob("*/edf")) if root.is_dir() else ())]
-    found = [place for place in places if any((place / part).is_dir() for part in _PARTS)]
-    if not found:
+    candidates = [root, root / "edf", *(sorted(root.glob("*/edf")) if root.is_dir() else ())]
+    folders = [folder for folder in candidates if any((folder / part).is_dir() for part in _PARTS)]
+    if not folders:
         raise UserError(f"there is no TUAB in {root} (edf/train, edf/eval). {_how_to_get(root)}")
-    if len(found) > 1:
-        versions = " and ".join(place.parent.name for place in found)
-        raise UserError(f"{root} holds {versions}: choose one by data.root={found[-1].parent}")
-    return found[0]
+    if len(folders) > 1:
+        versions = " and ".join(folder.parent.name for folder in folders)
+        raise UserError(f"{root} contains {versions}: choose one with data.root={folders[-1].parent}")
+    return folders[0]
 
 
 def list_recordings(edf: Path, pathology: Sequence[str], problems: Problems) -> list[TUABFile]:
-    """All EDF files of the chosen parts, by path; names that are not understood become problems."""
-    found = []
+    """All EDF files of the chosen parts, sorted by path; names that do not match the pattern become problems."""
+    files = []
     for part in _PARTS:
         for kind in pathology:
             for path in sorted((edf / part / kind).rglob("*")):
                 if path.suffix.lower() != ".edf" or path.name.startswith("."):
                     continue
                 if name := re.fullmatch(r"([a-z0-9]+)_s(\d+)_t(\d+)", path.stem, re.IGNORECASE):
-                    found.append(TUABFile(path, name[1], int(name[2]), int(name[3])))
+                    files.append(TUABFile(path, name[1], int(name[2]), int(name[3])))
                 else:
                     problems.add("file name that is not <subject>_s<session>_t<segment>", str(path))
-    return found
+    return files
 
 
 def first_recordings(files: Sequence[TUABFile]) -> list[TUABFile]:
-    """The first segment of the first session of each subject, in the order of the subjects."""
+    """The first segment of the first session of each subject, sorted by subject."""
     first: dict[str, TUABFile] = {}
     for file in sorted(files, key=lambda file: (file.subject, file.session, file.segment)):
         first.setdefault(file.subject, file)

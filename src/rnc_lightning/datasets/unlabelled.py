@@ -19,12 +19,12 @@ from rnc_lightning.system.errors import UserError
 
 @dataclass(frozen=True)
 class UserInputs:
-    """Where a person's inputs lie.
+    """Where the user's inputs are.
 
     Attributes:
         path: A folder, a file, or a table.
-        column: The table's column of paths; None: that which the data set's own table has, else `path`.
-        root: Folder that its paths are relative to; None: that of the table.
+        column: The table's column of paths; None: the column of the training table, else `path`.
+        root: Folder that the paths are relative to; None: the folder of the table.
     """
 
     path: Path
@@ -34,12 +34,12 @@ class UserInputs:
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """Inputs that can be used, found before anything is predicted.
+    """The usable inputs, checked before the prediction starts.
 
     Attributes:
-        columns: A row for each prediction, with what a person knows it by.
-        splits: The inputs in the order of the rows, as the data set's test has them, in one split or in several that
-            are made one after the other; where several inputs belong to one row, they are a group.
+        columns: One row per prediction, with the columns that identify it.
+        splits: The inputs in the order of the rows, prepared like the test inputs, in one or more splits created one
+            after the other; several inputs of one row form a group.
     """
 
     columns: pd.DataFrame
@@ -47,7 +47,7 @@ class Unlabelled:
 
 
 def blank_split(inputs: Inputs) -> Split:
-    """Inputs as a split, with labels that nobody looks at."""
+    """Inputs as a split with unused labels of 0."""
     count = len(inputs)
     return Split(inputs, torch.zeros(count, 1), [str(i) for i in range(count)])
 
@@ -58,8 +58,8 @@ class UserFiles:
 
     Attributes:
         paths: N files.
-        where: What a person finds each by: its path, or the table's row.
-        columns: N rows that go into the predictions' table before what is predicted.
+        where: For messages: the path of each, or its row in the table.
+        columns: N rows, the first columns of the table of predictions.
     """
 
     paths: list[Path]
@@ -70,70 +70,69 @@ class UserFiles:
         return len(self.paths)
 
     def without(self, bad: Mapping[int, str], kind: str, problems: Problems) -> "UserFiles":
-        """The others; those that are bad, each for a reason, become problems of a kind."""
+        """The files not in `bad`, which gives the reason by index; the bad ones become problems of this kind."""
         for i, reason in sorted(bad.items()):
-            beside_row = self.where[i] != str(self.paths[i])
-            problems.add(kind, self.where[i], f"{self.paths[i]}: {reason}" if beside_row else reason)
-        kept = [i for i in range(len(self)) if i not in bad]
-        return UserFiles([self.paths[i] for i in kept], [self.where[i] for i in kept], self.columns.iloc[kept])
+            in_table = self.where[i] != str(self.paths[i])
+            problems.add(kind, self.where[i], f"{self.paths[i]}: {reason}" if in_table else reason)
+        good = [i for i in range(len(self)) if i not in bad]
+        return UserFiles([self.paths[i] for i in good], [self.where[i] for i in good], self.columns.iloc[good])
 
 
 def list_files(inputs: UserInputs, suffixes: Sequence[str], column: str, problems: Problems) -> UserFiles:
-    """The files in a folder and those below it, a single file, or those that a table lists.
+    """The files in a folder and its subfolders, a single file, or the files listed in a table.
 
     Args:
         inputs: A folder, a file with one of the suffixes, or a table (CSV or Parquet).
-        suffixes: Of the files that are taken from a folder; others are passed over.
-        column: The table's column of paths, where `inputs` names none.
-        problems: Gets the rows without a file.
+        suffixes: File name suffixes; other files in a folder are ignored.
+        column: The table's column of paths if `inputs` does not name one.
+        problems: Receives the rows without a file.
 
     Raises:
-        UserError: Where there is nothing to predict from.
+        UserError: If there is nothing to predict from.
     """
     path, column = inputs.path, inputs.column or column
     if path.is_dir():
-        names = sorted(_below(path, suffixes))
+        names = sorted(_find_below(path, suffixes))
         if not names:
-            raise UserError(f"inputs={path}: no file in it, nor below it, ends in {', '.join(suffixes)}")
+            raise UserError(f"inputs={path}: no file in this folder or its subfolders ends in {', '.join(suffixes)}")
         return UserFiles([path / name for name in names], [str(path / name) for name in names], _named(names))
     if is_file(path) and path.suffix.lower() in suffixes:
         return UserFiles([path], [str(path)], _named([path.name]))
-    table = whole_table(path, [column])
+    table = read_whole_table(path, [column])
     if column not in table.frame.columns:
         raise UserError(
-            f"inputs={path} has no column {column}, which would have the paths (input=...); its columns are "
+            f"inputs={path} has no column {column} for the paths (set input=...); its columns are "
             f"{', '.join(table.frame.columns)}"
         )
     root = path.parent if inputs.root is None else inputs.root
     _, files, good = find_files(table, column, root, problems, root_key="root")
-    kept = np.flatnonzero(good).tolist()
-    return UserFiles([files[i] for i in kept], [table.where(i) for i in kept], table.frame.iloc[kept])
+    chosen = np.flatnonzero(good).tolist()
+    return UserFiles([files[i] for i in chosen], [table.where(i) for i in chosen], table.frame.iloc[chosen])
 
 
-def _below(folder: Path, suffixes: Sequence[str]) -> list[str]:
-    found = []
-    for place, folders, files in os.walk(folder):
+def _find_below(folder: Path, suffixes: Sequence[str]) -> list[str]:
+    names = []
+    for subfolder, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        here = Path(place)
-        named = [name for name in files if not name.startswith(".") and name.lower().endswith(tuple(suffixes))]
-        found += [(here / name).relative_to(folder).as_posix() for name in named]
-    return found
+        matching = [name for name in files if not name.startswith(".") and name.lower().endswith(tuple(suffixes))]
+        names += [Path(subfolder, name).relative_to(folder).as_posix() for name in matching]
+    return names
 
 
 def _named(names: Sequence[str]) -> pd.DataFrame:
-    shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]  # a name need not be UTF-8
+    shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]  # file names may not be UTF-8
     return pd.DataFrame({"file": shown})
 
 
-def whole_table(path: Path, known: Sequence[str]) -> Table:
+def read_whole_table(path: Path, known: Sequence[str]) -> Table:
     """All columns of a table.
 
     Args:
         path: CSV or Parquet.
-        known: Columns that are there; by them the separator is found.
+        known: Columns that the table has, used to detect the separator.
 
     Raises:
-        UserError: Where there is no such file, or it is no table.
+        UserError: If the file does not exist or is not a table.
     """
     if not is_file(path):
         raise UserError(f"inputs={path}: there is no such file or folder")

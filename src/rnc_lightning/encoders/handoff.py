@@ -1,4 +1,4 @@
-"""What passes between stages: the encoder's weights as safetensors, and a JSON that says where they are from."""
+"""What is passed between stages: the encoder's weights as safetensors and a JSON file with their origin."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from rnc_lightning.system.files import sha256, write_atomically, write_text
 
 
 def save_encoder(encoder: nn.Module, path: Path, origin: Mapping[str, Any]) -> None:
-    """Write `path` (.safetensors) and beside it a JSON with the origin, the size and the checksum.
+    """Write the weights to `path` (.safetensors) and a JSON file with origin, size and checksum next to it.
 
-    The JSON comes last, so an encoder without one was not finished.
+    The JSON file is written last, so an encoder without one is incomplete.
 
     Args:
-        encoder: Its state dict is written.
-        path: File ending in `.safetensors`.
-        origin: Where the weights are from, as plain values.
+        encoder: Module whose state dict is written.
+        path: File name ending in `.safetensors`.
+        origin: Where the weights come from, as plain values.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
     write_atomically(path, lambda temporary: save_file(tensors, temporary))
@@ -37,11 +37,11 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
     """Load weights written by `save_encoder` into an encoder of the same architecture.
 
     Raises:
-        ValueError: Where the file is missing, was altered, or does not fit the encoder.
+        ValueError: If the file is missing, was changed, or does not fit the encoder.
     """
     card = read_card(path)
     if sha256(path) != card["sha256"]:
-        raise ValueError(f"{path} is not the file that its JSON describes: it was altered or cut short")
+        raise ValueError(f"{path} does not match the checksum in its JSON file: it was changed or cut short")
     try:
         encoder.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
@@ -49,10 +49,10 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The JSON beside an encoder.
+    """Read the JSON file of an encoder.
 
     Raises:
-        ValueError: Where the encoder or its JSON is missing or is not valid.
+        ValueError: If the encoder or its JSON file is missing or not valid.
     """
     file = path.with_suffix(".json")
     if not path.is_file() or not file.is_file():
@@ -60,7 +60,7 @@ def read_card(path: Path) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if "sha256" not in card:
-            raise ValueError("it lacks the checksum")
+            raise ValueError("the checksum is missing")
     except ValueError as error:
-        raise ValueError(f"{file} was altered or cut short: {error}") from None
+        raise ValueError(f"{file} was changed or cut short: {error}") from None
     return card

@@ -1,8 +1,10 @@
-"""A multilayer perceptron for plain features."""
+"""A multilayer perceptron for tabular features."""
 
 from itertools import pairwise
 
 from torch import Tensor, nn
+
+from rnc_lightning.numerics.checks import check_whole_number
 
 
 class MLP(nn.Module):
@@ -24,8 +26,7 @@ class MLP(nn.Module):
     def __init__(self, in_features: int, width: int = 128, depth: int = 2) -> None:
         super().__init__()
         for name, value in (("in_features", in_features), ("width", width), ("depth", depth)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            check_whole_number(name, value, least=1)
         widths = [in_features, *[width] * depth]
         self.layers = nn.Sequential(*[_layer(inner, outer) for inner, outer in pairwise(widths)])
         self.num_features = width

@@ -4,25 +4,27 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from rnc_lightning.numerics.checks import check_whole_number
+
 
 class ResNet1d(nn.Module):
-    """ResNet with convolutions over time, then the mean over time.
+    """ResNet with convolutions over time, followed by the mean over time.
 
-    By default it has 24 layers, counted as those of ResNet-18 are: the convolution of the stem (1), two convolutions
-    in each of 3 + 3 + 3 + 2 = 11 blocks (22), and the linear layer that follows the features (1), here the head's.
-    Convolutions of shortcuts are not counted. How a 24-layer network divides its blocks, its width and its kernels are
-    our choice: the paper gives the number of layers only.
+    By default it has 24 layers, counted as for ResNet-18: the convolution of the stem (1), two convolutions in each of
+    3 + 3 + 3 + 2 = 11 blocks (22), and the linear layer after the features (1), which is in the head here. Shortcut
+    convolutions are not counted. The paper only gives the number of layers; the number of blocks per stage, the width
+    and the kernel length are our choice.
 
-    The features are means of ReLU outputs, as in the ResNets of the paper: no projection, no normalisation.
+    The features are means of ReLU outputs, as in the ResNets of the paper, without projection or normalisation.
 
     Args:
         in_channels: Channels of the signal.
-        width: Channels of the first stage; doubled at each further one.
-        blocks: Residual blocks of each stage; a stage after the first halves the resolution.
-        kernel: Length of the convolutions in the blocks, an odd number; the stem's is twice that and one.
+        width: Channels of the first stage, doubled in each later stage.
+        blocks: Number of residual blocks in each stage; every stage after the first halves the resolution.
+        kernel: Length of the convolutions in the blocks, odd; the stem uses twice that plus one.
 
     Raises:
-        ValueError: For an argument out of its range.
+        ValueError: If an argument is out of range.
 
     Shapes:
         (B, in_channels, T) to (B, num_features).
@@ -38,10 +40,9 @@ class ResNet1d(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("in_channels", in_channels), ("width", width), ("kernel", kernel)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            check_whole_number(name, value, least=1)
         if not blocks or min(blocks) < 1:
-            raise ValueError(f"blocks must be one or more numbers from 1 up, got {list(blocks)}")
+            raise ValueError(f"blocks must be one or more whole numbers from 1 up, got {list(blocks)}")
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {kernel}")
         self.stem = nn.Sequential(
@@ -70,8 +71,6 @@ class ResNet1d(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions beside a shortcut."""
-
     def __init__(self, inner: int, outer: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         self.residual = nn.Sequential(

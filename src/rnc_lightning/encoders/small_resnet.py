@@ -1,18 +1,20 @@
-"""A small residual network for images of about 32 pixels, quick on a CPU."""
+"""A small residual network for images of about 32 x 32 pixels, fast on a CPU."""
 
 from itertools import pairwise
 
 from torch import Tensor, nn
 
+from rnc_lightning.numerics.checks import check_whole_number
+
 
 class SmallResNet(nn.Module):
-    """One residual block a resolution, then the mean over space.
+    """One residual block per resolution, followed by the mean over space.
 
-    The features are means of ReLU outputs, as in the ResNets of the paper: no projection, no normalisation.
+    The features are means of ReLU outputs, as in the ResNets of the paper, without projection or normalisation.
 
     Args:
         in_channels: Channels of the image.
-        width: Channels of the first stage; doubled at each further one.
+        width: Channels of the first stage; doubled in each later stage.
         stages: Number of resolutions.
 
     Shapes:
@@ -26,8 +28,7 @@ class SmallResNet(nn.Module):
     def __init__(self, in_channels: int = 1, width: int = 16, stages: int = 4) -> None:
         super().__init__()
         for name, value in (("in_channels", in_channels), ("width", width), ("stages", stages)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            check_whole_number(name, value, least=1)
         widths = [width * 2**i for i in range(stages)]
         self.stem = nn.Sequential(_conv(in_channels, width, stride=2), nn.BatchNorm2d(width), nn.ReLU(True))
         blocks = [_Block(width, width, stride=1)]
@@ -44,8 +45,6 @@ class SmallResNet(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
-
     def __init__(self, inner: int, outer: int, stride: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(

@@ -15,13 +15,12 @@ class TimmEncoder(nn.Module):
     Args:
         name: Name of the model in timm, such as `resnet18`.
         in_channels: Channels of the image.
-        weights: Local file with pretrained weights (safetensors or a PyTorch state dict); None for random
-            ones. Nothing is downloaded.
+        weights: Local file with pretrained weights (safetensors or a PyTorch state dict); None for random weights.
+            Nothing is downloaded.
         kwargs: Further arguments of `timm.create_model`.
 
     Raises:
-        ValueError: For a name that timm does not know (the message has near ones), a missing weights file,
-            or weights that do not fit.
+        ValueError: If timm does not know the name, or the weights file is missing or does not fit.
 
     >>> TimmEncoder("resnet18").num_features
     512
@@ -36,9 +35,9 @@ class TimmEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if not timm.is_model(name):
-            near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-            hint = f"; near it: {', '.join(near)}" if near else ""
-            raise ValueError(f"name: timm has no model {name!r}{hint} (all of them: timm.list_models())")
+            similar = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5))
+            hint = f"; similar names: {similar}" if similar else ""
+            raise ValueError(f"name: timm has no model {name!r}{hint} (timm.list_models() lists all)")
         if weights is not None and not Path(weights).is_file():
             raise ValueError(f"weights: there is no file {weights}")
         try:
@@ -47,7 +46,7 @@ class TimmEncoder(nn.Module):
             )
         except (RuntimeError, TypeError, KeyError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise ValueError(f"timm could not make {name!r} from these weights and kwargs: {reason}") from error
+            raise ValueError(f"timm could not build {name!r} with these weights and kwargs: {reason}") from error
         self.num_features = int(self.model.num_features)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Finished runs taken up again: tested under other conditions, used to predict, exported."""
+"""What can be done with a finished run: evaluate it under other conditions, predict with it, export it."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Test a finished run again, under corruptions, on other data or on ranges of the target."""
+"""Test a finished run again: under corruptions, on other data or on ranges of the target."""
 
 import hashlib
 import logging
@@ -15,16 +15,14 @@ from rnc_lightning.command_line.options import several
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
 from rnc_lightning.system.errors import UserError, suggest
 from rnc_lightning.targets import TargetSpec
-from rnc_lightning.targets.ranges import TargetRange, inside
+from rnc_lightning.targets.ranges import TargetRange, in_all_ranges
 
 if TYPE_CHECKING:
     import pandas as pd
-    from lightning import Trainer
 
     from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
     from rnc_lightning.finished_runs.evaluation_conditions import Condition
     from rnc_lightning.finished_runs.evaluation_store import EvaluationStore
-    from rnc_lightning.stages import Regress
 
 log = logging.getLogger(__name__)
 
@@ -37,49 +35,42 @@ def evaluate_run(
     corruption_side: int | None = None,
     part: str = "test",
     targets: Mapping[str, Any] | None = None,
-    data_words: Sequence[str] = (),
+    data_options: Sequence[str] = (),
     ordinality: bool = True,
     features: bool = False,
     progress: bool = False,
 ) -> "pd.DataFrame":
-    """Test a finished run under some conditions; what was tested before is read.
+    """Test a finished run under some conditions; conditions that were tested before are read from disk.
 
     Args:
-        run: Its directory.
-        corruptions: Names from `data.corruptions.NAMES`, or `all`; none: clean images alone.
-        severities: Of each corruption, 1 to 5, or `all`.
-        corruption_side: Shorter side to which smaller images are scaled up for the corruption; see `CorruptedInputs`.
+        run: Directory of the run.
+        corruptions: Names from `datasets.images.corruptions.NAMES`, or `all`; empty: clean images only.
+        severities: Severities of each corruption, 1 to 5, or `all`.
+        corruption_side: Shorter side in pixels to which smaller images are scaled up before they are corrupted; see
+            `CorruptedInputs`.
         part: `train`, `val` or `test`.
-        targets: By target name its `low`, `high` or both.
-        data_words: Another data set in training's words, `data=NAME` first, or where its own now lie (`data.root=...`).
-        ordinality: Whether to measure the order of the features, which takes longer than all the rest on small data.
-        features: Whether to keep the features too.
-        progress: Whether to show a bar.
+        targets: For each target name, `low`, `high` or both.
+        data_options: Options of training that name another data set, `data=NAME` first, or the new location of the
+            run's own data (`data.root=...`).
+        ordinality: Whether to measure the order of the features, which takes longer than the rest on small data.
+        features: Whether to save the features too.
+        progress: Whether to show a progress bar.
 
     Returns:
-        A row a condition, the clean one first: corruption, severity, samples (`all`; with `targets` also `inside` and
-        `outside`), count, and the metrics.
+        A row for each condition, the clean one first: corruption, severity, samples (`all`; with `targets` also
+        `inside` and `outside`), count, and the metrics.
 
     Raises:
-        UserError: For whatever the user can fix.
+        UserError: For anything the user can fix.
     """
-    request = Request(
-        Path(run),
-        corruptions,
-        severities,
-        corruption_side,
-        part,
-        dict(targets or {}),
-        tuple(data_words),
-        ordinality,
-        features,
-    )
-    return _evaluated(request, progress)[0]
+    ranges, options = dict(targets or {}), tuple(data_options)
+    request = Request(Path(run), corruptions, severities, corruption_side, part, ranges, options, ordinality, features)
+    return evaluate_request(request, progress)[0]
 
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of `evaluate_run`, by their names there."""
+    """The arguments of `evaluate_run`."""
 
     path: Path
     corruptions: Sequence[str] | str
@@ -87,51 +78,52 @@ class Request:
     side: int | None
     part: str
     targets: Mapping[str, Any]
-    data_words: tuple[str, ...]
+    data_options: tuple[str, ...]
     ordinality: bool
     features: bool
 
 
-def _evaluated(request: Request, progress: bool) -> "tuple[pd.DataFrame, EvaluationStore]":
+def evaluate_request(request: Request, progress: bool) -> "tuple[pd.DataFrame, EvaluationStore]":
+    """Evaluate what is not on disk yet; returns the table of `evaluate_run` and the files."""
     from rnc_lightning.datasets.images.corruptions import NAMES, SEVERITIES
     from rnc_lightning.datasets.splits import PARTS
-    from rnc_lightning.finished_runs.evaluation_conditions import conditions
+    from rnc_lightning.finished_runs.evaluation_conditions import list_conditions
     from rnc_lightning.finished_runs.evaluation_store import EvaluationStore
 
     severities = several(request.severities, SEVERITIES, "severity")
-    wanted = conditions(several(request.corruptions, NAMES, "corruption"), severities)
+    conditions = list_conditions(several(request.corruptions, NAMES, "corruption"), severities)
     if request.part not in PARTS:
         raise UserError(f"part={request.part}: must be one of {', '.join(PARTS)}")
     run = open_run(request.path)
-    another = any(word.startswith("data=") for word in request.data_words)
-    datamodule, dataset = run.other_data(request.data_words) if another else (None, str(run.config["dataset"]))
-    ranges = read_ranges(request.targets, run.target)
-    shaping = [word for word in request.data_words if _shapes(word)]
+    other_data = any(option.startswith("data=") for option in request.data_options)
+    datamodule, dataset = run.other_data(request.data_options) if other_data else (None, str(run.config["dataset"]))
+    ranges = _read_ranges(request.targets, run.target)
+    options = [option for option in request.data_options if _changes_result(option)]
     key = {
         "checkpoint": run.checkpoint_sha256,
         "data_fingerprint": run.result["data_fingerprint"] if datamodule is None else datamodule.fingerprint,
-        "data_words": shaping,
+        "data_words": options,
         "part": request.part,
-        "targets": {name: [one.low, one.high] for name, one in ranges.items()},
+        "targets": {name: [target.low, target.high] for name, target in ranges.items()},
         "corruption_side": request.side,
     }
-    place = _place(dataset, request.part, request.side, ranges, shaping)
-    store = EvaluationStore(run.path / "evaluations" / place, key)
-    missing = [c for c in wanted if store.read(c, request.features, request.ordinality) is None]
+    folder = _folder_name(dataset, request.part, request.side, ranges, options)
+    store = EvaluationStore(run.path / "evaluations" / folder, key)
+    missing = [c for c in conditions if store.read(c, request.features, request.ordinality) is None]
     if missing:
-        datamodule = run.data_at(request.data_words) if datamodule is None else datamodule
-        _test(run, datamodule, dataset, missing, store, ranges, request, progress)
+        datamodule = run.data_at(request.data_options) if datamodule is None else datamodule
+        _evaluate_conditions(run, datamodule, dataset, missing, store, ranges, request, progress)
     else:
-        log.info("%s: all of it was evaluated before", store.path)
+        log.info("%s: everything was evaluated before", store.path)
     store.write_table()
-    return store.table(wanted), store
+    return store.table(conditions), store
 
 
-def _test(
+def _evaluate_conditions(
     run: FinishedRun,
     datamodule: "RegressionDataModule",
     dataset: str,
-    missing: "Sequence[Condition]",
+    conditions: "Sequence[Condition]",
     store: "EvaluationStore",
     ranges: Mapping[str, TargetRange],
     request: Request,
@@ -139,43 +131,27 @@ def _test(
 ) -> None:
     from rich.progress import track
 
+    from rnc_lightning.finished_runs.evaluation_conditions import apply_condition
     from rnc_lightning.runs.fitting.trainers import quiet_lightning
+    from rnc_lightning.runs.testing import compute_metrics, evaluate_regressor, write_predictions
 
     quiet_lightning()
     regressor, tester = run.regressor(), run.tester()
-    about = {**run.identity(), **_about(datamodule, dataset), "units": run.target.units}
-    for condition in track(missing, "conditions", disable=not progress):
-        found = _tested(run, regressor, tester, datamodule, condition, store, ranges, request)
-        store.write(condition, {**about, **found})
+    about = {**run.identity(), **_describe_evaluation(datamodule, dataset), "units": run.target.units}
+    for condition in track(conditions, "conditions", disable=not progress):
+        data = apply_condition(condition, datamodule, store.key["part"], request.side)
+        metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)
+        write_predictions(predictions, data, run.target, store.folder(condition), request.features)
+        samples: dict[str, Any] = {"all": {"count": len(predictions.target), **metrics}}
+        if ranges:
+            within = in_all_ranges(predictions.target, ranges.values())
+            for name, chosen in (("inside", within), ("outside", ~within)):
+                count = int(torch.count_nonzero(chosen))
+                samples[name] = {"count": count, **compute_metrics(predictions, run.target, chosen, request.ordinality)}
+        store.write(condition, {**about, "test": metrics, "samples": samples})
 
 
-def _tested(
-    run: FinishedRun,
-    regressor: "Regress",
-    tester: "Trainer",
-    datamodule: "RegressionDataModule",
-    condition: "Condition",
-    store: "EvaluationStore",
-    ranges: Mapping[str, TargetRange],
-    request: Request,
-) -> dict[str, Any]:
-
-    from rnc_lightning.finished_runs.evaluation_conditions import under
-    from rnc_lightning.runs.testing import compute_metrics, evaluate_regressor, write_predictions
-
-    data = under(condition, datamodule, store.key["part"], store.key["corruption_side"])
-    metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)
-    write_predictions(predictions, data, run.target, store.folder(condition), request.features)
-    samples: dict[str, Any] = {"all": {"count": len(predictions.target), **metrics}}
-    if ranges:
-        within = inside(predictions.target, ranges.values())
-        for name, chosen in (("inside", within), ("outside", ~within)):
-            count = int(torch.count_nonzero(chosen))
-            samples[name] = {"count": count, **compute_metrics(predictions, run.target, chosen, request.ordinality)}
-    return {"test": metrics, "samples": samples}
-
-
-def _about(datamodule: "RegressionDataModule", dataset: str) -> dict[str, Any]:
+def _describe_evaluation(datamodule: "RegressionDataModule", dataset: str) -> dict[str, Any]:
     from rnc_lightning.runs.execute import dataset_name
     from rnc_lightning.system.code_version import training_code_version
     from rnc_lightning.system.environment import git_revision, machine, versions
@@ -192,31 +168,31 @@ def _about(datamodule: "RegressionDataModule", dataset: str) -> dict[str, Any]:
     }
 
 
-def _shapes(word: str) -> bool:
-    key = word.partition("=")[0].lstrip("+~")
+def _changes_result(option: str) -> bool:
+    key = option.partition("=")[0].lstrip("+~")
     return key not in VOLATILE and key not in ("data.eval_batch_size", "paths.data_dir")
 
 
-def _place(dataset: str, part: str, side: int | None, ranges: Mapping[str, TargetRange], words: Sequence[str]) -> str:
-    """A folder's name for data and settings."""
-    named = [dataset, part, *([f"side={side}"] if side else [])]
-    named += [f"{name}={one.ends[0]:g}..{one.ends[1]:g}" for name, one in ranges.items()]
-    more = sorted(word for word in words if not word.startswith("data="))
-    if more:
-        named.append(hashlib.sha256("\n".join(more).encode()).hexdigest()[:8])
-    return re.sub(r"[^\w.=,+\-]", "_", ",".join(named))
+def _folder_name(
+    dataset: str, part: str, side: int | None, ranges: Mapping[str, TargetRange], options: Sequence[str]
+) -> str:
+    parts = [dataset, part, *([f"side={side}"] if side else [])]
+    parts += [f"{name}={target.ends[0]:g}..{target.ends[1]:g}" for name, target in ranges.items()]
+    if others := sorted(option for option in options if not option.startswith("data=")):
+        parts.append(hashlib.sha256("\n".join(others).encode()).hexdigest()[:8])
+    return re.sub(r"[^\w.=,+\-]", "_", ",".join(parts))
 
 
-def read_ranges(given: Mapping[str, Any] | None, target: TargetSpec) -> dict[str, TargetRange]:
-    """Ranges by target name, from what a person wrote: `{age: {low: 20, high: 40}}`; a missing end is open.
+def _read_ranges(values: Mapping[str, Any], target: TargetSpec) -> dict[str, TargetRange]:
+    """Ranges by target name from `{age: {low: 20, high: 40}}`; a range without one of the ends is open there.
 
     Raises:
-        UserError: For a target that there is not, or what is no range.
+        UserError: For an unknown target or an invalid range.
     """
     ranges = {}
-    for name, ends in (given or {}).items():
+    for name, ends in values.items():
         if name not in target.names:
-            raise UserError(f"targets.{name}: no such target; {suggest(name, target.names)}")
+            raise UserError(f"targets.{name}: unknown target; {suggest(name, target.names)}")
         if not isinstance(ends, Mapping) or not ends or set(ends) - {"low", "high"}:
             raise UserError(f"targets.{name}: takes low, high or both, such as {{low: 20, high: 40}}; got {ends}")
         try:

@@ -1,4 +1,4 @@
-"""Under which conditions a finished run is tested: clean, or with one corruption at one severity."""
+"""The conditions under which a finished run is tested: clean, or one corruption at one severity."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -15,11 +15,11 @@ from rnc_lightning.datasets.splits import SplitName
 
 @dataclass(frozen=True)
 class Condition:
-    """What is done to the images.
+    """A corruption of the images, or none.
 
     Attributes:
-        corruption: Its name; `none` where nothing is done.
-        severity: 1 to 5; 0 where nothing is done.
+        corruption: Name of the corruption; `none` for clean images.
+        severity: 1 to 5; 0 for clean images.
     """
 
     corruption: str = "none"
@@ -27,32 +27,32 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of the folder."""
         return f"{self.corruption}-{self.severity}" if self.severity else "clean"
 
 
-_MOST_BYTES = 200_000_000  # of corrupted pictures that are remembered
-_kept: OrderedDict[Hashable, Tensor] = OrderedDict()  # for the runs of a study, which see the same pictures
+_CACHE_BYTES = 200_000_000
+_cache: OrderedDict[Hashable, Tensor] = OrderedDict()  # corrupted images, which all runs of a study share
 CLEAN = Condition()
 ALL = (CLEAN, *(Condition(name, severity) for name in NAMES for severity in SEVERITIES))
 
 
-def conditions(corruptions: Sequence[str], severities: Sequence[int]) -> list[Condition]:
-    """Clean, then each corruption at each severity, all of them where none is named.
+def list_conditions(corruptions: Sequence[str], severities: Sequence[int]) -> list[Condition]:
+    """The clean condition, then each corruption at each severity; without severities, at all of them.
 
-    >>> [condition.name for condition in conditions(["fog"], [1, 5])]
+    >>> [condition.name for condition in list_conditions(["fog"], [1, 5])]
     ['clean', 'fog-1', 'fog-5']
     """
     return [CLEAN, *(Condition(name, severity) for name in corruptions for severity in severities or SEVERITIES)]
 
 
-def under(
+def apply_condition(
     condition: Condition, datamodule: RegressionDataModule, part: SplitName, side: int | None
 ) -> RegressionDataModule:
-    """The data with one part in the test's place, as the condition has it; the data given stay as they are.
+    """A copy of the data whose test set is one part of it, corrupted as the condition says.
 
     Raises:
-        UserError: Where a corruption is asked for and the inputs are no images.
+        UserError: If the inputs of a corruption are not images.
     """
     split = datamodule.splits[part]
     if not condition.severity:
@@ -61,14 +61,9 @@ def under(
     inputs = CorruptedInputs(split.inputs, datamodule.eval_transform, corruption, side)
     if not isinstance(split.inputs, Tensor):
         return datamodule.with_test(replace(split, inputs=inputs), inputs.finishing)
-    place = (datamodule.fingerprint, part, condition, side)  # so small that they are held in memory
-    return datamodule.with_test(replace(split, inputs=_remembered(place, inputs)), inputs.finishing)
-
-
-def _remembered(place: Hashable, inputs: CorruptedInputs) -> Tensor:
-    """All corrupted inputs, made once in a process for all runs on the same data."""
-    if place not in _kept:
-        _kept[place] = torch.stack([inputs[i] for i in range(len(inputs))])
-        while len(_kept) > 1 and sum(pictures.nbytes for pictures in _kept.values()) > _MOST_BYTES:
-            _kept.popitem(last=False)
-    return _kept[place]
+    key = (datamodule.fingerprint, part, condition, side)  # images in memory are few enough for a cache
+    if key not in _cache:
+        _cache[key] = torch.stack([inputs[i] for i in range(len(inputs))])
+        while len(_cache) > 1 and sum(images.nbytes for images in _cache.values()) > _CACHE_BYTES:
+            _cache.popitem(last=False)
+    return datamodule.with_test(replace(split, inputs=_cache[key]), inputs.finishing)

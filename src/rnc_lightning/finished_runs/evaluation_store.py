@@ -1,12 +1,13 @@
-"""Evaluations of a finished run on disk, a folder a condition, read again where nothing has changed since.
+"""The files of a finished run's evaluations: one folder per condition, used again while nothing has changed.
 
 <run>/evaluations/<data and settings>/<condition>/result.json      metrics, and what they depend on
-                                                  predictions.csv  a row a sample
-                                                  features.npz     where asked for
+                                                  predictions.csv  one row per sample
+                                                  features.npz     on request
 <run>/evaluations/<data and settings>/corruptions.csv              all conditions evaluated so far
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ class EvaluationStore:
     """The evaluations of one run on the same data with the same settings.
 
     Args:
-        path: Their folder.
-        key: All that they depend on beside the condition, as plain values: weights, data, settings.
+        path: Folder of the evaluations.
+        key: Everything that they depend on apart from the condition (weights, data, settings), as plain values.
     """
 
     def __init__(self, path: Path, key: Mapping[str, Any]) -> None:
@@ -33,46 +34,43 @@ class EvaluationStore:
         self._corruption_code = code_version(["rnc_lightning.datasets.images.corrupted.CorruptedInputs"])
 
     def folder(self, condition: Condition) -> TestFolder:
-        """Where a condition's evaluation lies."""
+        """The folder of a condition."""
         return TestFolder(self.path / condition.name)
 
     def read(self, condition: Condition, features: bool = False, ordinality: bool = False) -> dict[str, Any] | None:
-        """What was found under a condition; None where it was not evaluated, or on other weights or data.
+        """The result of a condition; None if it was not evaluated, or on other weights or data.
 
         Args:
             condition: The condition.
-            features: Whether the features must be there too.
-            ordinality: Whether the order of the features must be among the metrics.
+            features: Whether the file of features must exist too.
+            ordinality: Whether the metrics must include the order of the features.
         """
         folder = self.folder(condition)
         try:
-            found = folder.result()
-        except (OSError, UserError):  # cut short, so it is evaluated again
+            result = folder.result()
+        except (OSError, UserError):  # a damaged file: the condition is evaluated again
             return None
-        if (
-            found is None
-            or found.get("key") != self._key(condition)
-            or (features and not folder.features_file.is_file())
-        ):
+        if result is None or result.get("key") != self._key(condition):
             return None
-        return None if ordinality and "spearman" not in found["test"] else found
+        lacks_features = features and not folder.features_file.is_file()
+        lacks_ordinality = ordinality and "spearman" not in result["test"]
+        return None if lacks_features or lacks_ordinality else result
 
-    def write(self, condition: Condition, found: Mapping[str, Any]) -> None:
-        """Keep what was found; the last file of its folder."""
-        about = {"corruption": condition.corruption, "severity": condition.severity}
-        self.folder(condition).write_result({**about, **found, "key": self._key(condition)})
+    def write(self, condition: Condition, result: Mapping[str, Any]) -> None:
+        """Write the result of a condition, after the other files of its folder."""
+        self.folder(condition).write_result({**asdict(condition), **result, "key": self._key(condition)})
 
     def table(self, conditions: Sequence[Condition]) -> pd.DataFrame:
-        """A row for each condition that was evaluated, or for each of its kinds of samples."""
+        """A row for each evaluated condition and each kind of its samples (`all`, `inside`, `outside`)."""
         rows = []
         for condition in conditions:
-            if (found := self.read(condition)) is not None:
-                about = {"corruption": condition.corruption, "severity": condition.severity}
-                rows += [{**about, "samples": name, **values} for name, values in found["samples"].items()]
+            if (result := self.read(condition)) is not None:
+                samples = result["samples"].items()
+                rows += [{**asdict(condition), "samples": name, **values} for name, values in samples]
         return pd.DataFrame(rows)
 
     def write_table(self) -> None:
-        """Write `corruptions.csv` where there is more than the clean condition."""
+        """Write `corruptions.csv` if more than the clean condition was evaluated."""
         table = self.table(ALL)
         if len(table) and table["severity"].any():
             write_text(self.path / "corruptions.csv", table.to_csv(index=False))

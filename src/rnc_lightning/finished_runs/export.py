@@ -1,4 +1,4 @@
-"""Export what a finished run has learnt: encoder, model card, timm weights, ONNX."""
+"""Export the encoder of a finished run: weights, model card, timm weights, ONNX."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnc_lightning.command_line.identity import shaping
+from rnc_lightning.command_line.identity import without_volatile
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256, write_text
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TESTED = 256  # test inputs that ONNX is checked with
-_MARK = "rnc_lightning export"  # in config.json, so that nothing else is ever replaced
+_CHECKED_INPUTS = 256  # number of test inputs that the ONNX file is checked with
+_MARK = "rnc_lightning export"  # in config.json, so that no other folder is ever replaced
 
 
 def export_run(
@@ -39,37 +39,35 @@ def export_run(
 
     Args:
         run: Directory of a finished run.
-        out: Folder to make; None: `export` within the run's.
-        onnx: Also write `regressor.onnx`, encoder and head, and check it.
-        tolerance: How far its predictions may be from PyTorch's, of the largest of them.
-        overwrite: Whether an export that is there may be replaced.
+        out: Folder to create; None: `export` in the directory of the run.
+        onnx: Whether to write `regressor.onnx` too (encoder and head), and check it.
+        tolerance: Largest accepted difference of its predictions from PyTorch's, as a fraction of the largest one.
+        overwrite: Whether an earlier export may be replaced.
 
     Raises:
-        UserError: For whatever the user can fix; nothing is then left behind.
+        UserError: For anything the user can fix; nothing is left behind then.
     """
-    place = Path(run) / "export" if out is None else Path(out)
-    _check(place, tolerance, overwrite)
-    if not isinstance(onnx, bool):
-        raise UserError(f"onnx={onnx}: must be true or false")
+    folder = Path(run) / "export" if out is None else Path(out)
+    _check_arguments(folder, onnx, tolerance, overwrite)
     if onnx:
         from rnc_lightning.finished_runs.onnx_export import check_installed
 
         check_installed()
     finished = open_run(Path(run))
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         unfinished.mkdir(parents=True)
         _write(finished, unfinished, tolerance if onnx else None)
-        if place.exists():
-            shutil.rmtree(place)
-        unfinished.replace(place)
+        if folder.exists():
+            shutil.rmtree(folder)
+        unfinished.replace(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return place
+    return folder
 
 
 def _write(run: FinishedRun, folder: Path, tolerance: float | None) -> None:
-    """Fill the folder, the card last."""
+    """Write all files, the model card last."""
     from safetensors.torch import save_file
 
     from rnc_lightning.encoders.handoff import read_card, save_encoder
@@ -79,68 +77,71 @@ def _write(run: FinishedRun, folder: Path, tolerance: float | None) -> None:
     regressor = run.regressor().cpu()
     prepared = prepared_input(run)
     origin = read_card(run.path / "encoder.safetensors")
-    made = ("sha256", "parameters", "num_features")
-    kept = {key: value for key, value in origin.items() if key not in made}
-    save_encoder(regressor.exported_encoder, folder / "encoder.safetensors", kept)
-    backbone = _backbone(run.config["encoder"])
+    save_encoder(regressor.exported_encoder, folder / "encoder.safetensors", origin)
+    backbone = _timm_arguments(run.config["encoder"])
     if backbone is not None:
         tensors = regressor.exported_encoder.get_submodule("model").state_dict()
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors")
-    differences = None if tolerance is None else _onnx(run, regressor, prepared, folder / "regressor.onnx", tolerance)
+    differences = None
+    if tolerance is not None:
+        differences = _export_onnx(run, regressor, prepared, folder / "regressor.onnx", tolerance)
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     data = run.unread_data()
     facts = _facts(run, prepared, backbone, differences)
-    facts |= {
-        "synthetic_parts": list(ALL_PARTS if run.result.get("synthetic_data") else data.synthetic_parts),
-        "files": files,
-    }
+    facts["synthetic_parts"] = list(ALL_PARTS if run.result.get("synthetic_data") else data.synthetic_parts)
+    facts["files"] = files
     write_text(folder / "config.json", json.dumps(facts, indent=1))
     write_text(folder / "README.md", model_card(run, prepared, data, regressor.num_features, backbone, differences))
 
 
-def _onnx(
+def _export_onnx(
     run: FinishedRun, regressor: "Regress", prepared: "PreparedInput", path: Path, tolerance: float
 ) -> dict[str, float]:
-    """Write the ONNX file and say how far it is from PyTorch, by kind of inputs."""
+    """Write the ONNX file; returns its largest difference from PyTorch for each kind of inputs."""
     import torch
 
-    from rnc_lightning.finished_runs.onnx_export import Whole, largest_differences, refuse_beyond, write_onnx
+    from rnc_lightning.finished_runs.onnx_export import (
+        EncoderWithHead,
+        check_differences,
+        largest_difference,
+        write_onnx,
+    )
 
-    whole = Whole(regressor.encoder, regressor.head).eval()
-    write_onnx(whole, prepared.shape, path)
+    model = EncoderWithHead(regressor.encoder, regressor.head).eval()
+    write_onnx(model, prepared.shape, path)
     generator = torch.Generator().manual_seed(0)
     inputs = {f"{n} random inputs": torch.randn(n, *prepared.shape, generator=generator) for n in (1, 7)}
     try:
         tested = _test_inputs(run)
         inputs[f"{len(tested)} test inputs"] = tested
     except UserError as error:
-        log.warning("the test inputs are not at hand, so ONNX is checked with random ones only: %s", error)
-    differences = largest_differences(whole, path, inputs)
+        log.warning("the test inputs cannot be read, so ONNX is checked with random inputs only: %s", error)
+    differences = {name: largest_difference(model, path, x) for name, x in inputs.items()}
     with torch.no_grad():
-        scale = max(1.0, *(float(whole(x[:64]).abs().max()) for x in inputs.values()))
-    refuse_beyond(differences, scale, tolerance)
+        scale = max(1.0, *(float(model(x[:64]).abs().max()) for x in inputs.values()))
+    check_differences(differences, scale, tolerance)
     return differences
 
 
 def _test_inputs(run: FinishedRun) -> "Tensor":
-    """The first prepared inputs of the run's test set.
+    """The first prepared inputs of the run's test set, (N, ...).
 
     Raises:
-        UserError: Where its data are missing or have changed.
+        UserError: If the data are missing or have changed.
     """
     import torch
 
     datamodule = run.data_of_run
-    found: list[Tensor] = []
+    inputs: list[Tensor] = []
     for batch in datamodule.plain_loader("test"):
-        found.append(datamodule.on_after_batch_transfer({"x": batch["x"]})["x"])
-        if sum(map(len, found)) >= _TESTED:
+        inputs.append(datamodule.on_after_batch_transfer({"x": batch["x"]})["x"])
+        if sum(map(len, inputs)) >= _CHECKED_INPUTS:
             break
-    return torch.cat(found)[:_TESTED]
+    return torch.cat(inputs)[:_CHECKED_INPUTS]
 
 
-def _backbone(encoder: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What `timm.create_model` needs for the encoder; None where it is none of timm's."""
+def _timm_arguments(encoder: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arguments of `timm.create_model` for the encoder; None if it is not from timm."""
     if not str(encoder["_target_"]).endswith(".TimmEncoder"):
         return None
     return {"name": encoder["name"], "in_chans": encoder.get("in_channels", 3), **(encoder.get("kwargs") or {})}
@@ -152,31 +153,30 @@ def _facts(
     backbone: Mapping[str, Any] | None,
     differences: Mapping[str, float] | None,
 ) -> dict[str, Any]:
-    kept = ("synthetic_data", "data_fingerprint", "counts", "test", "constant", "versions", "code", "git_revision")
-    encoder = {key: value for key, value in run.config["encoder"].items() if key != "weights"}
+    keys = ("synthetic_data", "data_fingerprint", "counts", "test", "constant", "versions", "code", "git_revision")
     return {
         "made_by": _MARK,
         **run.identity(),
-        "encoder": encoder,
+        "encoder": {key: value for key, value in run.config["encoder"].items() if key != "weights"},
         "timm": backbone,
         "input": {"shape": list(prepared.shape), **prepared.facts},
         "target": {name: asdict(dimension) for name, dimension in run.target.dimensions.items()},
-        **{key: run.result[key] for key in kept},
+        **{key: run.result[key] for key in keys},
         "onnx_differences": differences,
         "checkpoint_sha256": run.checkpoint_sha256,
-        "training": shaping(run.config),
+        "training": without_volatile(run.config),
     }
 
 
-def _check(place: Path, tolerance: float, overwrite: bool) -> None:
+def _check_arguments(folder: Path, onnx: bool, tolerance: float, overwrite: bool) -> None:
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance > 0:
         raise UserError(f"tolerance={tolerance}: must be a number above 0")
-    if not place.exists():
+    if not isinstance(onnx, bool):
+        raise UserError(f"onnx={onnx}: must be true or false")
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    config = place / "config.json"
-    if place.is_dir() and not any(place.iterdir()):
-        return
+    config = folder / "config.json"
     if not config.is_file() or _MARK not in config.read_text(encoding="utf-8", errors="replace"):
-        raise UserError(f"out={place} is there already, and is no export: name another folder")
+        raise UserError(f"out={folder} exists and is not an export: choose another folder")
     if overwrite is not True:
-        raise UserError(f"out={place} holds an export already; overwrite=true replaces it")
+        raise UserError(f"out={folder} already has an export; overwrite=true replaces it")

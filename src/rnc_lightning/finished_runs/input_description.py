@@ -1,4 +1,4 @@
-"""What the encoder of a finished run takes: its shape, and how the data set says that a raw input becomes it."""
+"""The input of a finished run's encoder: its shape, and how it is prepared from a raw input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from rnc_lightning.finished_runs.finished_run import FinishedRun
 
 @dataclass(frozen=True)
 class PreparedInput:
-    """What goes into the encoder.
+    """The input of an encoder.
 
     Attributes:
-        shape: Of one input.
-        facts: How it is made of a raw one, as plain values; empty where the data set does not say it.
+        shape: Shape of one input, without the batch.
+        facts: How it is prepared from a raw input, as plain values; empty if the data set does not describe it.
         words: The same in sentences.
     """
 
@@ -23,10 +23,10 @@ class PreparedInput:
 
 
 def prepared_input(run: FinishedRun) -> PreparedInput:
-    """What the encoder of a run takes; the run's data are read only where without them the shape is unknown.
+    """The input of a run's encoder; the run's data are read only if the shape is unknown without them.
 
     Raises:
-        UserError: Where they would have to be read and are missing, or are not what they were.
+        UserError: If the data must be read, and are missing or have changed.
     """
     datamodule = run.unread_data()
     example = datamodule.example_input()
@@ -39,6 +39,6 @@ def prepared_input(run: FinishedRun) -> PreparedInput:
         return PreparedInput(shape, description.facts, description.words)
     words = (
         f"The data set ({type(datamodule).__module__}.{type(datamodule).__name__}) does not describe how an input is "
-        "prepared: its code and its transform (`training.data.eval_transform` in config.json) say it."
+        "prepared: see its code and its transform (`training.data.eval_transform` in config.json)."
     )
     return PreparedInput(shape, {}, words)

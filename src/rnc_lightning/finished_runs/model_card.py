@@ -1,10 +1,11 @@
-"""The README.md of an exported encoder: what it is, how to load it, what it was measured at, whose data it has seen."""
+"""The README.md of an exported encoder: what it is, how to load it, its test metrics, the terms of its data."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from rnc_lightning.command_line.tables import metric_label
 from rnc_lightning.datasets.reading.data_source import DataSource
-from rnc_lightning.finished_runs.finished_run import FinishedRun
+from rnc_lightning.finished_runs.finished_run import FinishedRun, describe_target
 from rnc_lightning.finished_runs.input_description import PreparedInput
 
 
@@ -16,20 +17,21 @@ def model_card(
     backbone: Mapping[str, Any] | None,
     differences: Mapping[str, float] | None,
 ) -> str:
-    """Markdown.
+    """The model card as Markdown.
 
     Args:
         run: The run.
-        prepared: What the encoder takes.
-        data: What it was trained on, which need not have been read.
-        features: Width F of the features.
-        backbone: Arguments of `timm.create_model`; None for an encoder of the suite's own.
-        differences: Of ONNX Runtime from PyTorch, in label units; None without an ONNX file.
+        prepared: The input of the encoder.
+        data: The training data; they need not have been read.
+        features: Number F of features.
+        backbone: Arguments of `timm.create_model`; None for an encoder that is not from timm.
+        differences: Largest differences between ONNX Runtime and PyTorch, in label units, by kind of inputs; None
+            without an ONNX file.
     """
     result = run.result
     parts = [
         f"# {result['experiment']}, seed {result['seed']}",
-        _what(run, data, features),
+        _summary(run, data, features),
         "## Inputs\n\n" + prepared.words + f" One input has the shape {prepared.shape}.",
         "## Load\n\n" + (_own_code(run) if backbone is None else _timm_code(backbone)),
         *([] if differences is None else [_onnx(run, differences)]),
@@ -41,32 +43,27 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _what(run: FinishedRun, data: DataSource, features: int) -> str:
+def _summary(run: FinishedRun, data: DataSource, features: int) -> str:
     result = run.result
     encoder = run.config["encoder"]
     name = encoder.get("name") or str(encoder["_target_"]).rpartition(".")[2]
     if result.get("synthetic_data"):
-        made = " **The data are synthetic: a program made them, and what was learnt holds for nothing real.**"
+        note = " **The data are synthetic: a program generated them. Do not use the encoder on real data.**"
     else:
-        made = f" **Of the data, this is synthetic: {parts}.**" if (parts := ", ".join(data.synthetic_parts)) else ""
+        note = f" **Of the data, this is synthetic: {parts}.**" if (parts := ", ".join(data.synthetic_parts)) else ""
     return (
         f"An encoder ({name}, {features} features), trained by rnc_lightning: method {result['method']}, scheme "
-        f"{result['scheme']}, head {result['head']}, to predict {_target(run)} on {result['dataset']}."
-        f"{made} config.json has all of this page for programs."
+        f"{result['scheme']}, head {result['head']}, to predict {describe_target(run.target)} on {result['dataset']}."
+        f"{note} config.json has the content of this page for programs."
     )
-
-
-def _target(run: FinishedRun) -> str:
-    named = zip(run.target.names, run.target.units, strict=True)
-    return " and ".join(f"{name} ({unit})" if unit else name for name, unit in named)
 
 
 def _timm_code(backbone: Mapping[str, Any]) -> str:
     arguments = {key: value for key, value in backbone.items() if key != "name"}
     more = "".join(f", {key}={value!r}" for key, value in arguments.items())
     return (
-        "`model.safetensors` has the backbone under timm's own names, `encoder.safetensors` the same with the suite's "
-        "prefix (`model.`):\n\n```python\nimport timm\n\n"
+        "`model.safetensors` has the backbone with timm's parameter names, `encoder.safetensors` the same with the "
+        "suite's prefix (`model.`):\n\n```python\nimport timm\n\n"
         f'encoder = timm.create_model("{backbone["name"]}", checkpoint_path="model.safetensors", num_classes=0{more})\n'
         "encoder.eval()\n```"
     )
@@ -84,34 +81,34 @@ def _own_code(run: FinishedRun) -> str:
 
 
 def _onnx(run: FinishedRun, differences: Mapping[str, float]) -> str:
-    told = "; ".join(f"on {name} {value:.2g}" for name, value in differences.items())
+    largest = "; ".join(f"on {name} {value:.2g}" for name, value in differences.items())
     return (
-        f"## ONNX\n\n`regressor.onnx` is encoder and head: `x`, any number of prepared inputs (float32), to "
-        f"`prediction`, {_target(run)}. Largest difference of ONNX Runtime from PyTorch, in these units: {told}."
+        "## ONNX\n\n`regressor.onnx` has encoder and head. Input `x`: any number of prepared inputs (float32); output "
+        f"`prediction`: {describe_target(run.target)}. Largest difference of ONNX Runtime from PyTorch, in these "
+        f"units: {largest}."
     )
 
 
 def _metrics(run: FinishedRun) -> str:
     result = run.result
-    units = ", ".join(dict.fromkeys(unit for unit in result["units"] if unit))
     rows = ["| | this run | constant predictor |", "|---|---|---|"]
     for name, value in result["test"].items():
-        label = f"{name} ({units})" if units and name in ("mae", "rmse", "gmean") else name
-        rows.append(f"| {label} | {_number(value)} | {_number(result['constant'].get(name))} |")
-    return "\n".join([*rows, "", f"One run, seed {result['seed']}; how much seeds differ, one run does not tell."])
+        rows.append(
+            f"| {metric_label(name, result['units'])} | {_number(value)} | {_number(result['constant'].get(name))} |"
+        )
+    return "\n".join([*rows, "", f"One run, seed {result['seed']}; the variation between seeds is unknown."])
 
 
 def _data(run: FinishedRun, terms: str) -> str:
     result = run.result
     counts = ", ".join(f"{count} {part}" for part, count in result["counts"].items())
-    whose = (
-        "Synthetic data; the terms of the real data set do not apply to them." if result["synthetic_data"] else terms
-    )
-    return f"{result['dataset']}: {counts}; fingerprint `{result['data_fingerprint']}`.\n\n{whose}"
+    if result["synthetic_data"]:
+        terms = "Synthetic data; the terms of the real data set do not apply to them."
+    return f"{result['dataset']}: {counts}; fingerprint `{result['data_fingerprint']}`.\n\n{terms}"
 
 
 def _training(run: FinishedRun) -> str:
-    rows = ["| stage | epochs | batch | optimiser | augmented | weights of epoch |", "|---|---|---|---|---|---|"]
+    rows = ["| stage | epochs | batch size | optimiser | augmented | weights of epoch |", "|---|---|---|---|---|---|"]
     for name, stage in run.config["stages"].items():
         optimizer = {key: value for key, value in stage["optimizer"].items() if not key.startswith("_")}
         kind = str(stage["optimizer"]["_target_"]).rpartition(".")[2]
@@ -121,9 +118,9 @@ def _training(run: FinishedRun) -> str:
             f"| {name} | {stage['epochs']} | {stage['batch_size']} | {kind} ({settings}) | "
             f"{'yes' if stage.get('augment', True) else 'no'} | {chosen} |"
         )
-    words = " ".join(f"{key}={value}" for key, value in run.result["overrides"].items())
-    told = f"Experiment `{run.result['experiment']}` with `{words}`; every value is in config.json, `training`."
-    return "\n".join([*rows, "", told])
+    options = " ".join(f"{key}={value}" for key, value in run.result["overrides"].items())
+    note = f"Experiment `{run.result['experiment']}` with `{options}`; every value is in config.json, `training`."
+    return "\n".join([*rows, "", note])
 
 
 def _versions(result: Mapping[str, Any]) -> str:

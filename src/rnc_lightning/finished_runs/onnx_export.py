@@ -1,4 +1,4 @@
-"""A whole regressor as an ONNX file: prepared inputs to predictions in label units, checked against PyTorch."""
+"""Write a regressor (prepared inputs to predictions in label units) as ONNX and check it against PyTorch."""
 
 import importlib.util
 import logging
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from rnc_lightning.system.errors import UserError
 
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
-_AT_ONCE = 64  # test inputs at a time
+_BATCH = 64
 
 
-class Whole(nn.Module):
-    """Encoder and head in one: inputs (B, ...) to predictions (B, D).
+class EncoderWithHead(nn.Module):
+    """Encoder and head in one module, from inputs (B, ...) to predictions (B, D).
 
     Args:
-        encoder: Inputs to features.
-        head: Has `forward` and `decode`.
+        encoder: From inputs to features.
+        head: With `forward` and `decode`.
     """
 
     def __init__(self, encoder: nn.Module, head: Any) -> None:
@@ -31,40 +31,39 @@ class Whole(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
-        """Inputs (B, ...) to predictions (B, D)."""
+        """Predictions (B, D) for inputs (B, ...)."""
         prediction: Tensor = self.head.decode(self.head(self.encoder(x)))
         return prediction
 
 
 def check_installed() -> None:
-    """Refuse where a package is missing.
+    """Check that the packages for ONNX are installed.
 
     Raises:
-        UserError: With all of those missing.
+        UserError: If not, with the names of the missing packages.
     """
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         raise UserError(f"onnx=true needs {', '.join(missing)}: pip install 'rnc-lightning[onnx]'")
 
 
-def write_onnx(whole: nn.Module, shape: tuple[int, ...], path: Path) -> None:
-    """Write the file; any number of inputs at once goes in.
+def write_onnx(model: nn.Module, shape: tuple[int, ...], path: Path) -> None:
+    """Write an ONNX file for batches of any size.
 
     Args:
-        whole: In evaluation mode, on the CPU.
-        shape: Of one input.
-        path: Of the file.
+        model: The model in evaluation mode, on the CPU.
+        shape: Shape of one input.
+        path: File to write.
 
     Raises:
-        UserError: Where PyTorch cannot put it into ONNX.
+        UserError: If PyTorch cannot export the model to ONNX.
     """
-    quiet = logging.getLogger("onnxscript"), logging.getLogger("onnx_ir")
-    for logger in quiet:
-        logger.setLevel(logging.ERROR)
+    for logger in ("onnxscript", "onnx_ir"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # about its own deprecations
+            warnings.simplefilter("ignore")  # of the exporter about its own deprecations
             torch.onnx.export(
-                whole,
+                model,
                 (torch.zeros(2, *shape),),
                 path,
                 input_names=["x"],
@@ -76,24 +75,19 @@ def write_onnx(whole: nn.Module, shape: tuple[int, ...], path: Path) -> None:
             )
     except torch.onnx.OnnxExporterError as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"onnx=true: PyTorch cannot put this regressor into ONNX: {reason}") from error
+        raise UserError(f"onnx=true: PyTorch cannot export this regressor to ONNX: {reason}") from error
 
 
-def largest_differences(whole: nn.Module, path: Path, inputs: Mapping[str, Tensor]) -> dict[str, float]:
-    """Largest absolute difference of ONNX Runtime's predictions from PyTorch's, in label units, by kind of inputs."""
-    return {name: _difference(whole, path, x) for name, x in inputs.items()}
-
-
-def refuse_beyond(differences: Mapping[str, float], scale: float, tolerance: float) -> None:
-    """Refuse a file that predicts something else.
+def check_differences(differences: Mapping[str, float], scale: float, tolerance: float) -> None:
+    """Check that the ONNX file predicts what PyTorch predicts.
 
     Args:
-        differences: From `largest_differences`.
-        scale: Of predictions: the largest of them, say.
-        tolerance: Of it.
+        differences: Values of `largest_difference` by kind of inputs.
+        scale: Magnitude of the predictions, such as the largest one.
+        tolerance: Largest accepted difference, as a fraction of `scale`.
 
     Raises:
-        UserError: With the largest difference.
+        UserError: If a difference is larger.
     """
     worst = max(differences, key=lambda name: differences[name])
     if not differences[worst] <= tolerance * scale:
@@ -103,18 +97,19 @@ def refuse_beyond(differences: Mapping[str, float], scale: float, tolerance: flo
         )
 
 
-def _difference(whole: nn.Module, path: Path, x: Tensor) -> float:
+def largest_difference(model: nn.Module, path: Path, x: Tensor) -> float:
+    """Largest absolute difference of ONNX Runtime's predictions from PyTorch's for inputs (N, ...), in label units."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     worst = 0.0
-    for part in torch.split(x, _AT_ONCE):
+    for part in torch.split(x, _BATCH):
         with torch.no_grad():
-            expected = whole(part).numpy()
-        found = session.run(None, {"x": part.numpy()})[0]
-        if found.shape != expected.shape or not np.isfinite(found).all():
+            expected = model(part).numpy()
+        predicted = session.run(None, {"x": part.numpy()})[0]
+        if predicted.shape != expected.shape or not np.isfinite(predicted).all():
             return float("inf")
-        worst = max(worst, float(np.abs(found.astype(np.float64) - expected).max()))
+        worst = max(worst, float(np.abs(predicted.astype(np.float64) - expected).max()))
     return worst

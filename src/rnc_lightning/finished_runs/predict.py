@@ -1,4 +1,4 @@
-"""Predict from files of your own with a finished run."""
+"""Predict from your own files with a finished run."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MOST_SHOWN = 50  # of what cannot be used, on the screen; all of it is in a file
+_MOST_SHOWN = 50  # unusable inputs on the screen; the file lists all of them
 
 
 def predict_run(
@@ -34,44 +34,45 @@ def predict_run(
     overwrite: bool = False,
     progress: bool = False,
 ) -> "pd.DataFrame":
-    """Predict, write a table, and return it: the inputs' own columns, then one for each target.
+    """Predict, write a table and return it: the columns of the inputs, then one for each target.
 
     Args:
         run: Directory of a finished run.
         inputs: A folder, a file, or a table.
-        out: The CSV file to write; `<out>.bad.csv` lists what cannot be used.
-        column: The table's column of paths; None: that of the run's own table, else `path`.
-        root: Folder that its paths are relative to; None: that of the table.
-        on_bad: `error` predicts nothing where some inputs cannot be used, `skip` leaves those out.
-        batch_size: Inputs at once; None: as in the run's test.
-        num_workers: Processes that prepare batches; None: as in the run.
-        overwrite: Whether a table that is there may be replaced.
-        progress: Whether to show a bar.
+        out: The CSV file to write; `<out>.bad.csv` lists the inputs that cannot be used.
+        column: Column of paths in the table; None: that of the run's own table, else `path`.
+        root: Folder that the paths are relative to; None: the folder of the table.
+        on_bad: `error` predicts nothing if some inputs cannot be used, `skip` skips them.
+        batch_size: Number of inputs in a batch; None: as in the run's test.
+        num_workers: Number of processes that prepare batches; None: as in the run.
+        overwrite: Whether an existing table may be replaced.
+        progress: Whether to show a progress bar.
 
     Raises:
-        UserError: For whatever the user can fix; nothing is then written but the list of what cannot be used.
+        UserError: For anything the user can fix; then only the list of unusable inputs is written.
     """
     out = Path(out)
-    _check(out, on_bad, batch_size, num_workers, overwrite)
+    _check_arguments(out, on_bad, batch_size, num_workers, overwrite)
     finished = open_run(Path(run))
 
     from rich.progress import Progress
 
     from rnc_lightning.datasets.reading.problems import Problems
     from rnc_lightning.datasets.unlabelled import UserInputs
-    from rnc_lightning.finished_runs.predictor import predicted
+    from rnc_lightning.finished_runs.predictor import predict_unlabelled
     from rnc_lightning.runs.fitting.trainers import quiet_lightning
 
     quiet_lightning()
     problems = Problems()
     where = UserInputs(Path(inputs), column, None if root is None else Path(root))
-    found = finished.unread_data().unlabelled(where, problems)
-    _report_bad(problems, out, refused=on_bad == "error" or not len(found.columns))
-    if not len(found.columns):
+    unlabelled = finished.unread_data().unlabelled(where, problems)
+    count = len(unlabelled.columns)
+    _report_bad(problems, out, refuse=on_bad == "error" or not count)
+    if not count:
         raise UserError(f"inputs={inputs}: there is nothing to predict from")
     with Progress(disable=not progress, transient=True) as bar:
-        values = predicted(finished, found, bar, batch_size, num_workers)
-    table = found.columns.reset_index(drop=True)
+        values = predict_unlabelled(finished, unlabelled, bar, batch_size, num_workers)
+    table = unlabelled.columns.reset_index(drop=True)
     headings = prediction_headings(finished.target, list(table.columns))
     for heading, column_values in zip(headings, values.unbind(dim=1), strict=True):
         table[heading] = column_values.double().numpy()
@@ -80,7 +81,7 @@ def predict_run(
 
 
 def prediction_headings(target: TargetSpec, taken: Sequence[str]) -> list[str]:
-    """Columns of predictions: the target's name and unit, and `_predicted` where that would not tell it apart.
+    """Column names of predictions: name and unit of the target, with `_predicted` added where that is not unique.
 
     >>> spec = TargetSpec({"age": {"unit": "years"}, "level": {}})
     >>> prediction_headings(spec, ["file"]), prediction_headings(spec, ["age_years"])
@@ -95,7 +96,7 @@ def prediction_headings(target: TargetSpec, taken: Sequence[str]) -> list[str]:
     return headings
 
 
-def _check(out: Path, on_bad: str, batch_size: int | None, num_workers: int | None, overwrite: bool) -> None:
+def _check_arguments(out: Path, on_bad: str, batch_size: int | None, num_workers: int | None, overwrite: bool) -> None:
     if on_bad not in ("error", "skip"):
         raise UserError(f"on_bad={on_bad}: must be error or skip")
     for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
@@ -104,29 +105,29 @@ def _check(out: Path, on_bad: str, batch_size: int | None, num_workers: int | No
     if out.is_dir():
         raise UserError(f"out={out} is a folder; name the table to write, such as out={out / 'predictions.csv'}")
     if out.exists() and overwrite is not True:
-        raise UserError(f"out={out} is there already; overwrite=true replaces it")
+        raise UserError(f"out={out} already exists; overwrite=true replaces it")
 
 
-def _report_bad(problems: "Problems", out: Path, refused: bool) -> None:
-    """List what cannot be used in a file, and refuse to go on without it where that is asked for.
+def _report_bad(problems: "Problems", out: Path, refuse: bool) -> None:
+    """Write a file that lists the inputs that cannot be used, and log their number.
 
     Raises:
-        UserError: With all of it, or the first of it where it is long.
+        UserError: If there are any and `refuse` is true, with the first of them.
     """
     import pandas as pd
 
-    place = out.with_name(f"{out.name}.bad.csv")
+    file = out.with_name(f"{out.name}.bad.csv")
     if not len(problems):
-        place.unlink(missing_ok=True)  # of an earlier time
+        file.unlink(missing_ok=True)  # from an earlier call
         return
     rows = [{"file": problem.where, "reason": problem.kind, "detail": problem.detail} for problem in problems]
     text = pd.DataFrame(rows).to_csv(index=False)
-    write_text(place, text.encode("utf-8", "backslashreplace").decode())  # a file's name need not be UTF-8
-    told = f"{problems.samples} cannot be used, listed in {place}"
-    if not refused:
-        log.warning("left out: %s", told)
+    write_text(file, text.encode("utf-8", "backslashreplace").decode())  # file names need not be UTF-8
+    summary = f"{problems.samples} cannot be used, listed in {file}"
+    if not refuse:
+        log.warning("skipped: %s", summary)
         return
     shown = problems.lines[:_MOST_SHOWN]
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more")
-    raise UserError(f"{told}. Fix them, or predict from the others: on_bad=skip. They are:", shown)
+    raise UserError(f"{summary}. Fix them, or predict from the others with on_bad=skip:", shown)

@@ -10,24 +10,24 @@ from rnc_lightning.system.errors import UserError
 from rnc_lightning.targets.groups import group_means
 
 
-def predicted(
+def predict_unlabelled(
     run: FinishedRun,
     inputs: Unlabelled,
     bar: Progress,
     batch_size: int | None = None,
     num_workers: int | None = None,
 ) -> Tensor:
-    """Predictions (N, D) for the N rows of `inputs`, in label units; the mean over what belongs to one row.
+    """Predictions (N, D) for the N rows of `inputs`, in label units; the mean over the inputs of each row.
 
     Args:
         run: The run.
-        inputs: What its data set found.
-        bar: Shows how far it has come.
-        batch_size: Inputs at once; None: as in the run's test.
-        num_workers: Processes that prepare batches; None: as in the run.
+        inputs: The inputs that its data set has found.
+        bar: Progress bar.
+        batch_size: Number of inputs in a batch; None: as in the run's test.
+        num_workers: Number of processes that prepare batches; None: as in the run.
 
     Raises:
-        UserError: Where the data set has found other inputs than rows.
+        UserError: If the data set gives more or fewer predictions than rows.
     """
     datamodule = run.unread_data()
     datamodule.eval_batch_size = batch_size or datamodule.eval_batch_size
@@ -37,7 +37,7 @@ def predicted(
     module = run.regressor().to(trainer.strategy.root_device)
     rows = len(inputs.columns)
     task = bar.add_task("predicting", total=rows)
-    found = []
+    predictions = []
     with torch.inference_mode(), trainer.precision_plugin.forward_context():
         for split in inputs.splits:
             outputs = []
@@ -49,7 +49,7 @@ def predicted(
             if split.groups is not None:
                 values = group_means(values, split.groups)
                 bar.advance(task, len(values))
-            found.append(values)
-    if (count := sum(map(len, found))) != rows:
-        raise UserError(f"{datamodule.title}.unlabelled gave {rows} rows and inputs for {count}: they must be as many")
-    return torch.cat(found)
+            predictions.append(values)
+    if (count := sum(map(len, predictions))) != rows:
+        raise UserError(f"{datamodule.title}.unlabelled gave {rows} rows but inputs for {count}; the two must be equal")
+    return torch.cat(predictions)

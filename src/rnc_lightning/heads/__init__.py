@@ -1,4 +1,4 @@
-"""Heads: features to outputs, their loss, and the prediction in label units. Plain PyTorch."""
+"""Heads: map features to outputs, compute the loss and decode predictions in label units. Plain PyTorch."""
 
 from rnc_lightning.heads.balanced_mse import BalancedMSEHead
 from rnc_lightning.heads.expectation import ExpectationHead

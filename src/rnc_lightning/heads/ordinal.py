@@ -1,4 +1,4 @@
-"""One yes-or-no question a threshold, "is the label above it?": OR and CORN.
+"""Ordinal regression by one binary question per threshold, "is the label above it?": OR and CORN.
 
 OR: Z. Niu et al., CVPR 2016. CORN: X. Shi, W. Cao, S. Raschka, Pattern Analysis and Applications 2023.
 """
@@ -11,15 +11,16 @@ from torch.nn import functional as F
 
 from rnc_lightning.heads.reduction import batch_mean, check_rows
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.checks import check_choice
 from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import Grid, TargetSpec
 
 
 def threshold_losses(logits: Tensor, bins: Tensor) -> Tensor:
-    """Binary cross-entropy of every question, unreduced.
+    """Binary cross-entropy of every question, without reduction.
 
     Args:
-        logits: (B, K - 1); the t-th says whether the rank is above t.
+        logits: (B, K - 1); the t-th is for "the rank is above t".
         bins: Ranks (B,), 0 to K - 1.
 
     Returns:
@@ -29,8 +30,8 @@ def threshold_losses(logits: Tensor, bins: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, above.to(logits.dtype), reduction="none")
 
 
-def asked(bins: Tensor, thresholds: int) -> Tensor:
-    """Which questions CORN puts to a sample: the t-th only where the rank is above t - 1.
+def asked_questions(bins: Tensor, thresholds: int) -> Tensor:
+    """Which questions CORN asks of a sample: the t-th only if the rank is above t - 1.
 
     Returns:
         (B, thresholds), bool.
@@ -39,28 +40,27 @@ def asked(bins: Tensor, thresholds: int) -> Tensor:
 
 
 class OrdinalHead(nn.Module):
-    """Binary questions at the thresholds of each target dimension; the prediction counts those answered with yes.
+    """Binary questions at the thresholds of each target dimension; the prediction counts the positive answers.
 
     The thresholds lie halfway between the centres of the target's grid, so the rank of a label is its bin and
-    counting costs half a step at most.
+    counting is off by half a step at most.
 
-    OR asks every sample every question: the loss of a sample is the sum over the questions. CORN (`conditional`) asks
-    "above r_t?" only of samples above r_{t-1}; its loss is the sum over all that is asked in the batch, divided by
-    the number of questions asked, and P(y > r_t) is the product of the answers up to t.
-    Both are averaged over the dimensions.
+    OR asks every question of every sample: the loss of a sample is the sum over the questions. CORN (`conditional`)
+    asks "above r_t?" only of samples above r_{t-1}; its loss is the sum over all questions asked in the batch, divided
+    by their number, and P(y > r_t) is the product of the answers up to t. Both are averaged over the dimensions.
 
     Args:
         in_features: Width F of the features.
         target: What is predicted; its grids are the ranks.
         conditional: CORN if true, else OR.
         decode: `count` of the questions with a probability above one half, or `expected` for the sum of the
-            probabilities, which is not bound to the grid's centres.
+            probabilities, which need not be a centre of the grid.
         task_weights: `none`, or `sqrt_frequency` for OR's weight of a question: the square root of the number of
-            training samples at its rank (at least one), scaled to a mean of one, so that the learning rate stays
-            what it was (the paper's sum to one). They are ones until `fit_labels` has been called.
+            training samples at its rank (at least one). They are scaled to a mean of one, so that the learning rate
+            can stay the same (the paper's sum to one), and are ones until `fit_labels` is called.
 
     Raises:
-        ValueError: For an unknown choice, task weights with CORN, or a target whose range is open.
+        ValueError: If a choice is unknown, CORN gets task weights, or the range of the target is open.
 
     >>> head = OrdinalHead(in_features=4, target=TargetSpec({"rank": {"low": 0, "high": 2}}))
     >>> outputs = torch.tensor([[1.0, -1.0], [2.0, 0.0], [0.0, 3.0]])
@@ -79,10 +79,8 @@ class OrdinalHead(nn.Module):
         task_weights: Literal["none", "sqrt_frequency"] = "none",
     ) -> None:
         super().__init__()
-        if decode not in ("count", "expected"):
-            raise ValueError(f"decode must be count or expected, got {decode!r}")
-        if task_weights not in ("none", "sqrt_frequency"):
-            raise ValueError(f"task_weights must be none or sqrt_frequency, got {task_weights!r}")
+        check_choice("decode", decode, ("count", "expected"))
+        check_choice("task_weights", task_weights, ("none", "sqrt_frequency"))
         if conditional and task_weights != "none":
             raise ValueError("task_weights are defined for OR; CORN (conditional) has none")
         self.target = target
@@ -95,7 +93,7 @@ class OrdinalHead(nn.Module):
         self.register_buffer("task_weights", torch.ones(thresholds))
 
     def fit_labels(self, labels: Tensor) -> None:
-        """Take what the task weights need from the training labels (N, D)."""
+        """Compute the task weights from the training labels (N, D)."""
         if self.weighting == "none":
             return
         bins = self.target.bins(labels)
@@ -106,19 +104,19 @@ class OrdinalHead(nn.Module):
         self.task_weights.copy_(torch.cat(weights))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (B, F) to the logits of all dimensions side by side, (B, (K_1 - 1) + ... + (K_D - 1))."""
+        """Features (B, F) to the concatenated logits of all dimensions, (B, (K_1 - 1) + ... + (K_D - 1))."""
         return self.linear(features)
 
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Mean over the batch of each sample's mean loss over its dimensions.
+        """Loss averaged over the dimensions of each sample, then over the batch.
 
         Args:
             outputs: From `forward`.
             target: (B, D) in label units; outside the grid they count as its ends.
-            weight: (B,), one factor a sample; None for ones.
+            weight: (B,), one factor per sample; None for ones.
 
         Raises:
-            ValueError: Where the target is not (B, D).
+            ValueError: If the target is not (B, D).
         """
         check_rows(outputs, target)
         bins = self.target.bins(target)
@@ -127,17 +125,17 @@ class OrdinalHead(nn.Module):
         for logits, column, tasks in zip(self._split(outputs), bins.unbind(dim=1), weights, strict=True):
             losses = threshold_losses(logits, column)
             if self.conditional:
-                mask = asked(column, logits.shape[1])
-                # Of the batch of all processes: a process' own mean would weigh its questions by how few it asks.
+                mask = asked_questions(column, logits.shape[1])
+                # Over all processes: with its own mean, a process that asks few questions would weight them too much.
                 counts = torch.stack([torch.ones_like(mask[:, 0]).sum(), mask.sum()])
-                samples, questions = distributed.summed(counts).unbind()
+                samples, questions = distributed.sum_over_processes(counts).unbind()
                 per_dimension.append((losses * mask).sum(dim=1) * samples / questions)
             else:
                 per_dimension.append((losses * tasks).sum(dim=1))
         return batch_mean(torch.stack(per_dimension, dim=1).mean(dim=1), weight)
 
     def decode(self, outputs: Tensor) -> Tensor:
-        """Outputs to the prediction (B, D) in label units, always within the grid."""
+        """Outputs to predictions (B, D) in label units, always within the grid."""
         pairs = zip(self._split(outputs), self.grids, strict=True)
         return torch.stack([self._decode(logits, grid) for logits, grid in pairs], dim=1)
 

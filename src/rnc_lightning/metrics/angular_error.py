@@ -1,12 +1,13 @@
 """Angle between predicted and true gaze directions, in degrees."""
 
 import math
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from rnc_lightning.metrics.wide_sums import WideSums
+from rnc_lightning.numerics.checks import check_choice
 from rnc_lightning.numerics.precision import in_widest_dtype
 from rnc_lightning.targets.distances import gaze_vectors
 
@@ -21,29 +22,28 @@ def angular_error(
 ) -> Tensor:
     """Angle between the gaze directions of two (pitch, yaw) pairs.
 
-    With the unit vectors u and v of the two directions the angle is `atan2(|u x v|, u . v)`, which is exact
-    for small angles too. (The arc cosine of a clipped argument, often used, never falls below 0.026 degrees.)
+    With the unit vectors u and v of the two directions the angle is `atan2(|u x v|, u . v)`, which is also accurate for
+    small angles. (The common arc cosine of a clipped argument never falls below 0.026 degrees.)
 
     Args:
         predictions: (B, 2), pitch and yaw.
         targets: (B, 2), pitch and yaw.
-        unit: unit of pitch and yaw, "radian" or "degree". The result is in degrees either way.
-        reduction: "mean", or "none" for one angle a sample.
+        unit: Unit of pitch and yaw, "radian" or "degree". The result is in degrees either way.
+        reduction: "mean", or "none" for one angle per sample.
 
     Returns:
         Degrees in float64: a scalar, or (B,) for `reduction="none"`. The mean over no samples is NaN.
 
     Raises:
-        ValueError: if a shape is not (B, 2), the shapes differ, or `unit` or `reduction` is unknown.
+        ValueError: If a shape is not (B, 2), the shapes differ, or `unit` or `reduction` is unknown.
 
     Example:
         >>> zero, yaw = torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 10.0]])
         >>> angular_error(yaw, zero, unit="degree")
         tensor(10., dtype=torch.float64)
     """
-    _check_unit(unit)
-    if reduction not in ("mean", "none"):
-        raise ValueError(f"reduction must be 'mean' or 'none', got {reduction!r}")
+    check_choice("unit", unit, ("radian", "degree"))
+    check_choice("reduction", reduction, ("mean", "none"))
     if predictions.shape != targets.shape or predictions.ndim != 2 or predictions.shape[1] != 2:
         raise ValueError(
             "predictions and targets must both be (B, 2), pitch and yaw, "
@@ -51,8 +51,7 @@ def angular_error(
         )
     scale = 1.0 if unit == "radian" else math.pi / 180
     u, v = (gaze_vectors(in_widest_dtype(angles) * scale) for angles in (predictions, targets))
-    radians = torch.atan2(torch.linalg.cross(u, v).norm(dim=1), (u * v).sum(dim=1))
-    degrees = torch.rad2deg(radians)
+    degrees = torch.rad2deg(torch.atan2(torch.linalg.cross(u, v).norm(dim=1), (u * v).sum(dim=1)))
     return degrees.mean() if reduction == "mean" else degrees
 
 
@@ -60,8 +59,8 @@ class AngularError(WideSums):
     """`angular_error` averaged over all batches and processes, with a float64 accumulator.
 
     Args:
-        unit: unit of pitch and yaw, "radian" or "degree". The result is in degrees either way.
-        kwargs: passed on to `torchmetrics.Metric`.
+        unit: Unit of pitch and yaw, "radian" or "degree". The result is in degrees either way.
+        kwargs: Passed on to `torchmetrics.Metric`.
 
     Example:
         >>> metric = AngularError(unit="degree")
@@ -78,9 +77,10 @@ class AngularError(WideSums):
     sum_degrees: Tensor
     total: Tensor
 
-    def __init__(self, unit: str = "radian", **kwargs: Any) -> None:
+    def __init__(self, unit: AngleUnit = "radian", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.unit = _check_unit(unit)
+        check_choice("unit", unit, ("radian", "degree"))
+        self.unit: AngleUnit = unit
         self.add_state("sum_degrees", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
 
@@ -91,11 +91,5 @@ class AngularError(WideSums):
         self.total = self.total + len(degrees)
 
     def compute(self) -> Tensor:
-        """Mean angle in degrees over everything seen: a float64 scalar, NaN if nothing was."""
+        """Mean angle in degrees over all samples: a float64 scalar, NaN without samples."""
         return self.sum_degrees / self.total
-
-
-def _check_unit(unit: str) -> AngleUnit:
-    if unit not in ("radian", "degree"):
-        raise ValueError(f"unit must be 'radian' or 'degree', got {unit!r}")
-    return cast(AngleUnit, unit)

@@ -1,7 +1,7 @@
-"""Feature ordinality: does the order of the feature distances follow the order of the label distances?
+"""Feature ordinality: whether the order of feature distances follows the order of label distances.
 
-The paper's Table 1. Its exact set of pairs is not published; the choice here is one correlation per anchor,
-averaged over anchors.
+Used in the paper's Table 1, which does not say which pairs it compares. Here, one correlation is computed per anchor
+and averaged over anchors.
 """
 
 from typing import Any
@@ -13,10 +13,11 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from rnc_lightning.numerics.precision import widest_dtype
+from rnc_lightning.numerics.checks import check_whole_number
+from rnc_lightning.numerics.precision import at_least_float32, widest_dtype
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
-_CHUNK = 256  # anchors at a time; bounds the memory at a few arrays of 256 x n
+_CHUNK = 256  # anchors at a time; limits memory to a few arrays of 256 x n
 
 
 def feature_ordinality(
@@ -27,39 +28,36 @@ def feature_ordinality(
 ) -> dict[str, float]:
     """Rank correlation of feature similarity with label similarity, per anchor, averaged over anchors.
 
-    For each anchor i, `-||z_i - z_j||` is correlated with `-d(y_i, y_j)` over all j other than i. Distances
-    are float64 and come from differences (no matrix product), so that equal labels and equal features
-    tie exactly. Spearman uses mean ranks for ties, Kendall is tau-b.
+    For each anchor i, `-||z_i - z_j||` is correlated with `-d(y_i, y_j)` over all j other than i. Distances are float64
+    and computed from differences (no matrix product), so that equal labels and equal features tie exactly. Spearman
+    uses mean ranks for ties, Kendall is tau-b.
 
-    An anchor for which every label distance is equal, or every feature distance is, has no correlation and is
-    left out of the average. If no anchor remains, as with collapsed features or fewer than three samples, the
-    result is NaN. A feature or label that is NaN also makes it NaN.
+    An anchor has no correlation, and is excluded from the average, if all its label distances or all its feature
+    distances are equal. The result is NaN if no anchor remains, as with collapsed features or fewer than three samples,
+    or if a feature or label is NaN.
 
     Args:
         features: (n, F).
         targets: (n,) or (n, D).
-        target_distance: a name that `rnc_lightning.targets.distances` knows, or a function of float64 targets (m, D)
+        target_distance: A name that `rnc_lightning.targets.distances` knows, or a function of float64 targets (m, D)
             and (n, D) that returns distances (m, n). By default L1, summed over the dimensions.
-        max_anchors: with more samples than this, only so many anchors, evenly spaced in the given order, are
-            used (each still against all n samples). None for all of them. Time grows with anchors * n * F.
+        max_anchors: Largest number of anchors, evenly spaced in the given order (each is compared with all n samples);
+            None for all samples. Time grows with anchors * n * F.
 
     Returns:
         `{"spearman": ..., "kendall": ...}`, each in [-1, 1] or NaN.
 
     Raises:
-        ValueError: if the shapes do not fit or `max_anchors` is below 1, or the distance is unknown.
+        ValueError: If the shapes do not match, `max_anchors` is below 1, or the distance is unknown.
 
     Example:
         >>> ages = torch.tensor([20.0, 30.0, 45.0, 70.0])
         >>> feature_ordinality(2 * ages[:, None], ages)
         {'spearman': 1.0, 'kendall': 1.0}
     """
-    _check_max_anchors(max_anchors)
-    if features.ndim != 2 or targets.ndim not in (1, 2) or len(features) != len(targets):
-        raise ValueError(
-            "features must be (n, F) and targets (n,) or (n, D) with the same n, "
-            f"got {tuple(features.shape)} and {tuple(targets.shape)}"
-        )
+    if max_anchors is not None:
+        check_whole_number("max_anchors", max_anchors, least=1)
+    _check_shapes(features, targets)
     z = features.detach().cpu().double()
     y = targets.detach().cpu().double().reshape(len(z), -1)
     distance = resolve_target_distance(target_distance)
@@ -80,12 +78,12 @@ def feature_ordinality(
 class FeatureOrdinality(Metric):
     """`feature_ordinality` over all batches and processes.
 
-    Keeps every feature and target until `reset`, since the pairs are over the whole epoch: n * F numbers.
+    Keeps every feature and target until `reset`, because the pairs span the whole epoch: n * F numbers.
 
     Args:
-        target_distance: see `feature_ordinality`.
-        max_anchors: see `feature_ordinality`.
-        kwargs: passed on to `torchmetrics.Metric`.
+        target_distance: See `feature_ordinality`.
+        max_anchors: See `feature_ordinality`.
+        kwargs: Passed on to `torchmetrics.Metric`.
 
     Example:
         >>> metric = FeatureOrdinality()
@@ -107,10 +105,11 @@ class FeatureOrdinality(Metric):
         self, target_distance: str | TargetDistance = "l1", max_anchors: int | None = 2048, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        _check_max_anchors(max_anchors)
+        if max_anchors is not None:
+            check_whole_number("max_anchors", max_anchors, least=1)
         self.target_distance = resolve_target_distance(target_distance)
         self.max_anchors = max_anchors
-        # Kept flat: torchmetrics lets a process without samples join with an empty vector, which then fits.
+        # Stored flat, because torchmetrics gives a process without samples an empty vector, which must concatenate.
         self.add_state("features", [], dist_reduce_fx="cat")
         self.add_state("targets", [], dist_reduce_fx="cat")
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
@@ -123,19 +122,15 @@ class FeatureOrdinality(Metric):
             targets: (B,) or (B, D).
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: If the shapes do not match.
         """
-        if features.ndim != 2 or targets.ndim not in (1, 2) or len(features) != len(targets):
-            raise ValueError(
-                "features must be (B, F) and targets (B,) or (B, D) with the same B, "
-                f"got {tuple(features.shape)} and {tuple(targets.shape)}"
-            )
-        self.features.append(_at_least_float32(features.detach()).flatten())
-        self.targets.append(_at_least_float32(targets.detach()).flatten())
+        _check_shapes(features, targets)
+        self.features.append(at_least_float32(features.detach()).flatten())
+        self.targets.append(at_least_float32(targets.detach()).flatten())
         self.total = self.total + len(features)
 
     def compute(self) -> dict[str, Tensor]:
-        """Both correlations as scalars; NaN if nothing was seen."""
+        """Both correlations as scalars; NaN without samples."""
         n = int(self.total)
         values = {"spearman": float("nan"), "kendall": float("nan")}
         if n > 0:
@@ -150,7 +145,7 @@ def _spearman_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Spearman's rho of each row of `a` (m, n) with the same row of `b`; NaN where a row is constant."""
     ranks_a, ranks_b = (rankdata(rows, axis=1) - (rows.shape[1] + 1) / 2 for rows in (a, b))
     covariance = (ranks_a * ranks_b).sum(axis=1)
-    # Centred mean ranks are whole multiples of 1/2, so a constant row gives a variance of exactly zero.
+    # Centred mean ranks are multiples of 1/2, so the variance of a constant row is exactly zero.
     scale = np.sqrt((ranks_a**2).sum(axis=1) * (ranks_b**2).sum(axis=1))
     rho = np.divide(covariance, scale, out=np.full_like(scale, np.nan), where=scale != 0)
     return np.clip(rho, -1, 1)
@@ -163,7 +158,7 @@ def _choose_anchors(n: int, max_anchors: int | None) -> np.ndarray:
 
 
 def _without_self(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """Drop from each row of (m, n) the entry of the anchor itself."""
+    """Remove the anchor itself from each row of (m, n)."""
     columns = np.arange(rows.shape[1] - 1)
     return np.take_along_axis(rows, columns + (columns >= anchors[:, None]), axis=1)
 
@@ -173,10 +168,9 @@ def _mean_of_defined(values: np.ndarray) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
-
-
-def _check_max_anchors(max_anchors: int | None) -> None:
-    if max_anchors is not None and max_anchors < 1:
-        raise ValueError(f"max_anchors must be at least 1, or None for all samples, got {max_anchors}")
+def _check_shapes(features: Tensor, targets: Tensor) -> None:
+    if features.ndim != 2 or targets.ndim not in (1, 2) or len(features) != len(targets):
+        raise ValueError(
+            "features must be (n, F) and targets (n,) or (n, D) with the same n, "
+            f"got {tuple(features.shape)} and {tuple(targets.shape)}"
+        )

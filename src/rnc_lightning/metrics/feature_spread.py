@@ -1,4 +1,4 @@
-"""How features spread: over how many directions, and over samples beside the views of one sample."""
+"""The spread of features: over directions, and between samples compared with views of one sample."""
 
 import math
 
@@ -9,19 +9,19 @@ from rnc_lightning.numerics.precision import in_widest_dtype
 
 
 def effective_rank(features: Tensor) -> float:
-    """Over how many directions the features spread: exp of the entropy of their singular values, as shares of the sum.
+    """Number of directions over which features spread: exp of the entropy of their normalised singular values.
 
     Roy and Vetterli, "The effective rank: a measure of effective dimensionality" (EUSIPCO 2007), of the centred
-    features. It is F where all directions spread alike, 1 where features lie on a line.
+    features. It is F if the spread is equal in all directions and 1 if the features are on a line.
 
     Args:
         features: (n, F).
 
     Returns:
-        Between 1 and min(n - 1, F); 0 where all features are the same, NaN where one is not finite or there is none.
+        Between 1 and min(n - 1, F); 0 if all features are equal, NaN if one is not finite or there are none.
 
     Raises:
-        ValueError: If the shape does not fit.
+        ValueError: If the features have another shape.
 
     >>> round(effective_rank(torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])), 6)
     2.0
@@ -31,9 +31,9 @@ def effective_rank(features: Tensor) -> float:
     if not features.numel() or not torch.isfinite(features).all():
         return math.nan
     wide = in_widest_dtype(features.cpu())
-    centred = wide - wide[0]  # exactly 0 where all are the same
+    centred = wide - wide[0]  # exactly 0 if all features are equal
     centred = centred - centred.mean(dim=0)
-    # What lies below the rounding of the features' own type is no spread: the entropy would count noise.
+    # A spread below the rounding error of the features' type is noise, which the entropy would count.
     if float(centred.abs().max()) <= torch.finfo(features.dtype).eps * float(wide.abs().max()):
         return 0.0
     values = torch.linalg.svdvals(centred)
@@ -41,19 +41,19 @@ def effective_rank(features: Tensor) -> float:
 
 
 def view_alignment(features: Tensor) -> float:
-    """Mean distance of two views of a sample over the mean distance of views of different samples.
+    """Mean distance between views of the same sample, divided by that between views of different samples.
 
-    Euclidean. 0 where augmentation changes no feature, 1 where the views of a sample lie as far apart as samples do.
-    Being a ratio, it does not change with the features' scale.
+    Distances are Euclidean. The ratio is 0 if augmentation changes no feature and 1 if views of a sample are as far
+    apart as different samples. It does not depend on the scale of the features.
 
     Args:
         features: (B, V, F).
 
     Returns:
-        At least 0; NaN for less than two samples or views, for features that are all the same, or not all finite.
+        At least 0; NaN for fewer than two samples or views, or if features are all equal or not all finite.
 
     Raises:
-        ValueError: If the shape does not fit.
+        ValueError: If the features have another shape.
 
     >>> view_alignment(torch.tensor([[[0.0], [1.0]], [[4.0], [5.0]]]))
     0.25

@@ -1,7 +1,7 @@
-"""How well targets can be read from features: scikit-learn's ridge regression and nearest neighbours.
+"""How well targets can be predicted from features by scikit-learn's ridge regression and nearest neighbours.
 
-Each is fitted to the features of some samples and measured on those of others. They say early what the regressor of a
-later stage can hope for; neither takes its place.
+Each probe is fitted to the features of some samples and measured on others. The errors give an early estimate of the
+regressor in a later stage, but do not replace it.
 """
 
 import numpy as np
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from rnc_lightning.metrics.angular_error import angular_error
+from rnc_lightning.numerics.checks import check_whole_number
 
-PENALTIES = tuple(10.0**power for power in range(-6, 3))  # times the number of samples fitted to
+PENALTIES = tuple(10.0**power for power in range(-6, 3))  # times the number of training samples
 
 
 def ridge_error(
@@ -18,22 +19,22 @@ def ridge_error(
 ) -> float:
     """Error of a linear map from features to targets with a penalty on its weights.
 
-    Features and targets are standardised by the mean and the standard deviation of those fitted to. Of `PENALTIES`,
-    that one is taken which has the least squared leave-one-out error on them, over all target dimensions together.
+    Features and targets are standardised by the mean and standard deviation of the training samples. The penalty is the
+    one of `PENALTIES` with the smallest squared leave-one-out error on them, over all target dimensions together.
 
     Args:
-        train_features: (m, F), fitted to.
+        train_features: (m, F), to fit.
         train_targets: (m, D).
-        features: (n, F), measured on.
+        features: (n, F), to measure the error on.
         targets: (n, D).
-        angular_unit: "radian" or "degree" where targets are (pitch, yaw) in that unit.
+        angular_unit: "radian" or "degree" if targets are (pitch, yaw) in that unit.
 
     Returns:
-        The mean absolute error in the targets' units, averaged over dimensions; for an `angular_unit` the mean angle
-        in degrees. NaN where a feature or target is not finite.
+        The mean absolute error in the targets' units, averaged over dimensions; with an `angular_unit` the mean angle
+        in degrees. NaN if a feature or target is not finite.
 
     Raises:
-        ValueError: If shapes do not fit, or a part holds no samples.
+        ValueError: If shapes do not match, or there are no samples to fit or to measure.
 
     >>> x = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
     >>> round(ridge_error(x, 3 * x + 1, x + 10, 3 * x + 31), 3)
@@ -48,11 +49,11 @@ def ridge_error(
     from sklearn.preprocessing import StandardScaler
 
     x, y, x_new = (_array(part) for part in (train_features, train_targets, features))
-    # A feature that is constant but for rounding would be blown up by its standardisation.
+    # Standardisation would amplify the rounding errors of a constant feature.
     varies = x.std(axis=0) > torch.finfo(train_features.dtype).eps * np.abs(x).max(axis=0)
     ridge = make_pipeline(StandardScaler(), RidgeCV(alphas=np.array(PENALTIES) * len(x)))
     model = TransformedTargetRegressor(ridge, transformer=StandardScaler(), check_inverse=False)
-    with np.errstate(invalid="ignore"):  # a single sample leaves none to choose the penalty by
+    with np.errstate(invalid="ignore"):  # a single sample has no leave-one-out error
         predictions = model.fit(x * varies, y).predict(x_new * varies)
     return _error(predictions, targets, angular_unit)
 
@@ -65,29 +66,28 @@ def neighbours_error(
     neighbours: int = 10,
     angular_unit: str | None = None,
 ) -> float:
-    """Error of the mean target of the nearest samples, by the Euclidean distance of features as they are.
+    """Error of the mean target of the nearest neighbours, by the Euclidean distance of the unscaled features.
 
     Args:
-        train_features: (m, F), among which neighbours are looked for.
+        train_features: (m, F), searched for neighbours.
         train_targets: (m, D).
-        features: (n, F), measured on.
+        features: (n, F), to measure the error on.
         targets: (n, D).
-        neighbours: How many; all where there are fewer.
-        angular_unit: "radian" or "degree" where targets are (pitch, yaw) in that unit.
+        neighbours: Number of neighbours; all training samples if there are fewer.
+        angular_unit: "radian" or "degree" if targets are (pitch, yaw) in that unit.
 
     Returns:
-        As of `ridge_error`.
+        As for `ridge_error`.
 
     Raises:
-        ValueError: If shapes do not fit, a part holds no samples, or `neighbours` is below 1.
+        ValueError: If shapes do not match, there are no samples to fit or to measure, or `neighbours` is below 1.
 
     >>> x = torch.tensor([[0.0], [1.0], [7.0]])
     >>> neighbours_error(x, x, torch.tensor([[0.4]]), torch.tensor([[0.0]]), neighbours=2)
     0.5
     """
     _check(train_features, train_targets, features, targets)
-    if neighbours < 1:
-        raise ValueError(f"neighbours must be at least 1, got {neighbours}")
+    check_whole_number("neighbours", neighbours, least=1)
     if not _finite(train_features, train_targets, features, targets):
         return float("nan")
     from sklearn.neighbors import KNeighborsRegressor
@@ -114,11 +114,13 @@ def _finite(*tensors: Tensor) -> bool:
 
 
 def _check(train_features: Tensor, train_targets: Tensor, features: Tensor, targets: Tensor) -> None:
-    fits = all(x.ndim == 2 for x in (train_features, train_targets, features, targets))
-    fits = fits and len(train_features) == len(train_targets) and len(features) == len(targets)
-    fits = fits and train_features.shape[1] == features.shape[1] and train_targets.shape[1] == targets.shape[1]
-    if not fits:
-        shapes = ", ".join(str(tuple(x.shape)) for x in (train_features, train_targets, features, targets))
+    tensors = train_features, train_targets, features, targets
+    if (
+        any(x.ndim != 2 for x in tensors)
+        or (len(train_features), len(features)) != (len(train_targets), len(targets))
+        or (train_features.shape[1], train_targets.shape[1]) != (features.shape[1], targets.shape[1])
+    ):
+        shapes = ", ".join(str(tuple(x.shape)) for x in tensors)
         raise ValueError(f"features must be (m, F) and (n, F), targets (m, D) and (n, D), got {shapes}")
     if not len(train_features) or not len(features):
-        raise ValueError("there must be at least one sample to fit to and one to measure on")
+        raise ValueError("there must be at least one sample to fit and one to measure")

@@ -1,4 +1,4 @@
-"""Metrics that sum in float64 whatever the precision of the module that holds them."""
+"""Metrics that sum in float64, independent of the precision of the module that holds them."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from rnc_lightning.numerics.precision import widest_dtype
 class WideSums(Metric):
     """Base of metrics that sum in float64.
 
-    The sums move with the module that holds them, but `module.to(torch.bfloat16)` and its like do not narrow
-    them; only a device without float64 gets float32.
+    The sums move with the module that holds them, but conversions such as `module.to(torch.bfloat16)` do not change
+    their type; only on a device without float64 they become float32.
     """
 
     def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        if self._dtype_convert:  # asked for by `set_dtype`
+        if self._dtype_convert:  # called by `set_dtype`
             return super()._apply(fn, *args, **kwargs)
         device = fn(torch.zeros(0)).device
         if widest_dtype(device) is torch.float32:

@@ -1,6 +1,6 @@
-"""Batches that are spread over processes: the one place that speaks to `torch.distributed`.
+"""Batches that are spread over processes: the only module that calls `torch.distributed`.
 
-In a single process everything here leaves its argument as it is.
+In a single process every function here returns its argument unchanged.
 """
 
 import math
@@ -13,69 +13,68 @@ from torch import Tensor
 
 
 def world_size() -> int:
-    """Processes that share the batch, 1 without a process group."""
+    """Number of processes that share the batch; 1 without a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """This process among them, from 0 up."""
+    """Index of this process, from 0 up."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
 def share() -> tuple[int, int]:
-    """This process' share of what all have: (rank, number of processes)."""
+    """This process' share of the work: (rank, number of processes)."""
     return rank(), world_size()
 
 
 def common_seed() -> int:
-    """A seed drawn from PyTorch's generator, in every process that of rank 0."""
+    """A seed drawn from PyTorch's generator on rank 0, the same in every process."""
     seed: int = broadcast_from_first(int(torch.randint(2**62, ())))
     return seed
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes files: rank 0, or the only one."""
+    """Whether this process writes the files: it has rank 0 or is the only one."""
     return rank() == 0
 
 
-def join(place: int, processes: int, backend: str) -> None:
-    """Become one of several processes; the address is that of the environment (MASTER_ADDR, MASTER_PORT).
+def join_process_group(rank: int, processes: int, backend: str) -> None:
+    """Join the other processes at the address in the environment (MASTER_ADDR, MASTER_PORT).
 
-    A process may wait for another as long as a lock is held elsewhere, so the patience is a day.
+    The timeout is a day, because a process may have to wait for a lock that another run holds.
     """
-    dist.init_process_group(backend, rank=place, world_size=processes, timeout=timedelta(days=1))
+    dist.init_process_group(backend, rank=rank, world_size=processes, timeout=timedelta(days=1))
 
 
-def leave() -> None:
-    """Be a single process from here on; every process does so, and at the same point."""
+def leave_process_group() -> None:
+    """Leave the process group; every process must call it at the same point."""
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come here."""
+    """Wait until every process has reached this point."""
     if world_size() > 1:
         dist.barrier()
 
 
 def broadcast_from_first(value: Any) -> Any:
-    """What rank 0 gives, a plain value, in every process."""
-    if world_size() == 1:
-        return value
+    """Rank 0's value, a plain Python object, in every process."""
     box = [value]
-    dist.broadcast_object_list(box, src=0)
+    if world_size() > 1:
+        dist.broadcast_object_list(box, src=0)
     return box[0]
 
 
-def gathered(part: Tensor) -> Tensor:
-    """The rows of all processes, in the order of their ranks; the gradient comes back to the process of each row.
+def gather_rows(part: Tensor) -> Tensor:
+    """Gather the rows of all processes in rank order, with a gradient.
 
-    Every process gets the sum of what all processes say of its rows, so that losses on the gathered rows may differ
-    from process to process: what is minimised is their sum.
+    In the backward pass each process gets the sum over all processes of the gradients of its own rows. So the losses
+    of the processes may differ: their sum is minimised.
 
     Args:
-        part: This process' rows (m, ...); m may differ between processes and be 0, all else must agree.
+        part: This process' rows (m, ...); m may differ between processes and be 0, the rest of the shape must agree.
 
     Returns:
         All rows (n, ...).
@@ -83,37 +82,39 @@ def gathered(part: Tensor) -> Tensor:
     return part if world_size() == 1 else _Gathered.apply(part)
 
 
-def shared_out(share: Tensor) -> Tensor:
-    """What each process minimises so that DDP's mean of gradients is the gradient of a sum of shares.
+def sum_shares(share: Tensor) -> Tensor:
+    """Sum the processes' shares of a loss, so that DDP's mean of gradients is the gradient of that sum.
 
     Args:
-        share: A scalar, of which the loss is the sum over the processes.
+        share: A scalar; the loss is its sum over the processes.
 
     Returns:
-        In every process the loss itself, with the gradient of the share times the number of processes.
+        The loss, the same in every process, with the gradient of the share times the number of processes.
     """
     if world_size() == 1:
         return share
     scaled = share * world_size()
-    return scaled + (summed(share) - scaled.detach())
+    return scaled + (sum_over_processes(share) - scaled.detach())
 
 
-def weighted_by_rows(mean: Tensor, rows: int) -> Tensor:
-    """A process' mean over its rows, weighted so that DDP's mean of gradients is that of the mean over all rows."""
+def weight_by_rows(mean: Tensor, rows: int) -> Tensor:
+    """Weight a process' mean over its rows so that DDP's mean of gradients is that of the mean over all rows."""
     if world_size() == 1:
         return mean
-    return mean * (rows * world_size() / summed(torch.tensor(rows, dtype=torch.float64, device=mean.device)))
+    return mean * (
+        rows * world_size() / sum_over_processes(torch.tensor(rows, dtype=torch.float64, device=mean.device))
+    )
 
 
 def mean_over_rows(mean: Tensor, rows: int) -> tuple[Tensor, int]:
-    """A process' mean over its rows as the mean over all rows, and how many those are; without a gradient."""
+    """Turn a process' mean over its rows into the mean over all rows and their number, without a gradient."""
     if world_size() == 1:
         return mean, rows
-    total = summed(torch.stack([mean.detach().double() * rows, mean.new_tensor(rows, dtype=torch.float64)]))
+    total = sum_over_processes(torch.stack([mean.detach().double() * rows, mean.new_tensor(rows, dtype=torch.float64)]))
     return (total[0] / total[1]).to(mean.dtype), int(total[1])
 
 
-def summed(value: Tensor) -> Tensor:
+def sum_over_processes(value: Tensor) -> Tensor:
     """Sum over all processes, without a gradient."""
     total = value.detach().clone()
     if world_size() > 1:
@@ -121,17 +122,17 @@ def summed(value: Tensor) -> Tensor:
     return total
 
 
-def largest(count: int, device: torch.device) -> int:
-    """The largest of the processes' counts; `device` is where the processes meet."""
+def max_over_processes(count: int, device: torch.device) -> int:
+    """The largest of the processes' counts; they communicate on `device`."""
     if world_size() == 1:
         return count
-    found = torch.tensor(count, device=device)
-    dist.all_reduce(found, dist.ReduceOp.MAX)
-    return int(found)
+    maximum = torch.tensor(count, device=device)
+    dist.all_reduce(maximum, dist.ReduceOp.MAX)
+    return int(maximum)
 
 
 class _Gathered(torch.autograd.Function):
-    """All rows forward; backward the summed gradient of your own."""
+    """Forward: the rows of all processes. Backward: the summed gradient of this process' rows."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor) -> Tensor:
@@ -139,7 +140,7 @@ class _Gathered(torch.autograd.Function):
         dist.all_gather(counts, torch.tensor([len(part)], device=part.device))
         sizes = [int(count) for count in counts]
         ctx.rows = slice(sum(sizes[: rank()]), sum(sizes[: rank() + 1]))
-        # As bytes, since not every backend knows every precision; padded, since all must send the same.
+        # Sent as bytes, because not every backend supports every dtype; padded, because all must send the same size.
         content = part.detach().reshape(len(part), math.prod(part.shape[1:])).contiguous().view(torch.uint8)
         padded = content.new_zeros(max(sizes), content.shape[1])
         padded[: len(part)] = content

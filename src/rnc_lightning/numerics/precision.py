@@ -1,4 +1,4 @@
-"""The precision in which losses and metrics compute, whatever autocast made of their inputs."""
+"""The precision in which losses and metrics compute, independent of autocast."""
 
 import torch
 from torch import Tensor
@@ -8,17 +8,17 @@ _WITHOUT_FLOAT64 = {"mps"}
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Values in float32 at least."""
+    """Values in float32, or in their own type where that is wider."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def unit_rows(rows: Tensor) -> Tensor:
-    """Rows (N, F) scaled to length 1, in float32 at least; a row of zeros stays as it is."""
+    """Rows (N, F) scaled to length 1, in float32 or wider; a row of zeros does not change."""
     return F.normalize(at_least_float32(rows), dim=1)
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
-    """Scalar products (M, N) of rows (M, F) and (N, F), in their own precision under any autocast."""
+    """Scalar products (M, N) of rows (M, F) and (N, F), in the rows' precision even under autocast."""
     with torch.autocast(a.device.type, enabled=False):
         return a @ b.T
 
@@ -29,5 +29,5 @@ def widest_dtype(device: torch.device) -> torch.dtype:
 
 
 def in_widest_dtype(x: Tensor) -> Tensor:
-    """The tensor without its graph, in the widest float type of its device."""
+    """The tensor, detached from its graph, in the widest float type of its device."""
     return x.detach().to(widest_dtype(x.device))

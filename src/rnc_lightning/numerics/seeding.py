@@ -1,4 +1,4 @@
-"""Every random draw comes from named parts: (seed, stage, epoch, ...), never from a state carried along."""
+"""Seeds for every random draw, derived from named parts (seed, stage, epoch, ...) and never from a carried state."""
 
 import hashlib
 import random
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-
-_MASK = (1 << 63) - 1
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -19,43 +17,43 @@ def derive_seed(*parts: int | str) -> int:
     False
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") & _MASK
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") % 2**63
 
 
 def seed_all(seed: int) -> None:
-    """Set the generators of Python, NumPy and PyTorch (all devices)."""
-    import torch  # here, so that those who only need derive_seed do not wait for it
+    """Seed the generators of Python, NumPy and PyTorch (all devices)."""
+    import torch  # here, because importing it takes long and derive_seed does not need it
 
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  (transforms written by users may draw from it)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  (users' transforms may draw from it)
     torch.manual_seed(seed)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run a block under its own CPU generators and put the former states back afterwards."""
-    with generators_kept():
+    """Seed the CPU generators for a block and restore their states afterwards."""
+    with preserve_generators():
         set_cpu_generators(seed)
         yield
 
 
-def set_cpu_generators(seed: int, torch_alone: bool = False) -> None:
-    """Set the CPU generators of Python, NumPy and PyTorch, or that of PyTorch alone."""
+def set_cpu_generators(seed: int, torch_only: bool = False) -> None:
+    """Seed the CPU generators of Python, NumPy and PyTorch, or only that of PyTorch."""
     import torch
 
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would also touch every GPU: 100 times slower
-    if not torch_alone:
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed also seeds every GPU: 100 times slower
+    if not torch_only:
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
 
 
 @contextmanager
-def generators_kept(torch_alone: bool = False) -> Iterator[None]:
-    """Put the states of the CPU generators, or that of PyTorch alone, back after a block."""
+def preserve_generators(torch_only: bool = False) -> Iterator[None]:
+    """Restore the states of the CPU generators, or only that of PyTorch, after a block."""
     import torch
 
     torch_state = torch.get_rng_state()
-    others = None if torch_alone else (np.random.get_state(), random.getstate())  # noqa: NPY002
+    others = None if torch_only else (np.random.get_state(), random.getstate())  # noqa: NPY002
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Objectives of stage one: each a function of features, and a thin module around it. Plain PyTorch."""
+"""Objectives of stage one: each is a function of features and a thin module around it. Plain PyTorch."""
 
 from rnc_lightning.objectives.dino import DINO, dino_loss
 from rnc_lightning.objectives.rnc import RnCLoss, rnc_loss, rnc_loss_floor

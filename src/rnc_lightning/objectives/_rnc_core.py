@@ -1,17 +1,17 @@
-"""The Rank-N-Contrast loss and its closed-form gradient, a block of anchors at a time.
+"""The Rank-N-Contrast loss and its closed-form gradient, one block of anchors at a time.
 
-With energies z_ij = -s_ij, T_ij = sum_{k in S_ij} exp(-z_ik) and n rows, of which K are positives for each anchor,
+With energies z_ij = -s_ij, T_ij = sum_{k in S_ij} exp(-z_ik), n rows and K positives for each anchor,
 
     L = 1/(nK) sum_i sum_{j != i} w_ij (log T_ij + z_ij)
     dL/ds_im = 1/(nK) (exp(-z_im) H_im - w_im),    H_im = sum_{j : m in S_ij} w_ij / T_ij
 
-K is n - 1 and all w_ij are 1 unless the positives are limited. Both sums T and H run over label positions (see
+K is n - 1 and all w_ij are 1 unless the positives are limited. The sums T and H run over label positions (see
 `_rnc_ranks`), T from far to near and H from near to far.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,53 +19,54 @@ from torch import Tensor
 from rnc_lightning.objectives._rnc_ranks import LabelRanks, RankTable
 from rnc_lightning.objectives._rnc_similarity import PrecisionExhaustedError, Similarity
 
-_FULL_BYTES = 1 << 30  # the weights of all pairs are kept up to this size (n = 16384); it saves half the products
-_BLOCK_BYTES = 1 << 27  # what a block of anchors may take beside them
-_NARROWEST = 0.1  # range of energies below which exp(-z) H - 1 may cancel in float32
-# Widest range in which exp(-z), shifted to the middle, and sums of n of its inverses neither overflow nor get coarse
+_FULL_BYTES = 1 << 30  # keep the weights of all pairs up to this size (n = 16384); saves half of the products
+_BLOCK_BYTES = 1 << 27  # additional working space of a block of anchors
+_NARROWEST = 0.1  # below this range of energies exp(-z) H - 1 may cancel in float32
+# Largest range of energies in which exp(-z), shifted to the middle, and sums of n of its inverses stay accurate
 _LINEAR_RANGE = {torch.float32: 64.0, torch.float64: 1200.0}
-# Relative errors allowed for a distance: in float32, in float64 on float32 features, in float64.
+# Allowed relative errors of a distance: in float32, in float64 for float32 features, in float64.
 _TOLERANCES = (4e-6, 1e-7, 1e-11)
 
 
+class RnCTask(NamedTuple):
+    """The arguments of the loss apart from the features; only the anchors of `share` (index, number) are used."""
+
+    ranks: LabelRanks
+    kind: type[Similarity]
+    temperature: float
+    chunk_size: int | None
+    share: tuple[int, int]
+    with_gradient: bool
+
+
 class RnCFunction(torch.autograd.Function):
-    """The loss of features (n, F), whose gradient is found in the forward pass while a block is at hand."""
+    """The loss of features (n, F); the gradient is computed in the forward pass, one block at a time."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        features: Tensor,
-        ranks: LabelRanks,
-        kind: type[Similarity],
-        temperature: float,
-        chunk_size: int | None,
-        share: tuple[int, int],
-        with_gradient: bool,
-    ) -> Tensor:
-        """Compute the loss, and keep dL/dfeatures, nothing else."""
+    def forward(ctx: Any, features: Tensor, task: RnCTask) -> Tensor:
+        """Compute the loss and save only dL/dfeatures."""
         narrow = features.dtype != torch.float64
         dtype = torch.float32 if narrow else torch.float64
-        task = (ranks, kind, temperature, chunk_size, share, with_gradient)
         with torch.autocast(features.device.type, enabled=False), _full_precision():
             try:
-                loss, gradient = _evaluate(features.to(dtype), *task, _TOLERANCES[0 if narrow else 2])
+                loss, gradient = _evaluate(features.to(dtype), task, _TOLERANCES[0 if narrow else 2])
             except PrecisionExhaustedError:
-                loss, gradient = _evaluate(features.double(), *task, _TOLERANCES[1])
+                loss, gradient = _evaluate(features.double(), task, _TOLERANCES[1])
         if gradient is not None:
             ctx.save_for_backward(features, gradient.to(features.dtype))
         return loss.to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradient that forward found."""
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        """Scale the saved gradient."""
         features, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():
             gradient = _FirstDerivative.apply(gradient, features)
-        return (gradient * grad_outputs[0].to(gradient.dtype), *[None] * 6)
+        return gradient * grad_outputs[0].to(gradient.dtype), None
 
 
 class _FirstDerivative(torch.autograd.Function):
-    """The gradient as a function of the features, to refuse its own derivative rather than take it for 0."""
+    """The gradient as a function of the features, so that its derivative raises an error instead of being 0."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, features: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class _FirstDerivative(torch.autograd.Function):
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """Matrix products in true float32, whatever `torch.set_float32_matmul_precision` says."""
+    """Compute matrix products in full float32, regardless of `torch.set_float32_matmul_precision`."""
     backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
     before = [backend.fp32_precision for backend in backends]
     try:
@@ -90,30 +91,19 @@ def _full_precision() -> Iterator[None]:
             backend.fp32_precision = precision
 
 
-def _evaluate(
-    features: Tensor,
-    ranks: LabelRanks,
-    kind: type[Similarity],
-    temperature: float,
-    chunk_size: int | None,
-    share: tuple[int, int],
-    with_gradient: bool,
-    tolerance: float,
-) -> tuple[Tensor, Tensor | None]:
-    """Loss (float64 scalar) and gradient (n, F) for features (n, F) given sample by sample.
-
-    Of the anchors those of one share are taken: the share's place and the number of shares, which add up to the loss.
-    """
+def _evaluate(features: Tensor, task: RnCTask, tolerance: float) -> tuple[Tensor, Tensor | None]:
+    """Loss (float64 scalar) and gradient (n, F) of features (n, F) in sample order."""
+    ranks, kind, temperature, chunk_size, share, with_gradient = task
     n, views, batch = len(features), ranks.views, ranks.batch
-    first, last = (batch * place // share[1] for place in (share[0], share[0] + 1))
+    first, last = (batch * index // share[1] for index in (share[0], share[0] + 1))
     rows = _row_order(ranks)
     similarity = kind(features, rows, batch, temperature, tolerance)
-    step, whole = _plan(n, views, last - first, features.element_size(), chunk_size)
-    whole = whole and with_gradient and last - first == batch
+    step, keep_all = _plan(n, views, last - first, features.element_size(), chunk_size)
+    keep_all = keep_all and with_gradient and last - first == batch
     loss = torch.zeros((), dtype=torch.float64, device=features.device)
-    weights = features.new_empty(views, batch if whole else step, n)
+    weights = features.new_empty(views, batch if keep_all else step, n)
     scratch = torch.empty_like(weights) if step == batch else features.new_empty(views, step, n)
-    total = None if whole or not with_gradient else torch.zeros_like(features)
+    total = None if keep_all or not with_gradient else torch.zeros_like(features)
     square = weights.shape[1] == batch
     if square:
         similarity.compare_all(weights.view(n, n))
@@ -136,7 +126,7 @@ def _evaluate(
 
 
 def _row_order(ranks: LabelRanks) -> Tensor | None:
-    """Rows, sample by sample, in the view-major order of the ordered samples."""
+    """Indices of the rows (in sample order) that put them in view-major order of the sorted samples; None if sorted."""
     if ranks.sample_order is None and ranks.views == 1:
         return None
     order = ranks.sample_order
@@ -147,12 +137,12 @@ def _row_order(ranks: LabelRanks) -> Tensor | None:
 
 
 def _plan(n: int, views: int, batch: int, size: int, chunk_size: int | None) -> tuple[int, bool]:
-    """Of `batch` samples as anchors: how many in a block, and whether the weights of all pairs are kept to the end."""
-    batch = max(1, batch)  # a share may have none
+    """Number of samples in a block of anchors, and whether the weights of all pairs are kept to the end."""
+    batch = max(1, batch)  # a share may be empty
     if chunk_size is not None:
         step = min(batch, max(1, chunk_size // views))
         return step, step == batch
-    # In a row: two (n,) of its own, about five per view and position, five tables of 8 bytes shared by the views.
+    # Per row: two (n,) vectors, about five values per view and position, five tables of 8 bytes shared by the views.
     row_bytes = n * size * (2 + 5 / views) + 40 * batch / views
     step = min(batch, max(1, int(_BLOCK_BYTES / row_bytes / views)))
     return step, n * n * size <= _FULL_BYTES
@@ -167,22 +157,22 @@ def anchor_block(
     scratch: Tensor,
     with_gradient: bool,
 ) -> Tensor:
-    """Sum of the loss over the anchors of some samples, all rows as candidates.
+    """Sum of the loss over the anchors of a block of samples, with all rows as candidates.
 
     Args:
         similarity: The features.
         ranks: The labels.
         start: First sample, in the order of `ranks`.
-        stop: Sample after the last.
-        energies: The compared pairs (views, stop - start, n); holds the weights for `similarity` on return.
-        scratch: Space of the same shape.
-        with_gradient: Whether weights are wanted.
+        stop: End of the block, exclusive.
+        energies: The compared pairs (views, stop - start, n); overwritten with the weights for `similarity`.
+        scratch: Working space of the same shape.
+        with_gradient: Whether to compute the weights.
 
     Returns:
         Sum over anchors and candidates of w (log T + z), float64 scalar.
 
     Raises:
-        PrecisionExhaustedError: If this must be done in float64.
+        PrecisionExhaustedError: If float64 is needed.
     """
     views, anchors, _ = energies.shape
     similarity.energies(start, stop, energies)
@@ -211,7 +201,7 @@ def anchor_block(
 
 
 def _weights(ranks: LabelRanks, table: RankTable, dtype: torch.dtype) -> Tensor | None:
-    """The w (b, 1, samples) of the candidates, the same in all views; None where all are 1."""
+    """The weights w (b, 1, samples) of the candidates, the same for all views; None if all are 1."""
     if table.weights is None:
         return None
     weights = table.weights.to(dtype)
@@ -230,11 +220,11 @@ def _energy(ranks: LabelRanks, energies: Tensor, weights: Tensor | None, scratch
 def _linear_terms(
     ranks: LabelRanks, table: RankTable, exps: Tensor, weights: Tensor | None, with_gradient: bool
 ) -> Tensor:
-    """Sum of w log T; the exponentials (views, b, n) become dL/ds, but for the factor 1/(nK)."""
+    """Sum of w log T; overwrites the exponentials (views, b, n) with dL/ds without the factor 1/(nK)."""
     views, anchors, _ = exps.shape
     by_view = exps.view(views, anchors, views, ranks.batch)
     mass = by_view[:, :, 0] if views == 1 else by_view[:, :, 0] + by_view[:, :, 1]
-    for view in range(2, views):  # faster than a sum over a dimension in the middle
+    for view in range(2, views):  # faster than a sum over a middle dimension
         mass += by_view[:, :, view]
     if ranks.membership is not None:
         membership = ranks.membership.to(exps.dtype)
@@ -255,7 +245,7 @@ def _linear_terms(
 def _log_terms(
     ranks: LabelRanks, table: RankTable, logits: Tensor, weights: Tensor | None, with_gradient: bool
 ) -> Tensor:
-    """The same from the logits -z themselves, in logarithms throughout, where exp(-z) has too wide a range."""
+    """The same from the logits -z, in the log domain, for ranges that are too wide for exp(-z)."""
     views, anchors, _ = logits.shape
     by_view = logits.view(views, anchors, views, ranks.batch)
     mass = by_view.logsumexp(2)
@@ -274,7 +264,7 @@ def _log_terms(
 
 
 def _log_sum_by_group(logits: Tensor, index: Tensor) -> Tensor:
-    """Log of the sum of exponentials over the samples (last dim) of each group."""
+    """Log of the sum of exponentials over the samples (last dimension) of each group."""
     counts = torch.bincount(index).tolist()
     groups = torch.split(logits.index_select(-1, index.argsort()), counts, dim=-1)
     return torch.stack([group.logsumexp(-1) for group in groups], dim=-1)

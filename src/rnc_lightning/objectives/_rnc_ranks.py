@@ -1,15 +1,16 @@
-"""The label side of the Rank-N-Contrast loss: who stands in S_ij, found without a look at the features.
+"""The label side of the Rank-N-Contrast loss: the members of S_ij, computed from the labels alone.
 
-Candidates are seen as *positions*. A position is a distinct label, where labels repeat so often that summing over
-them first is cheaper, else a sample. Views of a sample always share one position. For each anchor the positions are
-put in order by label distance; then every S_ij is the far end of that order from some place on, and a sum over S_ij is
-a cumulative sum from the far end. Candidates whose S_ij start at one place tie. Counted at that place, they make the
-sum over {j : m in S_ij}, which the gradient needs, a cumulative sum from the near end.
+Candidates are grouped into *positions*. A position is a distinct label if labels repeat so often that summing over them
+first is cheaper, otherwise a sample. Views of a sample share one position. For each anchor the positions are sorted by
+label distance. Then every S_ij is the far end of that order from some place on, and a sum over S_ij is a cumulative sum
+from the far end. Candidates whose S_ij start at the same place tie. They are counted at that place, so that the sum
+over {j : m in S_ij}, which the gradient needs, is a cumulative sum from the near end.
 
-Where only the K nearest candidates are positives, a group of ties that straddles the K-th place shares what is left of
-K equally, so that the order of a batch plays no part; nearer groups count whole, and those behind it not at all.
+If only the K nearest candidates are positives, the group of ties at the K-th place shares the rest of K equally, so the
+order of a batch does not matter; nearer groups count fully and farther groups not at all.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,8 @@ from rnc_lightning.targets.distances import (
     l2_distance,
 )
 
-# Grouping costs two matrix products with a (batch, positions) indicator, sorting every row about five passes; they
-# break even near this many distinct labels.
+# Grouping costs two matrix products with a (batch, positions) indicator, sorting every row costs about five passes;
+# they take the same time at about this many distinct labels.
 _MOST_GROUPS = 320
 # numpy's stable sort merges the two runs of |y - y_i| over sorted y five times faster than one thread of torch.sort.
 _NUMPY_SORT_THREADS = 4
@@ -35,13 +36,13 @@ _BUILT_IN = (l1_distance, l2_distance, angular_distance, angular_degrees_distanc
 
 @dataclass(frozen=True)
 class RankTable:
-    """For some anchors (g of them) the order of the P positions by label distance.
+    """The order of the P positions by label distance, for g anchors.
 
     Attributes:
-        order: Positions from far to near (g, P), int64; the anchor's own comes last.
-        place: For each position its place from near to far (g, P), int64.
-        starts: For each place from near to far, how many positives have an S_ij that starts there (g, P).
-        weights: How much each candidate at a position is a positive, from 0 to 1 (g, P); None where all count 1.
+        order: Positions from far to near (g, P), int64; the anchor's own position is last.
+        place: Place of each position from near to far (g, P), int64.
+        starts: Number of positives whose S_ij starts at each place from near to far (g, P).
+        weights: Weight as a positive of each candidate at a position, from 0 to 1 (g, P); None if all are 1.
     """
 
     order: Tensor
@@ -50,14 +51,16 @@ class RankTable:
     weights: Tensor | None = None
 
     def rows(self, index: Tensor) -> "RankTable":
-        """The table of the anchors with these rows."""
-        order, place, starts = (part.index_select(0, index) for part in (self.order, self.place, self.starts))
-        return RankTable(order, place, starts, None if self.weights is None else self.weights.index_select(0, index))
+        """Select the anchors with these row numbers."""
+        return self._map(lambda part: part.index_select(0, index))
 
     def to(self, device: torch.device) -> "RankTable":
-        """The same table on another device."""
-        order, place, starts = (part.to(device) for part in (self.order, self.place, self.starts))
-        return RankTable(order, place, starts, None if self.weights is None else self.weights.to(device))
+        """Copy the table to a device."""
+        return self._map(lambda part: part.to(device))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "RankTable":
+        weights = None if self.weights is None else change(self.weights)
+        return RankTable(change(self.order), change(self.place), change(self.starts), weights)
 
 
 def rank_table(
@@ -75,36 +78,36 @@ def rank_table(
         own: The anchor's own position (g, 1) int64.
         sizes: Number of rows at each position (P,).
         tolerance: m is in S_ij where d_im >= d_ij - tolerance.
-        positives: How many of an anchor's candidates, the nearest, are positives; None for all.
-        dtype: Of the weights.
+        positives: Number of positives of an anchor, the nearest candidates; None for all.
+        dtype: Type of the weights.
     """
-    distance.scatter_(1, own, -1.0)  # before whatever lies at distance 0, for it has no mass of its own
+    distance.scatter_(1, own, -1.0)  # sorts before all others at distance 0, because it has no mass
     outward, nearness = _near_to_far(distance)
     nearness[:, 0] = 0.0
     places = torch.arange(distance.shape[1], device=distance.device).expand_as(outward)
     place = torch.empty_like(outward).scatter_(1, outward, places)
     starts = sizes.index_select(0, outward.view(-1)).view_as(outward)
-    starts[:, 0] -= 1.0  # the anchor is no candidate of its own
+    starts[:, 0] -= 1.0  # the anchor is not its own candidate
     groups = _first_place(nearness, tolerance) if _has_ties(nearness, tolerance) else None
     if groups is not None:
         starts = torch.zeros_like(starts).scatter_add_(1, groups, starts)
     if positives is None:
         return RankTable(outward.flip(1), place, starts)
-    counted = nearest(starts, positives)
-    weights = counted.to(dtype) / starts.clamp(min=1).to(dtype)
+    limited = count_nearest(starts, positives)
+    weights = limited.to(dtype) / starts.clamp(min=1).to(dtype)
     if groups is not None:
         weights = weights.gather(1, groups)
-    return RankTable(outward.flip(1), place, counted, weights.gather(1, place))
+    return RankTable(outward.flip(1), place, limited, weights.gather(1, place))
 
 
-def nearest(starts: Tensor, positives: int) -> Tensor:
-    """How many of the candidates whose S_ij start at each place, near to far (g, P), are among the K nearest."""
+def count_nearest(starts: Tensor, positives: int) -> Tensor:
+    """Number of candidates among the K nearest, of those whose S_ij start at each place from near to far (g, P)."""
     nearer = starts.cumsum(1).sub_(starts)
     return torch.minimum(starts, nearer.neg_().add_(positives).clamp_(min=0))
 
 
 def _near_to_far(distance: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices and values of each row in rising order."""
+    """Indices and values of each row in ascending order."""
     if distance.device.type == "cpu" and torch.get_num_threads() <= _NUMPY_SORT_THREADS:
         outward = torch.from_numpy(np.argsort(distance.numpy(), axis=1, kind="stable"))
         return outward, distance.gather(1, outward)
@@ -114,14 +117,14 @@ def _near_to_far(distance: Tensor) -> tuple[Tensor, Tensor]:
 
 def _has_ties(nearness: Tensor, tolerance: float) -> bool:
     if nearness.device.type != "cpu":
-        return True  # not worth a synchronisation
+        return True  # checking would need a synchronisation
     if nearness.shape[1] == 1:
         return False
     return not float(((nearness[:, 1:] - tolerance) - nearness[:, :-1]).amin()) > 0
 
 
 def _first_place(nearness: Tensor, tolerance: float) -> Tensor:
-    """For each place the first one whose distance is not below its own - tolerance, from distances (g, P) that rise."""
+    """For each place the first place with distance >= its own - tolerance, from ascending distances (g, P)."""
     if tolerance > 0:
         return torch.searchsorted(nearness, nearness - tolerance)
     places = torch.arange(nearness.shape[1], dtype=torch.int32, device=nearness.device)
@@ -136,9 +139,9 @@ class DistinctLabels:
 
     Attributes:
         values: Distinct targets (U, D).
-        index: Which of them each sample has (B,), samples in the order of `sample_order`.
-        counts: Samples with each (U,).
-        sample_order: The samples sorted by their target (B,), None where they stand as they were given.
+        index: Index in `values` of the target of each sample (B,), samples in the order of `sample_order`.
+        counts: Number of samples with each target (U,).
+        sample_order: Indices of the samples sorted by target (B,), None if they keep the given order.
     """
 
     values: Tensor
@@ -148,7 +151,7 @@ class DistinctLabels:
 
 
 def distinct_labels(targets: Tensor, distance: TargetDistance) -> DistinctLabels:
-    """Find the distinct rows of targets (B, D); a scalar target is sorted by value, which makes for quick ranking."""
+    """Find the distinct rows of targets (B, D); scalar targets are sorted by value, which makes ranking faster."""
     if targets.shape[1] == 1 and distance in (l1_distance, l2_distance):
         targets, order = targets[:, 0].sort()
         values, index, counts = torch.unique_consecutive(targets, return_inverse=True, return_counts=True)
@@ -158,24 +161,24 @@ def distinct_labels(targets: Tensor, distance: TargetDistance) -> DistinctLabels
 
 
 class LabelRanks:
-    """All that the loss needs to know of a batch's targets.
+    """What the loss needs to know about the targets of a batch.
 
     Args:
         targets: Finite targets (B, D) float64, on the CPU.
         views: Rows per sample.
         distance: The label distance.
         tolerance: Distances that differ by no more than this tie.
-        device: Where the tables are used.
-        positives: Positives of each anchor, the nearest, fewer than there are candidates; None for all.
+        device: Device on which the tables are used.
+        positives: Number of positives of each anchor, fewer than the candidates; None for all.
 
     Attributes:
         batch: Number of samples B.
         views: Rows per sample V.
-        positives: Positives of each anchor.
+        positives: Number of positives of each anchor.
         positions: Number of positions P.
-        sample_order: How samples are put in order (B,), None to leave them as they are.
-        membership: Indicator (B, P) float32 of each (ordered) sample's position, None where positions are samples.
-        index: The distinct label of each (ordered) sample (B,); its position where there is a membership.
+        sample_order: Indices that sort the samples (B,), None to keep their order.
+        membership: Indicator (B, P) float32 of the position of each (sorted) sample, None if positions are samples.
+        index: Index of the distinct label of each (sorted) sample (B,); its position if there is a membership.
     """
 
     def __init__(
@@ -207,11 +210,11 @@ class LabelRanks:
             self.membership = members.scatter_(1, self.index[:, None], 1.0)
 
     def table(self, start: int, stop: int, dtype: torch.dtype) -> RankTable:
-        """The table of the (ordered) samples from `start` to `stop`, whose weights may take less than float64."""
+        """The table of the (sorted) samples from `start` to `stop`, with weights of type `dtype`."""
         anchors = self.index[start:stop]
         if self._table is not None:
             return self._table.rows(anchors)
-        # Distinct labels alone are measured, so that samples with equal labels get equal distances.
+        # Computed for distinct labels only, so that samples with equal labels get equal distances.
         distance = label_distances(self._distance, self._labels[anchors], self._labels)
         if len(self._labels) < self.batch or self.sample_order is None:
             distance = distance.index_select(1, self.index)
@@ -220,10 +223,10 @@ class LabelRanks:
         return rank_table(distance, own, sizes, self._tolerance, self._limit, dtype)
 
 
-def least_loss(
+def loss_floor(
     targets: Tensor, views: int, distance: TargetDistance, tolerance: float, positives: int | None = None
 ) -> Tensor:
-    """The floor L* for finite targets (B, D) float64 on the CPU, B * views >= 2; float64 scalar."""
+    """The floor L*, a float64 scalar, for finite targets (B, D) float64 on the CPU with B * views >= 2."""
     labels = distinct_labels(targets, distance)
     sizes = (labels.counts * views).double()
     total = sizes.new_zeros(())
@@ -232,17 +235,17 @@ def least_loss(
         anchors = torch.arange(first, min(first + step, len(sizes)))
         between = label_distances(distance, labels.values[anchors], labels.values)
         starts = rank_table(between, anchors[:, None], sizes, tolerance).starts
-        counted = starts if positives is None else nearest(starts, positives)
-        total += torch.xlogy(counted, starts).sum(1) @ sizes[anchors]
+        limited = starts if positives is None else count_nearest(starts, positives)
+        total += torch.xlogy(limited, starts).sum(1) @ sizes[anchors]
     rows = len(targets) * views
     return total / (rows * (rows - 1 if positives is None else positives))
 
 
 def label_distances(distance: TargetDistance, a: Tensor, b: Tensor) -> Tensor:
-    """Measure and check label distances (m, n), float64.
+    """Compute and check label distances (m, n), float64.
 
     Raises:
-        ValueError: If a callable returns another shape or something that is no number.
+        ValueError: If a callable returns another shape, or distances that are not finite.
     """
     measured = distance(a, b)
     if not isinstance(measured, Tensor) or measured.shape != (len(a), len(b)):

@@ -1,9 +1,9 @@
-"""The feature side of the Rank-N-Contrast loss: similarities of rows, and their gradient.
+"""The feature side of the Rank-N-Contrast loss: similarities of rows and their gradient.
 
-A similarity is kept as an energy z = -sim / temperature, so that for a distance z >= 0. A `Similarity` gives the
-energies of a block of anchors against all rows, turns dL/ds of that block into weights, and maps weights to the
-gradient with regard to the features. Rows are view-major: row v * batch + b is view v of sample b, and a block of
-samples `start` to `stop` means those samples in every view.
+A similarity is stored as an energy z = -sim / temperature, so that z >= 0 for distances. A `Similarity` computes the
+energies between a block of anchors and all rows, turns dL/ds of that block into weights, and maps weights to the
+gradient with respect to the features. Rows are view-major: row v * batch + b is view v of sample b, and a block of
+samples from `start` to `stop` means those samples in every view.
 """
 
 from abc import ABC, abstractmethod
@@ -11,30 +11,30 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-_PAIR_BLOCK = 1 << 22  # numbers in a block of pairwise differences, 16 MiB in float32
-_STRIP = 256  # columns of a transpose at a time, so that the rows read for it stay in a core's cache
-_MOST_NEAR = 1 / 32  # share of pairs above which float64 is cheaper than to measure each of them anew
-_SHORTEST = 1e-12  # a feature no longer than this has no direction
+_PAIR_BLOCK = 1 << 22  # numbers in a block of pairwise differences; 16 MiB in float32
+_STRIP = 256  # columns transposed at a time, so that the rows they are read from stay in the cache of a core
+_MOST_NEAR = 1 / 32  # above this share of pairs, float64 is cheaper than recomputing each of them
+_SHORTEST = 1e-12  # a feature of this length or shorter has no direction
 
 
 class PrecisionExhaustedError(Exception):
-    """Float32 does not suffice for these features; the same has to be done in float64."""
+    """Float32 is not accurate enough for these features; use float64."""
 
 
 class Similarity(ABC):
-    """Rows of features, ready to be compared.
+    """Rows of features, prepared for comparison.
 
     Args:
-        features: Features (n, F) in the dtype to compute in.
-        rows: Which of them stands where in view-major order (n,), None if they stand so already.
+        features: Features (n, F) in the dtype of the computation.
+        rows: Indices that put them in view-major order (n,), None if they are in that order.
         batch: Number of samples.
         temperature: The temperature tau.
-        tolerance: Relative error that a distance may have.
+        tolerance: Allowed relative error of a distance.
 
     Attributes:
         low: A lower bound of the energies.
         high: An upper bound of the energies off the diagonal, or infinity.
-        points: What is compared (n, F), view-major.
+        points: The rows to compare (n, F), view-major.
     """
 
     low: float = 0.0
@@ -50,23 +50,23 @@ class Similarity(ABC):
         return self.features.clone() if self.rows is None else self.features.index_select(0, self.rows)
 
     def blocks(self, start: int, stop: int, matrix: Tensor) -> list[tuple[Tensor, slice]]:
-        """Contiguous parts (rows, n) of a matrix (views, stop - start, n) with the rows that are their anchors."""
+        """Contiguous parts (rows, n) of a matrix (views, stop - start, n), each with the rows of its anchors."""
         if stop - start == self.batch:
             return [(matrix.view(-1, matrix.shape[-1]), slice(0, len(self.features)))]
         firsts = range(0, len(self.features), self.batch)
         return [(part, slice(at + start, at + stop)) for part, at in zip(matrix, firsts, strict=True)]
 
     def set_diagonal(self, matrix: Tensor, start: int, stop: int, value: float) -> None:
-        """Fill the entries (views, b, n) where an anchor meets itself."""
+        """Fill the entries (views, b, n) that compare an anchor with itself."""
         for part, anchors in self.blocks(start, stop, matrix):
             part[:, anchors].fill_diagonal_(value)
 
     @abstractmethod
     def compare(self, anchors: slice, candidates: slice, out: Tensor) -> None:
-        """Write into `out` what `energies` makes energies of: one symmetric number for each pair of rows."""
+        """Write the input of `energies` to `out`: one symmetric number for each pair of rows."""
 
     def compare_all(self, out: Tensor) -> None:
-        """The same for all pairs (n, n), with half the work."""
+        """The same for all pairs (n, n), with half of the work."""
         n = len(out)
         width = _width(out)
         for start in range(0, n, width):
@@ -75,7 +75,7 @@ class Similarity(ABC):
             out[stop:, start:stop] = out[start:stop, stop:].t()
 
     def compare_block(self, start: int, stop: int, out: Tensor) -> None:
-        """The same for the anchors of some samples against all rows (views, stop - start, n)."""
+        """The same for the anchors of a block of samples and all rows (views, stop - start, n)."""
         for part, anchors in self.blocks(start, stop, out):
             self.compare(anchors, slice(0, len(self.features)), part)
 
@@ -84,25 +84,25 @@ class Similarity(ABC):
         self.set_diagonal(compared, start, stop, float("inf"))
 
     def weigh(self, coefficients: Tensor, energies: Tensor, start: int, stop: int) -> None:
-        """Write over the energies (views, b, n) the weights that dL/ds gives; dL/ds is undefined on the diagonal."""
+        """Overwrite the energies (views, b, n) with the weights from dL/ds, which is undefined on the diagonal."""
         energies.copy_(coefficients)
         self.set_diagonal(energies, start, stop, 0.0)
 
     @abstractmethod
     def gradient(self, weights: Tensor) -> Tensor:
-        """Sum (n, F) of the pulls of all pairs, from their weights (n, n)."""
+        """Sum (n, F) of the contributions of all pairs, from their weights (n, n)."""
 
     @abstractmethod
     def add_gradient(self, weights: Tensor, start: int, stop: int, total: Tensor) -> None:
-        """Add to `total` (n, F) the pulls of these anchors' weights (views, b, n), on either end."""
+        """Add the contributions of these anchors' weights (views, b, n) to both rows of each pair in `total` (n, F)."""
 
     def finish(self, total: Tensor) -> Tensor:
-        """Gradient with regard to the features, from the summed pulls (n, F)."""
+        """Gradient with respect to the features, from the summed contributions (n, F)."""
         return total.mul_(-1 / self.temperature)
 
 
 class _Springs(Similarity):
-    """Pairs pull like springs: with symmetric weights w, row i gets sum_j w_ij (y_i - y_j)."""
+    """Pairs act like springs: with symmetric weights w, row i gets sum_j w_ij (y_i - y_j)."""
 
     _factor: float
     _offset: Tensor
@@ -119,7 +119,7 @@ class _Springs(Similarity):
         _add_transpose_below(weights)
         for start in range(0, n, width):
             stop = min(start + width, n)
-            # Columns of w + w^T from the diagonal down serve their rows and, transposed, the columns themselves.
+            # Columns of w + w^T below the diagonal are used for their rows and, transposed, for the columns.
             strip = weights[start:, start:stop]
             total[start:].addmm_(strip, points[start:stop], alpha=-1)
             sums[start:] += strip.sum(1, keepdim=True)
@@ -138,12 +138,12 @@ class _Springs(Similarity):
 
 
 def _width(matrix: Tensor) -> int:
-    """Columns to transpose at a time: on a CPU what its caches hold, on a GPU all of them."""
+    """Columns to transpose at a time: on a CPU as many as fit in its caches, on a GPU all of them."""
     return _STRIP if matrix.device.type == "cpu" and len(matrix) > 2 * _STRIP else len(matrix)
 
 
 def _add_transpose_below(weights: Tensor) -> None:
-    """Add w^T (n, n) to w, on and below the diagonal, and above it next to it (in squares of twice the width)."""
+    """Add w^T (n, n) to w on and below the diagonal, and above it within squares of twice the width."""
     n, width = len(weights), _width(weights)
     for start in range(0, n, width):
         stop = min(start + width, n)
@@ -153,22 +153,22 @@ def _add_transpose_below(weights: Tensor) -> None:
             below = weights[stop:, start:stop]
             below += weights[start:stop, stop:].t()
             if start % (2 * width) == 0:
-                beside = weights[start:stop, stop : stop + width]
-                beside.copy_(weights[stop : stop + width, start:stop].t())
+                right = weights[start:stop, stop : stop + width]
+                right.copy_(weights[stop : stop + width, start:stop].t())
 
 
 class NegativeL2(_Springs):
-    """-||v_i - v_j||, by a matrix product, and anew from the difference where that would cancel."""
+    """-||v_i - v_j||, by a matrix product; recomputed from the difference for pairs where that would cancel."""
 
     _factor = -2.0  # |y - y'|^2 = |y|^2 + |y'|^2 - 2 y . y'
 
     def __init__(self, features: Tensor, rows: Tensor | None, batch: int, temperature: float, tolerance: float) -> None:
         super().__init__(features, rows, batch, temperature, tolerance)
-        # The clamp turns equal features into zeros, whatever the rounding of their mean.
+        # The clamp makes equal features exactly zero, even if their mean is rounded.
         mean = features.mean(0).clamp_(features.amin(0), features.amax(0))
         self.points = self.ordered().sub_(mean).mul_(1 / temperature)
         self._offset = torch.linalg.vector_norm(self.points, dim=1).square_()
-        # It errs by about 1.3 eps (|y|^2 + |y'|^2) (measured), so below this share of that sum it is too coarse.
+        # Its error is about 1.3 eps (|y|^2 + |y'|^2) (measured): too large below this fraction of that sum.
         self._cancels = 0.65 * torch.finfo(features.dtype).eps / tolerance
         self._largest = self._offset.amax()
         self._near: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
@@ -177,7 +177,7 @@ class NegativeL2(_Springs):
     def energies(self, start: int, stop: int, compared: Tensor) -> None:
         super().energies(start, stop, compared)
         self._near = None
-        largest, least = torch.stack((self._largest, compared.amin())).tolist()  # the one synchronisation on a GPU
+        largest, least = torch.stack((self._largest, compared.amin())).tolist()  # the only synchronisation on a GPU
         if compared.dtype == torch.float32 and largest > 0 and not 1e-25 < largest < 1e30:
             raise PrecisionExhaustedError
         self.high = 2 * largest**0.5
@@ -212,7 +212,7 @@ class NegativeL2(_Springs):
 
     def weigh(self, coefficients: Tensor, energies: Tensor, start: int, stop: int) -> None:
         if self._near is None:
-            torch.div(coefficients, energies, out=energies)  # infinity on the diagonal leaves 0
+            torch.div(coefficients, energies, out=energies)  # 0 on the diagonal, where the energy is infinite
             return
         view, sample, candidate, distance = self._near
         pull = coefficients[view, sample, candidate] / distance
@@ -234,7 +234,7 @@ class NegativeL2(_Springs):
 
 
 class Cosine(_Springs):
-    """v_i . v_j / (|v_i| |v_j|); a zero feature has similarity 0 to all rows, and gradient 0."""
+    """v_i . v_j / (|v_i| |v_j|); a zero feature has similarity 0 to all rows and gradient 0."""
 
     def __init__(self, features: Tensor, rows: Tensor | None, batch: int, temperature: float, tolerance: float) -> None:
         super().__init__(features, rows, batch, temperature, tolerance)
@@ -244,13 +244,13 @@ class Cosine(_Springs):
         unit = (wide / length).masked_fill_(empty, 0.0)
         self._unit = unit.to(features.dtype)
         self._inverse_length = length.reciprocal().masked_fill_(empty, 0.0).to(features.dtype)
-        # Centred, so that directions that nearly agree keep their differences: u . u' = a . a' + r + r'
+        # Centred, so that differences of nearly equal directions are accurate: u . u' = a . a' + r + r'
         mean = unit.mean(0)
         wide = unit - mean
         self.points = wide.to(features.dtype)
         self._factor = -1 / temperature
         self._offset = (wide @ mean + mean @ mean / 2).mul_(self._factor).to(features.dtype)
-        # Without zeros among them u . u' = 1 - |a - a'|^2 / 2
+        # Without zero features u . u' = 1 - |a - a'|^2 / 2
         apart = float(torch.where(empty.any(), 2.0, 2 * wide.square().sum(1).amax()))
         self.low, self.high = -1 / temperature, (apart - 1) / temperature
 
@@ -280,7 +280,7 @@ class NegativeL1(Similarity):
             total += self._signs(part.t(), self.points, self.points[anchors])
 
     def _signs(self, weights: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        """Rows i of sum_j w_ij sign(a_i - b_j). On CUDA the kernel holds all differences, so it goes by blocks."""
+        """Rows i of sum_j w_ij sign(a_i - b_j), in blocks on CUDA, where the kernel stores all differences."""
         step = len(a) if a.device.type == "cpu" else max(1, 8 * _PAIR_BLOCK // b.numel())
         parts = []
         for first in range(0, len(a), step):

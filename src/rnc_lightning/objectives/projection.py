@@ -1,6 +1,8 @@
-"""The projector of contrastive objectives: it learns beside the encoder and is dropped afterwards."""
+"""The projector of contrastive objectives: it is trained with the encoder and dropped afterwards."""
 
 from torch import Tensor, nn
+
+from rnc_lightning.numerics.checks import check_whole_number
 
 
 class Projector(nn.Module):
@@ -8,11 +10,11 @@ class Projector(nn.Module):
 
     Args:
         in_features: Width F of the features.
-        hidden_features: Width of the layer between; None for F.
+        hidden_features: Width of the hidden layer; None for F.
         out_features: Width P of the projections.
 
     Raises:
-        ValueError: For a width below 1.
+        ValueError: If a width is below 1.
 
     >>> import torch
     >>> Projector(512)(torch.zeros(2, 3, 512)).shape
@@ -22,8 +24,8 @@ class Projector(nn.Module):
     def __init__(self, in_features: int, hidden_features: int | None = None, out_features: int = 128) -> None:
         super().__init__()
         hidden = in_features if hidden_features is None else hidden_features
-        if min(in_features, hidden, out_features) < 1:
-            raise ValueError(f"widths must be 1 or more, got {in_features}, {hidden} and {out_features}")
+        for name, width in (("in_features", in_features), ("hidden_features", hidden), ("projection", out_features)):
+            check_whole_number(name, width, least=1)
         self.layers = nn.Sequential(nn.Linear(in_features, hidden), nn.ReLU(), nn.Linear(hidden, out_features))
 
     def forward(self, features: Tensor) -> Tensor:

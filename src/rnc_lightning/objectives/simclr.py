@@ -1,4 +1,4 @@
-"""SimCLR: the views of a sample close to each other and far from all others (NT-Xent); labels are not looked at.
+"""SimCLR: pull the views of a sample together and push all others away (NT-Xent); labels are not used.
 
 T. Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020.
 """
@@ -7,18 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.checks import check_positive_number
 from rnc_lightning.objectives.projection import Projector
-from rnc_lightning.objectives.supcon import check_temperature, supcon_loss
+from rnc_lightning.objectives.supcon import supcon_loss
 from rnc_lightning.targets import TargetSpec
 
 
 def nt_xent_loss(projections: Tensor, *, temperature: float = 0.5, share: tuple[int, int] = (0, 1)) -> Tensor:
-    """NT-Xent: SupCon with each sample a class of its own.
+    """NT-Xent: SupCon in which each sample is its own class.
 
-    With more than two views it is the mean over the other views of a sample, each against all rows.
+    With more than two views it is the mean over the other views of a sample, each compared with all rows.
 
     Args:
-        projections: (B, V, P), V >= 2 views of each sample; of any length, since they are normalised.
+        projections: (B, V, P), V >= 2 views of each sample; they are normalised here.
         temperature: tau > 0.
         share: As in `supcon_loss`.
 
@@ -26,7 +27,7 @@ def nt_xent_loss(projections: Tensor, *, temperature: float = 0.5, share: tuple[
         The loss, a scalar.
 
     Raises:
-        ValueError: For less than two views, or what `supcon_loss` refuses.
+        ValueError: If there are fewer than two views, or as in `supcon_loss`.
 
     >>> views = torch.eye(2)[:, None].expand(2, 2, 2)  # two samples, orthogonal, each with two equal views
     >>> round(nt_xent_loss(views, temperature=1.0).item(), 6)
@@ -43,13 +44,13 @@ class SimCLR(nn.Module):
 
     Args:
         in_features: Width F of the features.
-        target: Not looked at.
+        target: Not used.
         temperature: tau > 0.
-        hidden_features: Width of the projector's middle layer; None for F.
+        hidden_features: Width of the projector's hidden layer; None for F.
         projection: Width of the projections.
 
     Raises:
-        ValueError: For an argument out of its range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -61,12 +62,12 @@ class SimCLR(nn.Module):
         projection: int = 128,
     ) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_positive_number("temperature", temperature)
         self.temperature = temperature
         self.projector = Projector(in_features, hidden_features, projection)
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
-        """The loss of features (B, V, F), over the batch of all processes; the targets (B, D) do not matter."""
-        projections = distributed.gathered(self.projector(features))
+        """Loss of features (B, V, F) over the batch of all processes; the targets (B, D) are not used."""
+        projections = distributed.gather_rows(self.projector(features))
         loss = nt_xent_loss(projections, temperature=self.temperature, share=distributed.share())
-        return distributed.shared_out(loss)
+        return distributed.sum_shares(loss)

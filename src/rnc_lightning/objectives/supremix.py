@@ -1,16 +1,16 @@
-"""SupReMix: SupCon with mixtures of projections as harder negatives and positives.
+"""SupReMix: SupCon with mixtures of projections as additional, harder negatives and positives.
 
 Y. Wu et al., Mixup Your Own Pairs (SupReMix), arXiv 2309.16633. Per anchor i, among unit projections z with labels y:
 
-* mix-negatives a z_i + (1 - a) z_k for every k of another label, a drawn from a beta distribution; their label is
-  mixed likewise;
+* mix-negatives a z_i + (1 - a) z_k for every k with another label, with a drawn from a beta distribution; their labels
+  are mixed in the same way;
 * mix-positives a z_j + (1 - a) z_k for labels y_j < y_i < y_k, both within a window of y_i, with the a that makes the
   mixed label equal to y_i.
 
     L_i = log sum_{k != i, mixtures} (d_ik + 1) exp s_ik  -  mean over positives and mix-positives of s_ip
 
-with s the cosine over tau and d the distance of labels. Mixtures take no gradient. The authors' code is not public;
-that mixtures are scaled to length 1 again, and that one logarithm is over real rows and mixtures together, are choices.
+with s the cosine over tau and d the label distance. Mixtures take no gradient. The authors' code is not public; scaling
+mixtures to length 1 and using one logarithm over real rows and mixtures together are our choices.
 """
 
 import math
@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.checks import check_finite_number, check_positive_number
 from rnc_lightning.numerics.precision import products, unit_rows
 from rnc_lightning.objectives.projection import Projector
-from rnc_lightning.objectives.supcon import check_temperature
 from rnc_lightning.targets import TargetSpec
 
-_MOST_NUMBERS = 2**24  # of one intermediate result: 64 MB in float32
+_MOST_NUMBERS = 2**24  # in one intermediate result: 64 MB in float32
 
 
 def supremix_loss(
@@ -40,27 +40,27 @@ def supremix_loss(
 ) -> Tensor:
     """SupReMix of a batch.
 
-    Mixtures are never built: the cosine of an anchor and a mixture follows from cosines of real rows. Mix-positives go
-    through in chunks of anchors, each computed once more in the backward pass, so that memory is bounded however many
-    pairs the window holds.
+    Mixtures are never built: the cosine of an anchor and a mixture follows from cosines of real rows. Mix-positives are
+    computed in chunks of anchors and again in the backward pass, so that memory does not grow with the number of pairs
+    in the window.
 
     Args:
-        projections: (N, P). Half precision is computed in float32, whatever autocast says.
+        projections: (N, P). Half precision is computed in float32, even under autocast.
         targets: (N,), in label units.
         temperature: tau > 0.
-        window: How far labels of a mix-positive may lie from the anchor's, in label units.
-        mixing: Shares a (N, N) of the anchor (row) in its mix-negatives.
-        share: (k, W) takes the anchors of the k-th of W shares: the loss is the sum over the shares.
+        window: Largest distance of the labels of a mix-positive from the anchor's label, in label units.
+        mixing: Coefficients a (N, N) of the anchor (row) in its mix-negatives.
+        share: (k, W) uses only the k-th of W shares of the anchors: the loss is the sum over the shares.
 
     Returns:
-        The loss, a scalar: the mean over the anchors that have a positive of either kind.
+        The loss, a scalar: the mean over the anchors with a positive of either kind.
     """
     z = unit_rows(projections)
     y = targets.detach().double()
     order = y.argsort(stable=True)
     z, y, a = z[order], y[order], mixing[order][:, order].to(z.dtype)
     anchors = torch.arange(len(z), device=z.device).tensor_split(share[1])[share[0]]
-    cosine = products(z, z.detach())  # only the anchor takes a gradient where the other side is mixed
+    cosine = products(z, z.detach())  # in mixtures only the anchor takes a gradient
     real = products(z[anchors], z)
     apart = (y[anchors, None] - y).abs().to(z.dtype)
     itself = anchors[:, None] == torch.arange(len(z), device=z.device)
@@ -95,16 +95,17 @@ class SupReMix(nn.Module):
 
     Args:
         in_features: Width F of the features.
-        target: What is regressed, of one dimension.
+        target: The target, with one dimension.
         temperature: tau > 0.
-        window: How far labels of a mix-positive may lie from the anchor's, in label units.
-        alpha: First parameter of the beta distribution of the anchor's share in a mix-negative.
-        beta: The second one.
-        hidden_features: Width of the projector's middle layer; None for F.
+        window: Largest distance of the labels of a mix-positive from the anchor's label, in label units.
+        alpha: First parameter of the beta distribution of the anchor's coefficient in a mix-negative.
+        beta: Second parameter.
+        hidden_features: Width of the projector's hidden layer; None for F.
         projection: Width of the projections.
 
     Raises:
-        ValueError: For a target of more than one dimension, whose labels have no order; an argument out of its range.
+        ValueError: If the target has more than one dimension, so that labels have no order, or an argument is out of
+            range.
     """
 
     def __init__(
@@ -119,12 +120,10 @@ class SupReMix(nn.Module):
         projection: int = 128,
     ) -> None:
         super().__init__()
-        check_temperature(temperature)
         target.check_single("SupReMix")
-        if not window >= 0:
-            raise ValueError(f"window must be 0 or more, got {window}")
-        if not (alpha > 0 and beta > 0):
-            raise ValueError(f"alpha and beta must be positive, got {alpha} and {beta}")
+        for name, value in (("temperature", temperature), ("alpha", alpha), ("beta", beta)):
+            check_positive_number(name, value)
+        check_finite_number("window", window, least=0)
         self.temperature = temperature
         self.window = window
         self.alpha = alpha
@@ -132,9 +131,9 @@ class SupReMix(nn.Module):
         self.projector = Projector(in_features, hidden_features, projection)
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
-        """The loss of features (B, V, F) with targets (B, 1), over the batch of all processes."""
-        rows = distributed.gathered(self.projector(features)).flatten(0, 1)
-        labels = distributed.gathered(targets).repeat_interleave(features.shape[1], dim=0)[:, 0]
+        """Loss of features (B, V, F) with targets (B, 1) over the batch of all processes."""
+        rows = distributed.gather_rows(self.projector(features)).flatten(0, 1)
+        labels = distributed.gather_rows(targets).repeat_interleave(features.shape[1], dim=0)[:, 0]
         generator = np.random.default_rng(distributed.common_seed())
         drawn = generator.beta(self.alpha, self.beta, size=(len(rows), len(rows)))
         mixing = torch.from_numpy(drawn).to(rows.device, torch.float32)
@@ -146,17 +145,17 @@ class SupReMix(nn.Module):
             mixing=mixing,
             share=distributed.share(),
         )
-        return distributed.shared_out(loss)
+        return distributed.sum_shares(loss)
 
 
 def _mixed(first: Tensor, second: Tensor, between: Tensor, share: Tensor) -> Tensor:
-    """Cosine of an anchor with share * u + (1 - share) * v, from its cosines with both and theirs with each other."""
+    """Cosine of an anchor with share * u + (1 - share) * v, from the cosines between anchor, u and v."""
     square = share.square() + (1 - share).square() + 2 * share * (1 - share) * between
     return (share * first + (1 - share) * second) / square.clamp(min=1e-12).sqrt()
 
 
 def _bands(y: Tensor, window: float, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices (A, m) and (A, n) of rows below and above each anchor within the window; -1 fills up. `y` is sorted."""
+    """Indices (A, m) and (A, n) of rows below and above each anchor in the window, padded with -1. `y` is sorted."""
     mine = y[anchors].contiguous()
     low, equal = torch.searchsorted(y, mine - window), torch.searchsorted(y, mine)
     beyond, high = torch.searchsorted(y, mine, right=True), torch.searchsorted(y, mine + window, right=True)
@@ -165,12 +164,12 @@ def _bands(y: Tensor, window: float, anchors: Tensor) -> tuple[Tensor, Tensor]:
 
 def _ranges(start: Tensor, end: Tensor) -> Tensor:
     width = int((end - start).max()) if len(start) else 0
-    found = start[:, None] + torch.arange(width, device=start.device)
-    return torch.where(found < end[:, None], found, -1)
+    index = start[:, None] + torch.arange(width, device=start.device)
+    return torch.where(index < end[:, None], index, -1)
 
 
 def _with_positives(y: Tensor, window: float) -> Tensor:
-    """Which rows have another row of their label, or labels both below and above within the window. `y` is sorted."""
+    """Which rows have another row with their label, or rows below and above in the window. `y` is sorted."""
     below, above = _bands(y, window, torch.arange(len(y), device=y.device))
     twins = torch.searchsorted(y, y, right=True) - torch.searchsorted(y, y) > 1
     return twins | ((below >= 0).any(dim=1) & (above >= 0).any(dim=1))
@@ -179,7 +178,7 @@ def _with_positives(y: Tensor, window: float) -> Tensor:
 def _mix_positives(
     cosine: Tensor, y: Tensor, anchors: Tensor, below: Tensor, above: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Per anchor, over all its mix-positives: log of the sum of exponentials, sum, and how many there are."""
+    """Log of the sum of exponentials, sum and number of the mix-positives of each anchor."""
     real = (below >= 0)[:, :, None] & (above >= 0)[:, None, :]
     low, high = below.clamp(min=0), above.clamp(min=0)
     span = y[high][:, None, :] - y[low][:, :, None]
@@ -193,5 +192,5 @@ def _mix_positives(
         logits = cosine.new_full((len(anchors), 1), -math.inf)
     count = real.flatten(1).sum(dim=1)
     empty = count == 0
-    safe = torch.where(empty[:, None], 0.0, logits).logsumexp(dim=1)  # no NaN gradient where all is -inf
+    safe = torch.where(empty[:, None], 0.0, logits).logsumexp(dim=1)  # avoids NaN gradients where all are -inf
     return torch.where(empty, -math.inf, safe), filled.sum(dim=1), count

@@ -1,4 +1,4 @@
-"""Curves over epochs: losses, metrics and the learning rate as small multiples."""
+"""Curves over epochs: losses, metrics and the learning rate, one small panel each."""
 
 import math
 from pathlib import Path
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FLOOR = "_floor"
-_FEW_POINTS = 12  # up to this many, each one is marked
+_FEW_POINTS = 12  # up to this many points get markers
 _STEPS = [1, 2, 2.5, 5, 10]  # ticks at round numbers
 
 
 def save_curves(history: "pd.DataFrame", path: str | Path, title: str = "") -> Path:
-    """Write one small panel a metric over the epochs.
+    """Write one small panel per metric over the epochs.
 
     `<name>_floor`, the lowest value that a loss can take, is drawn in the panel of `<name>`. The last value
-    stands in the corner of its panel. Columns without a single finite number are left out, and so
-    are those that hold no numbers; gaps, as where validation runs every few epochs, are bridged.
+    is shown in the corner of its panel. Columns without finite numbers are skipped; lines connect across gaps, as
+    when validation runs every few epochs.
 
     Args:
-        history: one row an epoch: `epoch`, and columns such as `train/loss`, `val/mae`, `lr`.
+        history: one row per epoch: `epoch`, and columns such as `train/loss`, `val/mae`, `lr`.
         path: file to write.
-        title: over the whole figure.
+        title: title of the figure.
 
     Returns:
         The path.
@@ -59,7 +59,7 @@ def save_curves(history: "pd.DataFrame", path: str | Path, title: str = "") -> P
 
 
 def _panels(history: "pd.DataFrame") -> list[list[str]]:
-    """Columns to draw, grouped by panel: losses first, then the other metrics, the learning rate last."""
+    """Columns of each panel: losses first, then the other metrics, the learning rate last."""
     if "epoch" not in history:
         raise ValueError(f"history needs a column 'epoch', got {list(history.columns)}")
     names = [
@@ -68,7 +68,7 @@ def _panels(history: "pd.DataFrame") -> list[list[str]]:
         if name != "epoch" and np.isfinite(history[name].to_numpy(dtype=np.float64)).any()
     ]
     if not names:
-        raise ValueError("history holds no numbers to draw: every column but 'epoch' is empty")
+        raise ValueError("history contains no numbers to draw: every column except 'epoch' is empty")
     groups: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda name: name.endswith(_FLOOR)):  # stable: the loss comes before its floor
         groups.setdefault(name.removesuffix(_FLOOR), []).append(name)
@@ -76,7 +76,7 @@ def _panels(history: "pd.DataFrame") -> list[list[str]]:
 
 
 def _rank(name: str) -> tuple[int, str, str]:
-    """Losses, then everything else, then the learning rate; train and val of one metric side by side."""
+    """Sort key: losses, everything else, learning rate; train and val of one metric next to each other."""
     stage, _, metric = name.rpartition("/")
     if metric == "lr" or metric.startswith("lr-"):
         return 3, metric, stage

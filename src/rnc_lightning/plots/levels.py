@@ -1,4 +1,4 @@
-"""Figures of an error against a level (severity, number of samples), measured and published."""
+"""Line plots of an error against a level (severity, number of samples), measured and published."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ METHOD_COLOURS = ("#b5651d", BLUE, "#3c7a57", "#7b5ea7", "#8a8a8a")  # the basel
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of lines.
+    """Contents of one panel.
 
     Attributes:
-        title: Of the panel.
-        x: What the levels are.
-        y: What the values are.
+        title: Its title.
+        x: Label of the x axis (the levels).
+        y: Label of the y axis (the values).
         lines: Label -> level -> values over seeds (or one published value).
-        logarithmic: Whether the levels are shown on a logarithmic axis.
+        logarithmic: Whether the x axis is logarithmic.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Panel:
 
 
 def save_level_figure(panels: Sequence[Panel], path: Path) -> Path:
-    """Draw panels side by side; a band is the range over seeds."""
+    """Draw panels side by side; bands show the range over seeds."""
     with house_style():
         figure = new_figure(4.3 * len(panels), 3.6)
         for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
@@ -42,7 +42,7 @@ def save_level_figure(panels: Sequence[Panel], path: Path) -> Path:
 
 
 def draw_levels(axes: Axes, panel: Panel) -> None:
-    """Draw a line a method: its mean over seeds at each level, and their range as a band."""
+    """Draw one line per method, its mean over seeds at each level, with the range over seeds as a band."""
     levels = sorted({level for line in panel.lines.values() for level in line})
     for colour, (label, line) in zip(METHOD_COLOURS * 3, panel.lines.items(), strict=False):
         x = sorted(level for level, values in line.items() if len(values))

@@ -27,28 +27,28 @@ def save_prediction_scatter(
     mae: float | Sequence[float] | None = None,
     note: str = "",
 ) -> Path:
-    """Write a scatter of predictions over targets, one panel a target dimension, with the line of equality.
+    """Write a scatter plot of predictions against targets: one panel per target dimension, with the line y = x.
 
     Args:
         predictions: (n,) or (n, D), in the targets' units.
-        targets: same shape as `predictions`.
+        targets: of the same shape as `predictions`.
         path: file to write.
         names: D names of the target dimensions.
         units: D units, empty strings for none.
-        mae: written above the panels: one number, or one per dimension.
-        note: written behind it.
+        mae: for the titles: one number, or one per dimension.
+        note: added to each title.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the shapes do not fit, or the targets hold NaN or infinity.
+        ValueError: if the shapes do not fit, or the targets contain NaN or infinity.
     """
     predicted, true = as_columns(predictions, "predictions"), as_columns(targets, "targets")
     if predicted.shape != true.shape:
-        raise ValueError(f"predictions and targets must have one shape, got {predicted.shape} and {true.shape}")
+        raise ValueError(f"predictions and targets must have the same shape, got {predicted.shape} and {true.shape}")
     if not np.isfinite(true).all():
-        raise ValueError("targets hold NaN or infinity: look at the reader of the data set")
+        raise ValueError("targets contain NaN or infinity: check how the data set reads them")
     dimensions = true.shape[1]
     check_labels(dimensions, names, units)
     titles = _titles(mae, units)
@@ -84,21 +84,20 @@ def _draw(axes: Axes, predicted: np.ndarray, true: np.ndarray) -> None:
     axes.set_ylim(limits)
     axes.set_aspect("equal", adjustable="box")
     axes.locator_params(nbins=6)
-    axes.set_yticks(axes.get_xticks())  # the same numbers on both axes; setting ticks may widen the limits
+    axes.set_yticks(axes.get_xticks())  # the same ticks on both axes; setting them may widen the limits
     axes.set_xlim(limits)
     axes.set_ylim(limits)
 
 
 def _titles(mae: float | Sequence[float] | None, units: Sequence[str]) -> list[str]:
-    """One title a panel; a single MAE over several dimensions stands over the first and says what it is."""
+    """One title per panel; a single MAE of several dimensions is above the first panel, labelled as their mean."""
     dimensions = len(units)
     if mae is None:
         return [""] * dimensions
-    if isinstance(mae, (int, float)):
-        if dimensions == 1:
-            return [f"MAE {mae:.4g} {units[0]}".rstrip()]
-        common = units[0] if len(set(units)) == 1 else ""  # a mean over different units has none
+    if isinstance(mae, (int, float)) and dimensions > 1:
+        common = units[0] if len(set(units)) == 1 else ""  # a mean over different units has no unit
         return [f"mean MAE {mae:.4g} {common}".rstrip()] + [""] * (dimensions - 1)
-    if len(mae) != dimensions:
-        raise ValueError(f"mae must be one number or one per target dimension ({dimensions}), got {len(mae)}")
-    return [f"MAE {value:.4g} {unit}".rstrip() for value, unit in zip(mae, units, strict=True)]
+    values = [mae] if isinstance(mae, (int, float)) else mae
+    if len(values) != dimensions:
+        raise ValueError(f"mae must be one number or one per target dimension ({dimensions}), got {len(values)}")
+    return [f"MAE {value:.4g} {unit}".rstrip() for value, unit in zip(values, units, strict=True)]

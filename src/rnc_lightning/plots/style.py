@@ -1,4 +1,4 @@
-"""What all figures share: their style, their labels, and how they reach the disk."""
+"""Shared by all figures: style, labels, saving."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,25 +39,25 @@ _STYLE: Any = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Apply the style of this package's figures, and only to what is drawn inside."""
+    """Apply the style of this package's figures to everything drawn in the `with` block."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of that many inches which needs neither pyplot nor a display."""
+    """Return an empty figure, size in inches, that needs neither pyplot nor a display."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write a figure whole, in the format of the path's suffix; folders are made as needed."""
+    """Write a figure atomically, in the format of the path's suffix, and create missing folders."""
     path = Path(path)
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=DPI))
     return path
 
 
 def with_unit(name: str, unit: str) -> str:
-    """An axis label.
+    """Return an axis label.
 
     Example:
         >>> with_unit("age", "years"), with_unit("quality", "")
@@ -67,7 +67,7 @@ def with_unit(name: str, unit: str) -> str:
 
 
 def as_columns(values: Any, name: str) -> np.ndarray:
-    """Targets or predictions as an (n, D) float64 array; (n,) becomes (n, 1).
+    """Return targets or predictions as an (n, D) float64 array; (n,) becomes (n, 1).
 
     Raises:
         ValueError: if there are more dimensions or no samples.
@@ -85,5 +85,5 @@ def check_labels(columns: int, names: Sequence[str], units: Sequence[str]) -> No
     if len(names) != columns or len(units) != columns:
         raise ValueError(
             f"names and units need one entry per target dimension ({columns}), "
-            f"got {len(names)} names and {len(units)} units; an empty string stands for no unit"
+            f"got {len(names)} names and {len(units)} units; use an empty string for no unit"
         )

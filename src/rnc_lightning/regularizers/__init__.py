@@ -1,4 +1,4 @@
-"""What is added to a regressor: terms on its features, weights of samples, calibration of features. Plain PyTorch."""
+"""Additions to a regressor: loss terms on features, sample weights, feature calibration. Plain PyTorch."""
 
 from rnc_lightning.regularizers.conr import ConR, conr_loss
 from rnc_lightning.regularizers.fds import FDS

@@ -1,12 +1,12 @@
-"""ConR: samples that are predicted alike although their labels differ are pushed apart.
+"""ConR: push apart samples whose predictions are similar but whose labels differ.
 
 M. Keramati, L. Meng, R. D. Evans, ConR, ICLR 2024. With unit features, s_ij = z_i . z_j / tau, label distances d and
 distances of predictions p, P(i) = {j != i : d_ij <= w} and N(i) = {j : d_ij > w and p_ij <= w},
 
     L_i = mean over j in P(i) of  log( sum_{P(i)} exp s_ik + sum_{N(i)} exp(e d_ik) exp s_ik ) - s_ij
 
-and 0 where P(i) or N(i) is empty; the mean over all anchors i. In the released code all that is in neither set adds 1
-to the sum; here it is as in the paper.
+and 0 where P(i) or N(i) is empty; the loss is the mean over all anchors i. In the released code every pair in neither
+set adds 1 to the sum; this follows the paper.
 """
 
 import math
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.checks import check_positive_number
 from rnc_lightning.numerics.precision import products, unit_rows
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
@@ -32,13 +33,13 @@ def conr_loss(
     """ConR of a batch.
 
     Args:
-        features: (N, F). Half precision is computed in float32, whatever autocast says.
+        features: (N, F). Half precision is computed in float32, even under autocast.
         targets: (N, D).
-        predictions: (N, D), in the targets' units; no gradient goes to them.
-        similar: w, up to which labels, or predictions, are taken for the same; in label units.
+        predictions: (N, D), in the targets' units; they take no gradient.
+        similar: w, the distance up to which labels, or predictions, count as similar; in label units.
         temperature: tau > 0.
-        push: e, how much more the further pairs of N(i) count.
-        target_distance: Of labels and of predictions; see `rnc_lightning.targets.distances`.
+        push: e, how much the weight of a pair in N(i) grows with its label distance.
+        target_distance: Distance of labels and of predictions; see `rnc_lightning.targets.distances`.
 
     Returns:
         The loss, a scalar.
@@ -66,16 +67,10 @@ def conr_loss(
 
 
 class ConR(nn.Module):
-    """ConR as a regularizer, over the batch of all processes and all views.
-
-    Args:
-        similar: w, in label units.
-        temperature: tau > 0.
-        push: e, how much more the further pairs count.
-        target_distance: Of labels and of predictions.
+    """ConR as a regularizer, over all views and the batch of all processes; see `conr_loss` for the arguments.
 
     Raises:
-        ValueError: For a temperature or w that is not positive, or an unknown distance.
+        ValueError: If `similar` or the temperature is not positive, or the distance is unknown.
     """
 
     needs_predictions = True
@@ -88,9 +83,8 @@ class ConR(nn.Module):
         target_distance: str | TargetDistance = "l1",
     ) -> None:
         super().__init__()
-        for name, value in (("similar", similar), ("temperature", temperature)):
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive number, got {value}")
+        check_positive_number("similar", similar)
+        check_positive_number("temperature", temperature)
         resolve_target_distance(target_distance)
         self.similar = similar
         self.temperature = temperature
@@ -101,12 +95,12 @@ class ConR(nn.Module):
         """The loss of features (B, V, F) with targets (B, D) and predictions (B, V, D)."""
         views = features.shape[1]
         loss = conr_loss(
-            distributed.gathered(features).flatten(0, 1),
-            distributed.gathered(targets).repeat_interleave(views, dim=0),
-            distributed.gathered(predictions.detach()).flatten(0, 1),
+            distributed.gather_rows(features).flatten(0, 1),
+            distributed.gather_rows(targets).repeat_interleave(views, dim=0),
+            distributed.gather_rows(predictions.detach()).flatten(0, 1),
             similar=self.similar,
             temperature=self.temperature,
             push=self.push,
             target_distance=self.target_distance,
         )
-        return distributed.shared_out(loss / distributed.world_size())  # every process has all of it
+        return distributed.sum_shares(loss / distributed.world_size())  # every process computes all of it

@@ -1,4 +1,4 @@
-"""LDS: samples with rare labels count more, where rare is judged by the smoothed distribution of labels.
+"""LDS: samples with rare labels get larger weights, based on the smoothed distribution of labels.
 
 Y. Yang et al., Delving into Deep Imbalanced Regression, ICML 2021.
 """
@@ -9,23 +9,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnc_lightning.numerics.checks import check_choice
 from rnc_lightning.regularizers.smoothing import Kernel, smoothing_window
 from rnc_lightning.targets import TargetSpec
 
 Reweighting = Literal["sqrt_inverse", "inverse"]
-_FEWEST, _MOST = 5, 1000  # what `inverse` takes for fewer or more samples
+_FEWEST, _MOST = 5, 1000  # `inverse` clamps the counts to this range
 
 
 def bin_weights(counts: Tensor, reweighting: Reweighting = "sqrt_inverse", window: Tensor | None = None) -> Tensor:
-    """Weight of a sample in each bin: one over the smoothed count, with mean 1 over the samples.
+    """Weight of a sample in each bin: the inverse of the smoothed count, with mean 1 over the samples.
 
     Args:
-        counts: (K,), samples in each bin.
-        reweighting: By the count's square root, or by the count, which then lies between 5 and 1000.
-        window: Weights of neighbouring bins, an odd number, the largest in the middle; None does not smooth.
+        counts: (K,), number of samples in each bin.
+        reweighting: Inverse of the square root of the count, or of the count clamped to 5 to 1000.
+        window: Weights of neighbouring bins, an odd number, the largest in the middle; None for no smoothing.
 
     Returns:
-        (K,) float64; bins without samples, which no training sample asks for, have the greatest weight of the others.
+        (K,) float64; bins without training samples get the largest weight of the others.
 
     >>> bin_weights(torch.tensor([0, 100, 0, 0, 4]))
     tensor([4.3333, 0.8667, 4.3333, 4.3333, 4.3333], dtype=torch.float64)
@@ -42,18 +43,18 @@ def bin_weights(counts: Tensor, reweighting: Reweighting = "sqrt_inverse", windo
 
 
 class LDS(nn.Module):
-    """Weights of samples by their label, fitted on the training labels.
+    """Sample weights by label, fitted on the training labels.
 
     Args:
-        target: What is regressed, of one dimension; its bins are those of the distribution.
+        target: The target, with one dimension; labels are counted by its bins.
         reweighting: `sqrt_inverse` or `inverse`.
-        kernel: Smoothing window, `gaussian`, `triangle` or `laplace`; None for plain reweighting without LDS.
-        size: Bins of the window, odd.
+        kernel: Smoothing window: `gaussian`, `triangle` or `laplace`; None for plain reweighting without LDS.
+        size: Number of bins in the window, odd.
         sigma: Width of the window, in bins.
 
     Raises:
-        ValueError: For a target of more than one dimension, for which the paper defines nothing; for a range that is
-            open; for an argument out of its range.
+        ValueError: If the target has more than one dimension (not defined in the paper) or an open range, or an
+            argument is out of range.
     """
 
     weights: Tensor
@@ -68,15 +69,14 @@ class LDS(nn.Module):
     ) -> None:
         super().__init__()
         target.check_single("LDS")
-        if reweighting not in ("sqrt_inverse", "inverse"):
-            raise ValueError(f"reweighting must be sqrt_inverse or inverse, got {reweighting!r}")
+        check_choice("reweighting", reweighting, ("sqrt_inverse", "inverse"))
         self.target = target
         self.reweighting: Reweighting = reweighting
         self.window = None if kernel is None else smoothing_window(kernel, size, sigma)
         self.register_buffer("weights", torch.ones(target.grids[0].count))
 
     def fit_labels(self, labels: Tensor) -> None:
-        """Count the training labels (N, 1)."""
+        """Compute the weights from the training labels (N, 1)."""
         bins = self.target.bins(labels)[:, 0]
         counts = bins.bincount(minlength=len(self.weights)).cpu()
         self.weights.copy_(bin_weights(counts, self.reweighting, self.window))

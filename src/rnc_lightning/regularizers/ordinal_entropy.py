@@ -1,38 +1,37 @@
-"""Ordinal Entropy: features of different labels apart, by how different they are; those of one label together.
+"""Ordinal Entropy: spread features by label distance and pull those of the same label together.
 
-S. Zhang et al., Improving Deep Regression with Ordinal Entropy, ICLR 2023. With c_a the mean feature of label a, of
-length 1 afterwards, and w_ab = (d_ab - min d) / max d over pairs of labels,
+S. Zhang et al., Improving Deep Regression with Ordinal Entropy, ICLR 2023. With c_a the mean feature of label a, scaled
+to length 1, and w_ab = (d_ab - min d) / max d over pairs of labels,
 
     L = tightness_weight * mean_i |z_i - c(i)|  -  diversity_weight * mean_{a < b} w_ab |c_a - c_b|
 
-where the z are unit features and the first mean is over those that do not lie on their centre.
+where the z are unit features and the first mean is over those that differ from their centre.
 """
-
-import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.checks import check_finite_number
 from rnc_lightning.numerics.precision import at_least_float32, unit_rows
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
-_LEAST = 1e-12  # of a squared distance: the root's gradient is finite there
+_LEAST = 1e-12  # smallest squared distance, so that the gradient of the square root is finite
 
 
 def ordinal_entropy_terms(
     features: Tensor, targets: Tensor, *, target_distance: str | TargetDistance = "l2"
 ) -> tuple[Tensor, Tensor]:
-    """Diversity and tightness of a batch; both 0 where there is nothing to compare.
+    """Diversity and tightness of a batch; a term is 0 if there is nothing to compare.
 
     Args:
-        features: (N, F). Half precision is computed in float32, whatever autocast says.
-        targets: (N, D); rows are the same label where all their numbers agree.
-        target_distance: By which pairs of labels are weighted; see `rnc_lightning.targets.distances`.
+        features: (N, F). Half precision is computed in float32, even under autocast.
+        targets: (N, D); rows are the same label if all their numbers are equal.
+        target_distance: Distance that weights pairs of labels; see `rnc_lightning.targets.distances`.
 
     Returns:
-        Diversity, which is -mean w_ab |c_a - c_b|, and tightness, scalars.
+        Diversity, -mean w_ab |c_a - c_b|, and tightness, both scalars.
 
     >>> z, y = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]), torch.tensor([[0.0], [1.0], [3.0]])
     >>> ordinal_entropy_terms(z, y)
@@ -49,12 +48,12 @@ class OrdinalEntropy(nn.Module):
     """Ordinal Entropy as a regularizer, over the batch of all processes.
 
     Args:
-        diversity_weight: Factor of the pull apart.
-        tightness_weight: Factor of the pull together; 0 where all labels differ anyway.
-        target_distance: By which pairs of labels are weighted.
+        diversity_weight: Factor of the diversity term.
+        tightness_weight: Factor of the tightness term, which has no effect if all labels differ.
+        target_distance: Distance that weights pairs of labels.
 
     Raises:
-        ValueError: For a weight that is negative, or an unknown distance.
+        ValueError: If a weight is negative or the distance is unknown.
     """
 
     def __init__(
@@ -64,9 +63,8 @@ class OrdinalEntropy(nn.Module):
         target_distance: str | TargetDistance = "l2",
     ) -> None:
         super().__init__()
-        for name, value in (("diversity_weight", diversity_weight), ("tightness_weight", tightness_weight)):
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a number from 0 up, got {value}")
+        check_finite_number("diversity_weight", diversity_weight, least=0)
+        check_finite_number("tightness_weight", tightness_weight, least=0)
         resolve_target_distance(target_distance)
         self.diversity_weight = diversity_weight
         self.tightness_weight = tightness_weight
@@ -74,11 +72,11 @@ class OrdinalEntropy(nn.Module):
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F) with targets (B, D)."""
-        rows = distributed.gathered(features).flatten(0, 1)
-        labels = distributed.gathered(targets).repeat_interleave(features.shape[1], dim=0)
+        rows = distributed.gather_rows(features).flatten(0, 1)
+        labels = distributed.gather_rows(targets).repeat_interleave(features.shape[1], dim=0)
         diversity, tightness = ordinal_entropy_terms(rows, labels, target_distance=self.target_distance)
         loss = self.diversity_weight * diversity + self.tightness_weight * tightness
-        return distributed.shared_out(loss / distributed.world_size())  # every process has all of it
+        return distributed.sum_shares(loss / distributed.world_size())  # every process computes all of it
 
 
 def _diversity(centres: Tensor, labels: Tensor, target_distance: str | TargetDistance) -> Tensor:
@@ -93,7 +91,7 @@ def _diversity(centres: Tensor, labels: Tensor, target_distance: str | TargetDis
 
 def _tightness(rows: Tensor, centres: Tensor) -> Tensor:
     off = rows - centres
-    off = off[off.detach().square().sum(dim=1) > _LEAST]  # rounding leaves about 1e-14
+    off = off[off.detach().square().sum(dim=1) > _LEAST]  # rounding errors are about 1e-14
     return _length(off).mean() if len(off) else rows.sum() * 0
 
 

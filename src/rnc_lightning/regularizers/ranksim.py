@@ -1,4 +1,4 @@
-"""RankSim: features rank each other as their labels do.
+"""RankSim: the ranking of samples by feature similarity should match the ranking by label similarity.
 
 Y. Gong, G. Mori, F. Tung, RankSim, ICML 2022; its gradient of ranks is that of M. Vlastelica et al., Differentiation
 of Blackbox Combinatorial Solvers, ICLR 2020. With unit features z, S = z z^T and rk the descending rank over n (the
@@ -6,7 +6,7 @@ largest has 1/n),
 
     L = sum_i mean_j (rk(S_i)_j - rk(-d_i)_j)^2
 
-over samples of which no two have the same label.
+over samples with distinct labels.
 """
 
 from typing import Any
@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.checks import check_positive_number
 from rnc_lightning.numerics.precision import products, unit_rows
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
 
 def descending_ranks(values: Tensor) -> Tensor:
-    """Ranks of each row's entries (..., n), the largest 1/n; of equal ones the first is the larger.
+    """Ranks of the entries of each row (..., n); the largest entry gets 1/n, and ties rank in order of position.
 
     >>> descending_ranks(torch.tensor([0.1, 0.5, 0.3]))
     tensor([1.0000, 0.3333, 0.6667])
@@ -33,13 +34,13 @@ def descending_ranks(values: Tensor) -> Tensor:
 def ranksim_loss(
     features: Tensor, targets: Tensor, *, interpolation: float = 2.0, target_distance: str | TargetDistance = "l1"
 ) -> Tensor:
-    """RankSim of samples whose labels all differ.
+    """RankSim of samples with distinct labels.
 
     Args:
-        features: (n, F). Half precision is computed in float32, whatever autocast says.
+        features: (n, F). Half precision is computed in float32, even under autocast.
         targets: (n, D).
-        interpolation: lambda > 0 of the gradient: the further, the smoother.
-        target_distance: By which labels rank each other; see `rnc_lightning.targets.distances`.
+        interpolation: lambda > 0 of the gradient; larger is smoother.
+        target_distance: Distance by which labels are ranked; see `rnc_lightning.targets.distances`.
 
     Returns:
         The loss, a scalar.
@@ -56,12 +57,12 @@ def ranksim_loss(
     return (ranks - wanted.to(ranks.dtype)).square().sum() / max(len(z), 1)
 
 
-def one_a_label(targets: Tensor, seed: int) -> Tensor:
-    """Indices of one row of each label, drawn at random, in the order of the labels.
+def draw_one_per_label(targets: Tensor, seed: int) -> Tensor:
+    """Draw the index of one row per distinct label at random, in the order of the labels.
 
     Args:
-        targets: (N, D); rows are the same label where all their numbers agree.
-        seed: Of the draw.
+        targets: (N, D); rows are the same label if all their numbers are equal.
+        seed: Seed of the draw.
     """
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed)).to(targets.device)
     _, label = torch.unique(targets[order], dim=0, return_inverse=True)
@@ -72,37 +73,36 @@ def one_a_label(targets: Tensor, seed: int) -> Tensor:
 
 
 class RankSim(nn.Module):
-    """RankSim as a regularizer, over the batch of all processes; of samples with one label, one is drawn.
+    """RankSim as a regularizer, over the batch of all processes, with one sample drawn per distinct label.
 
     Args:
         interpolation: lambda > 0 of the gradient.
-        target_distance: By which labels rank each other; that of vector targets too.
+        target_distance: Distance by which labels are ranked, also for vector targets.
 
     Raises:
-        ValueError: For an interpolation that is not positive, or an unknown distance.
+        ValueError: If the interpolation is not positive or the distance is unknown.
     """
 
     def __init__(self, interpolation: float = 2.0, target_distance: str | TargetDistance = "l1") -> None:
         super().__init__()
-        if not interpolation > 0:
-            raise ValueError(f"interpolation must be positive, got {interpolation}")
+        check_positive_number("interpolation", interpolation)
         resolve_target_distance(target_distance)
         self.interpolation = interpolation
         self.target_distance = target_distance
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """The loss of features (B, V, F) with targets (B, D)."""
-        rows = distributed.gathered(features).flatten(0, 1)
-        labels = distributed.gathered(targets).repeat_interleave(features.shape[1], dim=0)
-        chosen = one_a_label(labels, distributed.common_seed())
+        rows = distributed.gather_rows(features).flatten(0, 1)
+        labels = distributed.gather_rows(targets).repeat_interleave(features.shape[1], dim=0)
+        chosen = draw_one_per_label(labels, distributed.common_seed())
         loss = ranksim_loss(
             rows[chosen], labels[chosen], interpolation=self.interpolation, target_distance=self.target_distance
         )
-        return distributed.shared_out(loss / distributed.world_size())  # every process has all of it
+        return distributed.sum_shares(loss / distributed.world_size())  # every process computes all of it
 
 
 class _Ranks(torch.autograd.Function):
-    """Ranks forward; backward how they change where the values take a step along the gradient."""
+    """Forward: ranks. Backward: the change of the ranks when the values take a step along the gradient."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, interpolation: float) -> Tensor:

@@ -1,6 +1,6 @@
-"""The paper's regression and competing methods from finished runs, as tables, figures and a page.
+"""The paper's tables of regression and competing methods from finished runs, in several formats.
 
-Reads `result.json` files, so it needs neither PyTorch nor Lightning.
+Reads `result.json` files, and needs neither PyTorch nor Lightning.
 """
 
 from typing import TYPE_CHECKING

@@ -1,10 +1,12 @@
-"""A claim of the paper: what the authors report, what was measured here, and whether it holds."""
+"""A claim of the paper: what the authors report, what was measured here, and whether the claim holds."""
 
 import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from rnc_lightning.reports.statistics import Gain, paired_gain
 from rnc_lightning.system.files import write_text
@@ -18,14 +20,14 @@ class Claim:
 
     Attributes:
         claim: A sentence.
-        published: What the authors report, with its data set; empty where they give no number.
-        dataset: What was measured on; synthetic data say so.
-        measured: The effect with its interval.
+        published: What the authors report, and on which data set; empty if they give no number.
+        dataset: The data set of the measurement; its name shows whether it is synthetic.
+        measured: The measured effect with its interval, as text.
         verdict: `holds`, `does not hold` or `open`.
-        mean: The effect, positive where the claim is right; None where it is no number.
+        mean: The effect, positive if it supports the claim; None if it is not a number.
         low: Lower end of its 95 percent interval; None for fewer than two seeds.
-        high: Its upper end.
-        unit: Of the three.
+        high: Upper end of the interval.
+        unit: Unit of `mean`, `low` and `high`.
     """
 
     claim: str
@@ -39,32 +41,23 @@ class Claim:
     unit: str = ""
 
 
-def claim_from(claim: str, published: str, dataset: str, unit: str, gain: Gain) -> Claim:
-    """A claim about an effect, which holds where the interval lies above 0, and not where it lies below.
+def estimated_claim(claim: str, published: str, dataset: str, unit: str, gain: Gain) -> Claim:
+    """Return a claim about a measured effect; see `verdict` for whether it holds.
 
-    >>> found = claim_from("RnC helps", "", "digits", "%", Gain(3.04, 1.0, 5.0, 5))
-    >>> found.measured, found.verdict
+    >>> result = estimated_claim("RnC helps", "", "digits", "%", Gain(3.04, 1.0, 5.0, 5))
+    >>> result.measured, result.verdict
     ('+3.0 % [+1.0, +5.0], 5 seeds', 'holds')
     """
     digits = 1 if unit in ("%", "points") else 3
     interval = "" if gain.low is None else f" [{gain.low:+.{digits}f}, {gain.high:+.{digits}f}]"
     shown = f"{gain.mean:+.{digits}f}{' ' + unit if unit else ''}{interval}"
     seeds = f"{gain.pairs} seed{'' if gain.pairs == 1 else 's'}"
-    return Claim(
-        claim,
-        published,
-        dataset,
-        f"{shown}, {seeds}",
-        verdict(gain.low, gain.high),
-        gain.mean,
-        gain.low,
-        gain.high,
-        unit,
-    )
+    judged = verdict(gain.low, gain.high)
+    return Claim(claim, published, dataset, f"{shown}, {seeds}", judged, gain.mean, gain.low, gain.high, unit)
 
 
 def verdict(low: float | None, high: float | None) -> str:
-    """What an interval says of a positive effect.
+    """Whether an effect is positive: `holds` or `does not hold` if 0 is outside its interval, else `open`.
 
     >>> verdict(1.0, 5.0), verdict(-5.0, -1.0), verdict(-1.0, 5.0), verdict(None, None)
     ('holds', 'does not hold', 'open', 'open')
@@ -74,13 +67,13 @@ def verdict(low: float | None, high: float | None) -> str:
     return HOLDS if low > 0 else FAILS if high < 0 else OPEN
 
 
-def statement(claim: str, published: str, dataset: str, measured: str, holds: bool | None) -> Claim:
-    """A claim that is checked and not estimated; None: it could not be."""
+def checked_claim(claim: str, published: str, dataset: str, measured: str, holds: bool | None) -> Claim:
+    """Return a claim that was checked directly, without an interval; `holds` is None if it could not be checked."""
     return Claim(claim, published, dataset, measured, OPEN if holds is None else HOLDS if holds else FAILS)
 
 
 def reduction(before: Mapping[int, float], after: Mapping[int, float]) -> Gain | None:
-    """By how many percent an error is lower, paired by seed; None where no seed has both.
+    """By how many percent an error is reduced, paired by seed; None without a common seed.
 
     >>> reduction({0: 10.0, 1: 10.0}, {0: 9.0, 1: 8.0}).mean
     15.0
@@ -94,35 +87,21 @@ def reduction(before: Mapping[int, float], after: Mapping[int, float]) -> Gain |
 
 
 def write_claims(path: Path, claims: Sequence[Claim]) -> None:
-    """Write a row a claim, a column a field of `Claim`."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Claim)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(claim) for claim in claims)
-    write_text(path, text.getvalue())
+    """Write one row per claim, one column per field of `Claim`."""
+    table = pd.DataFrame(map(asdict, claims), columns=[field.name for field in fields(Claim)])
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def read_claims(path: Path) -> list[Claim]:
-    """Read what `write_claims` wrote."""
+    """Read a file written by `write_claims`."""
+    claims = []
     with path.open(encoding="utf-8", newline="") as file:
-        return [_claim(row) for row in csv.DictReader(file)]
+        for row in csv.DictReader(file):
+            numbers: dict[str, Any] = {key: float(row[key]) if row[key] else None for key in ("mean", "low", "high")}
+            claims.append(Claim(**{**row, **numbers}))
+    return claims
 
 
 def claims_table(claims: Iterable[Claim]) -> list[tuple[str, str, str, str]]:
-    """Claim, published, measured, verdict: the cells of a table."""
+    """Return the table cells of each claim: claim, published, measured, verdict."""
     return [(claim.claim, claim.published, f"{claim.dataset}: {claim.measured}", claim.verdict) for claim in claims]
-
-
-def _claim(row: Mapping[str, str]) -> Claim:
-    mean, low, high = (float(row[key]) if row[key] else None for key in ("mean", "low", "high"))
-    return Claim(
-        claim=row["claim"],
-        published=row["published"],
-        dataset=row["dataset"],
-        measured=row["measured"],
-        verdict=row["verdict"],
-        mean=mean,
-        low=low,
-        high=high,
-        unit=row["unit"],
-    )

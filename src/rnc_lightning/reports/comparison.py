@@ -1,16 +1,15 @@
-"""Means, spreads and paired differences of a study's rows, as cells of a table."""
+"""Means, standard deviations and paired differences over the runs of a study, as table cells."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from rnc_lightning.reports import text as layout
 from rnc_lightning.reports.statistics import Gain, spread
 
 
 def by_seed(frame: pd.DataFrame, metric: str, **where: Any) -> dict[int, float]:
-    """A metric by seed, of the rows with these values; several rows of a seed are averaged.
+    """Seed -> metric of the rows whose columns have the values `where`; rows of the same seed are averaged.
 
     >>> frame = pd.DataFrame({"method": ["l1", "l1", "rnc"], "seed": [0, 1, 0], "mae": [3.0, 4.0, 2.0]})
     >>> by_seed(frame, "mae", method="l1")
@@ -24,7 +23,7 @@ def by_seed(frame: pd.DataFrame, metric: str, **where: Any) -> dict[int, float]:
 
 
 def mean_text(values: Mapping[int, float], digits: int = 2) -> str:
-    """Mean and standard deviation over seeds, or a dash.
+    """Format mean and standard deviation over seeds; a dash if there are no values.
 
     >>> mean_text({0: 3.0, 1: 4.0}), mean_text({0: 3.0}), mean_text({})
     ('3.50 ± 0.71', '3.00', '-')
@@ -36,5 +35,24 @@ def mean_text(values: Mapping[int, float], digits: int = 2) -> str:
 
 
 def gain_text(gain: Gain | None, digits: int = 2) -> str:
-    """A paired difference with its 95 percent interval, or a dash."""
-    return "-" if gain is None else layout.gain_text(gain, digits)
+    """Format a paired difference, with its 95 percent interval if there are two pairs; a dash if there is no gain."""
+    if gain is None:
+        return "-"
+    text = number(gain.mean, digits, signed=True)
+    if gain.low is None or gain.high is None:
+        return text
+    return f"{text} [{number(gain.low, digits, signed=True)}, {number(gain.high, digits, signed=True)}]"
+
+
+def number(value: float, digits: int, signed: bool = False) -> str:
+    """Format a rounded number without a negative zero.
+
+    >>> number(6.143, 2), number(-0.001, 2, signed=True), number(0.25, 2, signed=True)
+    ('6.14', '0.00', '+0.25')
+    """
+    if abs(value) >= 1e7:
+        return f"{value:+.3g}" if signed else f"{value:.3g}"
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        return f"{0:.{digits}f}"
+    return f"+{text}" if signed and value > 0 else text

@@ -1,27 +1,29 @@
-"""The figure: a panel for each data set and kind of methods, means and standard deviations over seeds."""
+"""The figure of a report: one panel per data set and kind of methods, with means and standard deviations."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rnc_lightning.reports.comparison import number
 from rnc_lightning.reports.contents import COMPETING, group_of
 from rnc_lightning.reports.names import END_TO_END, LINEAR_PROBE, metric_label, row_label, synthetic_remark
 from rnc_lightning.reports.table import Cell, MetricTable
-from rnc_lightning.reports.text import decimals, number
+from rnc_lightning.reports.text import decimals, details_text
 
-_WIDTH = 7.0  # inches, as all below
+# Inches.
+_WIDTH = 7.0
 _PANEL_MARGIN = 0.9
 _PAIR_HEIGHT = 0.42
 _DOT_HEIGHT = 0.34
-Panel = tuple[MetricTable, float, Callable[[Any, MetricTable], None]]  # the height of its lines, what draws it
+Panel = tuple[MetricTable, float, Callable[[Any, MetricTable], None]]  # table, height of its lines, drawing function
 
 
-def draw(tables: Sequence[MetricTable], path: Path) -> Path | None:
-    """Draw the main error of each data set; None, and no file, where no run of theirs finished.
+def draw_report(tables: Sequence[MetricTable], path: Path) -> Path | None:
+    """Draw the main error of each data set; return None, and delete the file, if no run finished.
 
     Args:
-        tables: Those of R2 are left out.
-        path: Where the picture goes.
+        tables: Tables of a report; those of R2 are skipped.
+        path: File to write.
     """
     panels = [panel for table in tables if table.metric != "r2" and (panel := _panel(table))[1]]
     if not panels:
@@ -36,7 +38,7 @@ def draw(tables: Sequence[MetricTable], path: Path) -> Path | None:
         legend: dict[str, Any] = {}
         for axes, (table, _, draw_onto) in zip(drawn, panels, strict=True):
             draw_onto(axes, table)
-            _dress(axes, table)
+            _finish_panel(axes, table)
             handles, labels = axes.get_legend_handles_labels()
             legend |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in legend}
         figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=len(legend))
@@ -45,27 +47,30 @@ def draw(tables: Sequence[MetricTable], path: Path) -> Path | None:
 
 def _panel(table: MetricTable) -> Panel:
     if table.kind == COMPETING:
-        return table, _DOT_HEIGHT * len(measured(table)), draw_competing
-    return table, _PAIR_HEIGHT * len(pairs(table)), draw_pairs
+        return table, _DOT_HEIGHT * len(measured_cells(table)), draw_competing
+    return table, _PAIR_HEIGHT * len(pair_cells(table)), draw_pairs
 
 
-def _dress(axes: Any, table: MetricTable) -> None:
-    """What panels of both kinds have around their dots."""
+def _finish_panel(axes: Any, table: MetricTable) -> None:
+    """Add what panels of both kinds share: grid, title, axis label."""
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.12)
     kind = f", {table.kind}" if table.is_named else ""
-    axes.set_title(plain(table.dataset) + kind + _synthetic(table.dataset))
-    axes.set_xlabel(plain(metric_label(table.metric, table.unit)) + ", mean ± sd over seeds")
+    synthetic = ""
+    if synthetic_remark(table.dataset):
+        synthetic = f" (synthetic {'data' if table.dataset.endswith('_synthetic') else 'target'})"
+    axes.set_title(shorten_label(table.dataset) + kind + synthetic)
+    axes.set_xlabel(shorten_label(metric_label(table.metric, table.unit)) + ", mean ± sd over seeds")
 
 
-def measured(table: MetricTable) -> list[Cell]:
-    """The cells that have a value, in the table's order."""
+def measured_cells(table: MetricTable) -> list[Cell]:
+    """Return the cells that have a value, in the table's order."""
     return [cell for cell in table.cells if cell.mean is not None]
 
 
 def reference(cells: Sequence[Cell]) -> float | None:
-    """What L1 alone reaches; None where it was not run, or where several such rows have equally few overrides."""
+    """Return the mean of L1 alone; None if it was not run, or if several such rows have equally few overrides."""
     alone = [cell for cell in cells if cell.row.head == "l1" and cell.row.is_head_alone]
     fewest = min((len(cell.row.variant) for cell in alone), default=0)
     means = [cell.mean for cell in alone if len(cell.row.variant) == fewest]
@@ -73,33 +78,33 @@ def reference(cells: Sequence[Cell]) -> float | None:
 
 
 def draw_competing(axes: Any, table: MetricTable) -> None:
-    """Draw the panel: the line, the dots, and thin lines between the groups."""
+    """Draw a panel of competing methods: a line at L1 alone, dots, and thin lines between groups."""
     from rnc_lightning.plots.style import BLUE, GREY
 
-    cells = measured(table)
+    cells = measured_cells(table)
     line = reference(cells)
     if line is not None:
         axes.axvline(line, color=GREY, lw=1.0, ls="--", label="L1 alone")
-    for name, colour, marker, of_rnc in (("other method", GREY, "s", False), ("with RnC", BLUE, "D", True)):
-        dots = [(float(place), cell) for place, cell in enumerate(cells) if _is_rnc(cell) is of_rnc]
+    for name, colour, marker, uses_rnc in (("other method", GREY, "s", False), ("with RnC", BLUE, "D", True)):
+        dots = [(float(y), cell) for y, cell in enumerate(cells) if _uses_rnc(cell) is uses_rnc]
         if dots:
-            draw_dots(axes, dots, name, colour, marker, decimals(table), aside=True)
+            draw_dots(axes, dots, name, colour, marker, decimals(table), numbers_at_edge=True)
     groups = [group_of(cell.row) for cell in cells]
-    for place in range(1, len(cells)):
-        if groups[place] != groups[place - 1]:
-            axes.axhline(place - 0.5, color="#555555", lw=0.5)
-    axes.set_yticks(range(len(cells)), [_label(cell, table.shared) for cell in cells])
+    for y in range(1, len(cells)):
+        if groups[y] != groups[y - 1]:
+            axes.axhline(y - 0.5, color="#555555", lw=0.5)
+    labels = [_tick_label(cell.row.label, details_text(cell, table.shared)) for cell in cells]
+    axes.set_yticks(range(len(cells)), labels)
     axes.set_ylim(len(cells) - 0.5, -0.5)
 
 
-def _is_rnc(cell: Cell) -> bool:
+def _uses_rnc(cell: Cell) -> bool:
     row = cell.row
     return "rnc" in row.extras or (row.method == "rnc" and row.scheme != END_TO_END)
 
 
-def _label(cell: Cell, shared: Sequence[str]) -> str:
-    details = ", ".join((*(word for word in cell.row.variant if word not in shared), *cell.row.marks))
-    return "\n".join(plain(text) for text in (cell.row.label, details) if text)
+def _tick_label(*texts: str) -> str:
+    return "\n".join(shorten_label(text) for text in texts if text)
 
 
 def draw_dots(
@@ -109,74 +114,63 @@ def draw_dots(
     colour: str,
     marker: str,
     digits: int,
-    aside: bool = False,
+    numbers_at_edge: bool = False,
 ) -> None:
-    """Draw the series.
+    """Draw a series of means with standard deviations.
 
     Args:
-        axes: Where.
-        dots: Height and cell of each.
-        name: In the legend.
-        colour: Of dots and numbers.
-        marker: Their shape.
+        axes: Axes to draw on.
+        dots: Height and cell of each dot.
+        name: Label in the legend.
+        colour: Colour of dots and numbers.
+        marker: Shape of the dots.
         digits: Decimals of the numbers.
-        aside: Whether the numbers stand in a column of their own and not beside the dots.
+        numbers_at_edge: Whether the numbers are in a column at the right edge instead of next to the dots.
     """
     means, deviations = [cell.mean or 0.0 for _, cell in dots], [cell.sd or 0.0 for _, cell in dots]
-    places = [place for place, _ in dots]
-    axes.errorbar(means, places, xerr=deviations, fmt=marker, color=colour, ms=5, lw=1.4, capsize=2, label=name)
-    for place, mean, deviation in zip(places, means, deviations, strict=True):
-        text, spot = number(mean, digits), (1.0 if aside else mean + deviation, place)
-        system = axes.get_yaxis_transform() if aside else axes.transData
-        axes.annotate(
-            text, spot, (5, 0), xycoords=system, textcoords="offset points", va="center", fontsize=7, color=colour
-        )
+    heights = [y for y, _ in dots]
+    axes.errorbar(means, heights, xerr=deviations, fmt=marker, color=colour, ms=5, lw=1.4, capsize=2, label=name)
+    system = axes.get_yaxis_transform() if numbers_at_edge else axes.transData
+    style = {"xycoords": system, "textcoords": "offset points", "va": "center", "fontsize": 7, "color": colour}
+    for y, mean, deviation in zip(heights, means, deviations, strict=True):
+        axes.annotate(number(mean, digits), (1.0 if numbers_at_edge else mean + deviation, y), (5, 0), **style)
 
 
-def plain(text: str) -> str:
-    """A label that matplotlib does not take for mathematics, and which leaves room for the dots."""
+def shorten_label(text: str) -> str:
+    """Shorten a label to leave room for the dots, and escape it so that matplotlib does not read it as mathematics."""
     short = text if len(text) <= 40 else f"{text[:39]}…"
     return short.replace("$", r"\$")
 
 
-def pairs(table: MetricTable) -> list[tuple[str, Cell | None, Cell | None]]:
-    """Label, head alone and RnC on it (linear probe), in the table's order; a row without its twin stands alone."""
-    found: dict[tuple[object, ...], list[Cell | None]] = {}
+def pair_cells(table: MetricTable) -> list[tuple[str, Cell | None, Cell | None]]:
+    """Return label, head alone and the same head on RnC (linear probe), in the table's order; either can be None."""
+    pairs: dict[tuple[object, ...], list[Cell | None]] = {}
     for cell in table.cells:
         row = cell.row
         if cell.mean is None or not (row.scheme == END_TO_END or (row.method == "rnc" and row.scheme == LINEAR_PROBE)):
             continue
-        place = 0 if row.scheme == END_TO_END else 1
-        label = row_label("", row.head, END_TO_END)
-        twins = found.setdefault((label, row.variant, row.fingerprint), [None, None])
-        if twins[place] is None:
-            twins[place] = cell
-        else:  # another setting under the same name
-            found[label, row.variant, row.fingerprint, row.setting] = [cell, None] if place == 0 else [None, cell]
-    return [(_pair_label(str(key[0]), alone, rnc), alone, rnc) for key, (alone, rnc) in found.items()]
+        side = 0 if row.scheme == END_TO_END else 1
+        key: tuple[object, ...] = (row_label("", row.head, END_TO_END), row.variant, row.fingerprint)
+        if pairs.setdefault(key, [None, None])[side] is not None:  # another setting under the same name
+            key = (*key, row.setting)
+            pairs[key] = [None, None]
+        pairs[key][side] = cell
+    return [(_pair_label(str(key[0]), alone, rnc), alone, rnc) for key, (alone, rnc) in pairs.items()]
 
 
 def draw_pairs(axes: Any, table: MetricTable) -> None:
-    """Draw the panel, two series of dots."""
+    """Draw a panel of regression methods: two series of dots, head alone and on RnC."""
     from rnc_lightning.plots.style import BLUE, GREY
 
-    found = pairs(table)
+    pairs = pair_cells(table)
     digits = decimals(table)
-    alone = [(place - 0.18, cell) for place, (_, cell, _) in enumerate(found) if cell is not None]
-    on_rnc = [(place + 0.18, cell) for place, (_, _, cell) in enumerate(found) if cell is not None]
+    alone = [(y - 0.18, cell) for y, (_, cell, _) in enumerate(pairs) if cell is not None]
+    on_rnc = [(y + 0.18, cell) for y, (_, _, cell) in enumerate(pairs) if cell is not None]
     draw_dots(axes, alone, "head alone", GREY, "o", digits)
     draw_dots(axes, on_rnc, "on RnC", BLUE, "D", digits)
-    axes.set_yticks(range(len(found)), [label for label, _, _ in found])
-    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_yticks(range(len(pairs)), [label for label, _, _ in pairs])
+    axes.set_ylim(len(pairs) - 0.5, -0.5)
 
 
 def _pair_label(head: str, *cells: Cell | None) -> str:
-    """The head, and what is special about its rows."""
-    details = dict.fromkeys(cell.row.details for cell in cells if cell is not None and cell.row.details)
-    return "\n".join(plain(text) for text in (head, *details))
-
-
-def _synthetic(dataset: str) -> str:
-    if synthetic_remark(dataset) is None:
-        return ""
-    return " (synthetic data)" if dataset.endswith("_synthetic") else " (synthetic target)"
+    return _tick_label(head, *dict.fromkeys(cell.row.details for cell in cells if cell is not None))

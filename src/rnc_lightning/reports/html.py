@@ -1,42 +1,28 @@
-"""The report as one HTML file that needs nothing else."""
+"""The report as one self-contained HTML file."""
 
 import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from rnc_lightning.reports.comparison import number
 from rnc_lightning.reports.contents import COMPETING, group_of
 from rnc_lightning.reports.names import metric_label
 from rnc_lightning.reports.table import Cell, MetricTable, Report
-from rnc_lightning.reports.text import (  # fmt: skip
+from rnc_lightning.reports.text import (
     LEGEND,
-    Column,
-    Line,
-    columns,
+    comparison_tables,
     decimals,
     figure_text,
-    groups,
-    lines,
-    matrices,
-    number,
+    metric_table,
     report_title,
     status_text,
-    table_title,
 )
-
-
-@dataclass(frozen=True)
-class View:
-    """A table as the page shows it."""
-
-    id: str
-    title: str
-    columns: list[Column]
-    constants: list[Line]
-    groups: list[tuple[str, list[Line]]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +31,7 @@ class Picture:
 
     Attributes:
         caption: Method, seed and error.
-        uri: The picture as a data URI, or None where there is none.
+        uri: The plot as a data URI, or None if there is none.
         missing: Why there is none.
     """
 
@@ -54,35 +40,12 @@ class Picture:
     missing: str = ""
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """The plots of one kind.
-
-    Attributes:
-        title: What they show.
-        groups: The pictures of each head, alone and on RnC, then those of each group of competing methods.
-    """
-
-    title: str
-    groups: list[list[Picture]]
-
-
-@dataclass(frozen=True)
-class Section:
-    """All of a data set."""
-
-    id: str
-    dataset: str
-    views: list[View]
-    galleries: list[Gallery]
-
-
 def page(report: Report, picture: Path | None = None) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
-        report: What is shown.
-        picture: The figure, which is embedded.
+        report: The report.
+        picture: The figure to embed.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -96,7 +59,7 @@ def page(report: Report, picture: Path | None = None) -> str:
         report=report,
         title=report_title(report),
         sections=_sections(report),
-        matrices=matrices(report),
+        comparisons=comparison_tables(report),
         picture=data_uri(picture) if picture else None,
         picture_text=figure_text(report),
         legend=LEGEND,
@@ -105,39 +68,31 @@ def page(report: Report, picture: Path | None = None) -> str:
 
 
 def slugs(names: list[str]) -> Mapping[str, str]:
-    """An identifier for each name, of letters, digits and underscores, no two alike.
+    """Return a unique identifier for each name, of lower-case letters, digits and underscores.
 
     >>> slugs(["AgeDB", "age db", "age-db"])
     {'AgeDB': 'agedb', 'age db': 'age_db', 'age-db': 'age_db_2'}
     """
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for name in names:
-        plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "data"
-        slug, count = plain, 1
-        while slug in found.values():
-            count += 1
-            slug = f"{plain}_{count}"
-        found[name] = slug
-    return found
+        base = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "data"
+        candidates = (base if number == 1 else f"{base}_{number}" for number in count(1))
+        result[name] = next(slug for slug in candidates if slug not in result.values())
+    return result
 
 
-def _sections(report: Report) -> list[Section]:
+def _sections(report: Report) -> list[dict[str, Any]]:
+    """Return what the template shows of each data set."""
     ids = slugs(list(dict.fromkeys(table.dataset for table in report.tables)))
     return [
-        Section(
-            slug,
-            dataset,
-            [_view(table, slug) for table in report.tables if table.dataset == dataset],
-            galleries([table for table in report.main_tables if table.dataset == dataset]),
-        )
+        {
+            "id": slug,
+            "dataset": dataset,
+            "tables": [metric_table(table) for table in report.tables if table.dataset == dataset],
+            "galleries": _galleries([table for table in report.main_tables if table.dataset == dataset]),
+        }
         for dataset, slug in ids.items()
     ]
-
-
-def _view(table: MetricTable, slug: str) -> View:
-    constants, methods = lines(table)
-    place = f"{slug}-competing" if table.kind == COMPETING else slug
-    return View(f"{place}-{table.metric}", table_title(table), columns(table), constants, groups(methods))
 
 
 _KINDS = (
@@ -147,43 +102,42 @@ _KINDS = (
 )
 
 
-def galleries(tables: Sequence[MetricTable]) -> list[Gallery]:
-    """One gallery for each kind of plot, with the lowest finished seed of each row.
+def _galleries(tables: Sequence[MetricTable]) -> list[dict[str, Any]]:
+    """Return one gallery per kind of plot, with the lowest finished seed of each row.
 
     Args:
-        tables: Of the data set's main error; a row that stands in several is shown once.
+        tables: Tables of the data set's main error; a row that is in several is shown once.
     """
     shown: set[tuple[object, ...]] = set()
     groups: list[tuple[MetricTable, list[Cell]]] = []
     for table in tables:
         cells = [cell for cell in table.cells if cell.row.identity not in shown]
         shown |= {cell.row.identity for cell in cells}
-        names = dict.fromkeys(_group(cell, table) for cell in cells)
-        groups += [(table, [cell for cell in cells if _group(cell, table) == name]) for name in names]
+        by_name: dict[str, list[Cell]] = {}
+        for cell in cells:
+            name = group_of(cell.row) if table.kind == COMPETING else cell.row.head
+            by_name.setdefault(name, []).append(cell)
+        groups += [(table, group) for group in by_name.values()]
     ran = [(table, cells) for table, cells in groups if any(cell.row.seeds for cell in cells)]
     return [
-        Gallery(
-            title,
-            [[picture for cell in cells for picture in _pictures(cell, table, pattern)] for table, cells in ran],
-        )
-        for title, pattern in _KINDS
+        {
+            "title": title,
+            "groups": [[picture for cell in cells for picture in _pictures(cell, table, glob)] for table, cells in ran],
+        }
+        for title, glob in _KINDS
     ]
 
 
-def _group(cell: Cell, table: MetricTable) -> str:
-    return group_of(cell.row) if table.kind == COMPETING else cell.row.head
-
-
 def data_uri(path: Path) -> str:
-    """A PNG file as a URI that needs no network.
+    """Return a PNG file as a data URI.
 
     Raises:
-        ValueError: Where it is no PNG.
-        OSError: Where it cannot be read.
+        ValueError: If it is not a PNG file.
+        OSError: If it cannot be read.
     """
     content = path.read_bytes()
     if not content.startswith(b"\x89PNG\r\n\x1a\n"):
-        raise ValueError(f"{path.name} is no PNG file")
+        raise ValueError(f"{path.name} is not a PNG file")
     return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
 
 

@@ -1,12 +1,13 @@
-"""The report as LaTeX: booktabs tables, to be read into a document with its input command."""
+"""The report as LaTeX with booktabs tables, to be included in a document."""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from rnc_lightning.reports.table import MetricTable, Report
-from rnc_lightning.reports.text import LEGEND, Line, columns, groups, lines, matrices, table_title
+from rnc_lightning.reports.table import Report
+from rnc_lightning.reports.text import LEGEND, Line, TextTable, text_tables
 
+# pandas has no public function that escapes a text for LaTeX (only Styler, for whole tables), and none for non-ASCII.
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -36,13 +37,10 @@ _ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308"
 
 
 def latex(report: Report) -> str:
-    """The whole report; its document loads booktabs."""
-    parts = ["% needs \\usepackage{booktabs}; read it with \\input{report.tex}"]
+    """Return the whole report; the document has to load booktabs."""
+    parts = ["% needs \\usepackage{booktabs}; include it with \\input{report.tex}"]
     parts += [rf"\noindent\textbf{{Warning:}} {escape(warning)}\par" for warning in report.warnings]
-    for matrix in matrices(report):
-        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
-        parts.append(_table(escape(matrix.title), ["method", *map(escape, matrix.headings)], [rows[:1], rows[1:]]))
-    parts += [_metric_table(table) for table in report.tables]
+    parts += map(_table, text_tables(report))
     parts.append(rf"\noindent {escape(LEGEND)}\par")
     listed = [*report.notes, *(f"problem: {problem.path}: {problem.reason}" for problem in report.problems)]
     parts.append(_list([*listed, *(f"{title}: {text}" for title, text in report.facts.items())]))
@@ -50,7 +48,7 @@ def latex(report: Report) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Text that LaTeX sets as it is; characters that it may lack become question marks.
+    r"""Escape text for LaTeX, as ASCII; characters that fonts may lack become question marks.
 
     >>> print(escape("50% of_x & {y}"))
     50\% of\_x \& \{y\}
@@ -63,44 +61,35 @@ def _character(character: str) -> str:
         return _ESCAPES[character]
     if character.isascii():
         return character if character.isprintable() else "?"
-    apart = unicodedata.normalize("NFD", character)
-    base, marks = apart[0], apart[1:]
-    if base.isascii() and base.isalpha() and marks in _ACCENTS:
-        return f"\\{_ACCENTS[marks]}{{{base}}}"
+    base, *marks = list(unicodedata.normalize("NFD", character))
+    if base.isascii() and base.isalpha() and len(marks) == 1 and marks[0] in _ACCENTS:
+        return f"\\{_ACCENTS[marks[0]]}{{{base}}}"
     return "?"
 
 
-def _metric_table(table: MetricTable) -> str:
-    shown = columns(table)
-    constants, methods = lines(table)
-    parts = [[_cells(line, table) for line in constants]]
-    for title, found in groups(methods):
-        heading = [[rf"\multicolumn{{{len(shown) + 1}}}{{l}}{{\itshape {escape(title)}}}"]] if title else []
-        parts.append([*heading, *(_cells(line, table) for line in found)])
-    return _table(escape(table_title(table)), ["method", *(escape(column.title) for column in shown)], parts)
-
-
-def _cells(line: Line, table: MetricTable) -> list[str]:
-    texts = [_number(line.texts.get(column.key, "")) for column in columns(table)]
-    return [_label(line.label, line.details), *texts]
-
-
-def _number(text: str) -> str:
-    """A cell with its minus signs set as such where it holds numbers."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape(text)) if re.match(r"[-+\d]", text) else escape(text)
-
-
-def _table(caption: str, headings: Sequence[str], groups: Iterable[Sequence[Sequence[str]]]) -> str:
-    body = "\\midrule\n".join("".join(f"{' & '.join(cells)} \\\\\n" for cells in group) for group in groups)
+def _table(table: TextTable) -> str:
+    width = len(table.columns)
+    parts = []
+    for heading, lines in (("", table.constants), *table.groups):
+        rows = [[rf"\multicolumn{{{width + 1}}}{{l}}{{\itshape {escape(heading)}}}"]] if heading else []
+        rows += [[_label(line), *map(_number, table.cells(line))] for line in lines]
+        parts.append("".join(f"{' & '.join(cells)} \\\\\n" for cells in rows))
+    body = "\\midrule\n".join(parts)
     return (
         "\\begin{table}[htbp]\n\\centering\\small\n"
-        f"\\caption{{{caption}}}\n\\begin{{tabular}}{{l{'r' * (len(headings) - 1)}}}\n\\toprule\n"
-        f"{' & '.join(headings)} \\\\\n\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
+        f"\\caption{{{escape(table.title)}}}\n\\begin{{tabular}}{{l{'r' * width}}}\n\\toprule\n"
+        f"{' & '.join(['method', *map(escape, table.columns.values())])} \\\\\n\\midrule\n"
+        f"{body}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
     )
 
 
-def _label(label: str, details: str) -> str:
-    return escape(label) + (f" {{\\footnotesize {escape(details)}}}" if details else "")
+def _number(text: str) -> str:
+    """Escape a cell; if it contains numbers, typeset their minus signs."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape(text)) if re.match(r"[-+\d]", text) else escape(text)
+
+
+def _label(line: Line) -> str:
+    return escape(line.label) + (f" {{\\footnotesize {escape(line.details)}}}" if line.details else "")
 
 
 def _list(entries: Iterable[str]) -> str:

@@ -1,39 +1,36 @@
-"""The report as Markdown, with GitHub's tables."""
+"""The report as Markdown with tables."""
 
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rnc_lightning.reports.table import MetricTable, Report
-from rnc_lightning.reports.text import LEGEND, columns, figure_text, groups, lines, matrices, report_title, table_title
+from rnc_lightning.reports.table import Report
+from rnc_lightning.reports.text import LEGEND, Line, TextTable, figure_text, report_title, text_tables
 
 
 def markdown(report: Report, picture: Path | None = None) -> str:
-    """The whole report.
+    """Return the whole report.
 
     Args:
-        report: What is shown.
-        picture: The figure, which lies beside the file.
+        report: The report.
+        picture: The figure, in the same folder as the Markdown file.
     """
     parts = [f"# {report_title(report)}"]
     parts += [f"> **Warning:** {escape(warning)}" for warning in report.warnings]
     if picture is not None:
         parts.append(f"![{figure_text(report)}]({picture.name})")
-    for matrix in matrices(report):
-        rows = [[_label(label, details), *map(escape, texts)] for label, details, texts in matrix.body]
-        parts += [f"## {matrix.title}", markdown_table(["method", *map(escape, matrix.headings)], rows)]
-    for table in report.tables:
-        parts += [f"## {escape(table_title(table))}", _metric_table(table)]
+    for table in text_tables(report):
+        parts += [f"## {escape(table.title)}", _table(table)]
     parts.append(LEGEND)
     parts += ["## Notes", _list(report.notes)] if report.notes else []
     if report.problems:
         parts += ["## Files with problems", _list(f"{problem.path}: {problem.reason}" for problem in report.problems)]
-    parts += ["## What this rests on", _list(f"{title}: {text}" for title, text in report.facts.items())]
+    parts += ["## Provenance", _list(f"{title}: {text}" for title, text in report.facts.items())]
     return "\n\n".join(parts) + "\n"
 
 
 def escape(text: str) -> str:
-    r"""Text that Markdown shows as it is.
+    r"""Escape text so that Markdown shows it unchanged.
 
     >>> print(escape("a|b <i> *x*"))
     a\|b &lt;i&gt; \*x\*
@@ -42,28 +39,23 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", text)
 
 
-def _metric_table(table: MetricTable) -> str:
-    shown = columns(table)
-    constants, methods = lines(table)
+def _table(table: TextTable) -> str:
     rows = []
-    for title, found in (("", constants), *groups(methods)):
-        rows += [[f"*{escape(title)}*", *[""] * len(shown)]] if title else []
-        rows += [
-            [_label(line.label, line.details), *(escape(line.texts.get(column.key, "")) for column in shown)]
-            for line in found
-        ]
-    return markdown_table(["method", *(escape(column.title) for column in shown)], rows)
+    for heading, lines in (("", table.constants), *table.groups):
+        rows += [[f"*{escape(heading)}*", *[""] * len(table.columns)]] if heading else []
+        rows += [[_label(line), *map(escape, table.cells(line))] for line in lines]
+    return markdown_table(["method", *map(escape, table.columns.values())], rows)
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts that are Markdown but for bars, all but the first column to the right."""
+    """Return a table of cells in Markdown; bars are escaped, all columns except the first are right-aligned."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
     lines = [" | ".join(re.sub(r"(?<!\\)\|", r"\|", cell) for cell in cells) for cells in (headings, rule, *rows)]
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _label(label: str, details: str) -> str:
-    return f"{escape(label)}<br>{escape(details)}" if details else escape(label)
+def _label(line: Line) -> str:
+    return f"{escape(line.label)}<br>{escape(line.details)}" if line.details else escape(line.label)
 
 
 def _list(entries: Iterable[str]) -> str:

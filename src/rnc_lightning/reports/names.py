@@ -1,4 +1,4 @@
-"""What rows are called, and the order they stand in."""
+"""Names and order of the rows of a table."""
 
 from collections.abc import Sequence
 
@@ -23,9 +23,9 @@ _METRICS = {"mae": "MAE", "angular": "angular error", "r2": "R²"}
 
 
 def row_name(method: str, head: str, scheme: str, extras: Sequence[str] = ()) -> str:
-    """A row's name in the files: the head alone where there was no stage one, else the method and the head.
+    """Return a row's name in files: the head alone without a stage one, else the method and the head.
 
-    What was added to the regressor takes the place of the head L1, as in the published tables.
+    What was added to the regressor replaces the head L1, as in the published tables.
 
     >>> row_name("rnc", "mse", "linear_probe"), row_name("rnc", "mse", "end_to_end")
     ('rnc_mse', 'mse')
@@ -43,7 +43,7 @@ def row_name(method: str, head: str, scheme: str, extras: Sequence[str] = ()) ->
 
 
 def row_label(method: str, head: str, scheme: str, extras: Sequence[str] = ()) -> str:
-    """A row's name for people.
+    """Return a row's name as it is displayed.
 
     >>> row_label("rnc", "l1", "linear_probe"), row_label("rnc", "dldl_v2", "fine_tune")
     ('RnC(L1)', 'RnC(DLDL-v2), fine-tuned')
@@ -52,17 +52,17 @@ def row_label(method: str, head: str, scheme: str, extras: Sequence[str] = ()) -
     >>> row_label("rnc", "l1", "fine_tune", ["ranksim", "lds"])
     'RnC(L1), fine-tuned, + RankSim + LDS'
     """
-    shown = _HEADS.get(head, head)
+    head_label = _HEADS.get(head, head)
     added = " + ".join(_EXTRAS.get(name, name) for name in extras)
     if scheme == END_TO_END:
-        return shown if not added else added if head == "l1" else f"{added} ({shown})"
-    words = _SCHEMES.get(scheme, scheme)
-    parts = (f"{_METHODS.get(method, method)}({shown})", words, f"+ {added}" if added else "")
+        return head_label if not added else added if head == "l1" else f"{added} ({head_label})"
+    label = f"{_METHODS.get(method, method)}({head_label})"
+    parts = (label, _SCHEMES.get(scheme, scheme), f"+ {added}" if added else "")
     return ", ".join(part for part in parts if part)
 
 
 def metric_label(metric: str, unit: str) -> str:
-    """A metric's name with its unit.
+    """Return a metric's name with its unit.
 
     >>> metric_label("mae", "years"), metric_label("r2", "")
     ('MAE (years)', 'R²')
@@ -72,33 +72,34 @@ def metric_label(metric: str, unit: str) -> str:
 
 
 def row_order(method: str, head: str, scheme: str) -> tuple[int, str, int, str, int, str]:
-    """Sorts rows as in the paper: by head, the head alone before RnC on it before other methods."""
-    schemes = list(_SCHEMES)
+    """Sort key of rows, as in the paper: by head; the head alone, then RnC, then other methods."""
     return (
-        *place(list(_HEADS), head),
+        *rank_in(list(_HEADS), head),
         0 if scheme == END_TO_END else 1 if method == "rnc" else 2,
         "" if scheme == END_TO_END else method,
-        *place(schemes, scheme),
+        *rank_in(list(_SCHEMES), scheme),
     )
 
 
-def place(known: Sequence[str], name: str) -> tuple[int, str]:
-    """Sorts names as they are listed, those that are not listed behind them.
+def rank_in(known: Sequence[str], name: str) -> tuple[int, str]:
+    """Sort key of a name: its position in a list; names that are not listed come last, in alphabetical order.
 
-    >>> sorted(["zeta", "or", "alpha", "l1"], key=lambda name: place(["l1", "or"], name))
+    >>> sorted(["zeta", "or", "alpha", "l1"], key=lambda name: rank_in(["l1", "or"], name))
     ['l1', 'or', 'alpha', 'zeta']
     """
     return (known.index(name) if name in known else len(known), name)
 
 
 def synthetic_remark(dataset: str) -> str | None:
-    """What of a data set is synthetic, in a sentence; None where it is real.
+    """Say in a sentence what is synthetic in a data set; None for real data.
 
     >>> synthetic_remark("agedb") is None
     True
     """
     if dataset == "digits":
-        return "digits has a synthetic target: real images of digits, and the angle that they were turned by."
+        return "digits has a synthetic target: real images of digits, and the angle by which they were rotated."
     if dataset.endswith("_synthetic"):
-        return f"{dataset} is synthetic data in the layout of the real files; its numbers say nothing of them."
+        return (
+            f"{dataset} is synthetic data in the layout of the real files; its numbers say nothing about the real data."
+        )
     return None

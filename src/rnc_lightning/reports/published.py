@@ -1,7 +1,6 @@
-"""The authors' numbers, from the CSV files beside this module."""
+"""The authors' numbers, from the CSV files in `published/`."""
 
 import csv
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,32 +12,35 @@ _FOLDER = Path(__file__).parent / "published"
 Key = tuple[str, str, str, str]  # data set, row name, scheme, metric
 PublishedRow = tuple[str, str, str, tuple[str, ...]]  # method, head, scheme, what was added to the regressor
 
-# What the competing regression methods add to the head L1; the others there are heads.
+# Names of the two methods in the files of the studies -> their labels.
+PUBLISHED_METHODS = {"l1": "L1", "rnc_l1": "RnC(L1)"}
+
+# What the competing regression methods add to the head L1; the other ones are heads.
 _ADDED = {"lds_fds": ("lds", "fds"), "ranksim": ("ranksim",), "ordinal_entropy": ("ordinal_entropy",)}
 
 
 @cache
 def regression_losses() -> dict[Key, float]:
-    """The regression table: heads alone and on RnC."""
-    rows = table("regression_losses")
+    """Return the table of regression losses: heads alone and on RnC."""
+    rows = read_rows("regression_losses")
     return {(row["dataset"], row["method"], row["scheme"], row["metric"]): float(row["value"]) for row in rows}
 
 
 @cache
-def _others() -> dict[Key, float]:
+def _other_methods() -> dict[Key, float]:
     """Other representations (their head is L1), and RnC(L1) under other schemes."""
-    found = {}
-    for row in table("competing_methods"):
+    values = {}
+    for row in read_rows("competing_methods"):
         for name in (row["method"], f"{row['method']}_l1"):
-            found[row["dataset"], name, row["scheme"], row["metric"]] = float(row["value"])
-    for row in table("ablations"):
+            values[row["dataset"], name, row["scheme"], row["metric"]] = float(row["value"])
+    for row in read_rows("ablations"):
         if row["factor"] == "scheme":
-            found[row["dataset"], "rnc_l1", row["level"], row["metric"]] = float(row["value"])
-    return found
+            values[row["dataset"], "rnc_l1", row["level"], row["metric"]] = float(row["value"])
+    return values
 
 
 def published_value(dataset: str, name: str, scheme: str, metric: str) -> float | None:
-    """What the authors report for a row, or None.
+    """Return what the authors report for a row, or None.
 
     >>> published_value("agedb", "rnc_l1", "linear_probe", "mae")
     6.14
@@ -46,11 +48,11 @@ def published_value(dataset: str, name: str, scheme: str, metric: str) -> float 
     6.57
     """
     key = (dataset, name, scheme, metric)
-    return regression_losses().get(key, _others().get(key))
+    return regression_losses().get(key, _other_methods().get(key))
 
 
 def published_rows(dataset: str) -> list[PublishedRow]:
-    """Each row that the authors' regression table has for a data set; none where they did not work on it.
+    """Return the rows of the authors' table of regression losses for a data set; none if they did not use it.
 
     >>> published_rows("agedb")[:2]
     [('l1', 'l1', 'end_to_end', ()), ('rnc', 'l1', 'linear_probe', ())]
@@ -61,12 +63,12 @@ def published_rows(dataset: str) -> list[PublishedRow]:
 
 
 def competing_rows(dataset: str) -> list[PublishedRow]:
-    """Each row that the authors' table of competing methods has for a data set.
+    """Return the rows of the authors' table of competing methods for a data set.
 
     >>> competing_rows("skyfinder")[6:9]
     [('l1', 'l1', 'end_to_end', ()), ('lde', 'lde', 'end_to_end', ()), ('ranksim', 'l1', 'end_to_end', ('ranksim',))]
     """
-    rows = [row for row in table("competing_methods") if row["dataset"] == dataset]
+    rows = [row for row in read_rows("competing_methods") if row["dataset"] == dataset]
     return [_competing_row(row["method"], row["scheme"]) for row in rows]
 
 
@@ -77,19 +79,19 @@ def _competing_row(name: str, scheme: str) -> PublishedRow:
     return name, "l1" if added else name, scheme, added
 
 
-def table(name: str) -> list[dict[str, str]]:
-    """The lines of one of the CSV files.
+def read_rows(name: str) -> list[dict[str, str]]:
+    """Read the rows of one of the CSV files.
 
-    >>> table("corruptions")[0]["value"]
+    >>> read_rows("corruptions")[0]["value"]
     '6.63'
     """
     with (_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def published(name: str) -> pd.DataFrame:
-    """One of their tables, `value` as a number and levels that are numbers as such."""
-    frame = pd.DataFrame(table(name))
+def read_published(name: str) -> pd.DataFrame:
+    """Read one of the tables; `value` and numeric levels are numbers."""
+    frame = pd.DataFrame(read_rows(name))
     frame["value"] = frame["value"].astype(float)
     for column in ("severity", "train_size"):
         if column in frame:
@@ -97,25 +99,36 @@ def published(name: str) -> pd.DataFrame:
     return frame
 
 
-def value(frame: pd.DataFrame, metric: str = "mae", **where: object) -> float:
-    """The one value with this metric and these levels."""
-    chosen = frame[frame["metric"] == metric]
-    for column, wanted in where.items():
-        chosen = chosen[chosen[column] == wanted]
-    (found,) = chosen["value"].tolist()
-    return float(found)
+def find_value(frame: pd.DataFrame, metric: str = "mae", **levels: object) -> float:
+    """Return the only value with this metric and these levels.
+
+    Raises:
+        ValueError: For none or several values.
+    """
+    rows = frame[frame["metric"] == metric]
+    for column, level in levels.items():
+        rows = rows[rows[column] == level]
+    (value,) = rows["value"].tolist()
+    return float(value)
 
 
-def change(before: float, after: float, where: str, unit: str = "years") -> str:
-    """A published effect on an error, in percent by which it is lower.
+def find_pair(frame: pd.DataFrame, metric: str = "mae", **levels: object) -> tuple[float, float]:
+    """Return the values of L1 and of RnC(L1)."""
+    l1, rnc = (find_value(frame, metric, method=method, **levels) for method in PUBLISHED_METHODS)
+    return l1, rnc
 
-    >>> change(10.0, 9.0, "AgeDB")
+
+def published_lines(frame: pd.DataFrame, column: str) -> dict[str, dict[float, list[float]]]:
+    """Return label of the method -> level -> value, for a plot over the levels in a column."""
+    levels = sorted(frame[column].unique().tolist())
+    pairs = {level: find_pair(frame, **{column: level}) for level in levels}
+    return {label: {level: [pairs[level][i]] for level in levels} for i, label in enumerate(PUBLISHED_METHODS.values())}
+
+
+def change_text(before: float, after: float, where: str, unit: str = "years") -> str:
+    """Format a published reduction of an error, in percent.
+
+    >>> change_text(10.0, 9.0, "AgeDB")
     '+10.0 % (AgeDB: 10.00 to 9.00 years)'
     """
     return f"{100 * (before - after) / before:+.1f} % ({where}: {before:.2f} to {after:.2f} {unit})"
-
-
-def names(columns: Sequence[str]) -> list[str]:
-    """The authors' row names as they are written elsewhere here."""
-    spelled = {"l1": "L1", "rnc_l1": "RnC(L1)", "negative_l1": "negative L1", "negative_l2": "negative L2"}
-    return [spelled.get(column, column.replace("_", " ")) for column in columns]

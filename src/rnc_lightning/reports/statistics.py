@@ -1,4 +1,4 @@
-"""Mean and spread over seeds, and the paired gain of one row over another."""
+"""Mean and standard deviation over seeds, and the paired gain of one method over another."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from scipy.special import stdtrit
 
 @dataclass(frozen=True)
 class Gain:
-    """A paired difference, positive where the representation helps.
+    """A paired difference, positive if the method is better.
 
     Attributes:
         mean: Over the common seeds.
         low: Lower end of the 95 percent t interval; None for a single pair.
-        high: Its upper end.
+        high: Upper end of the interval.
         pairs: Number of common seeds.
     """
 
@@ -25,7 +25,7 @@ class Gain:
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and standard deviation (ddof 1) of at least one value; a single one has no deviation.
+    """Return mean and standard deviation (ddof 1) of at least one value; a single value has no deviation.
 
     >>> spread([1.0, 3.0])
     (2.0, 1.4142135623730951)
@@ -37,13 +37,13 @@ def spread(values: Sequence[float]) -> tuple[float, float | None]:
 def paired_gain(
     alone: Mapping[int, float], method: Mapping[int, float], higher_is_better: bool, level: float = 0.95
 ) -> Gain | None:
-    """The gain of a method over the head alone, over the seeds that both have; None where they share none.
+    """Return the gain of a method over the head alone, over the seeds that both have; None if there is no such seed.
 
     Args:
         alone: Seed -> value of the head alone.
         method: Seed -> value of the method.
         higher_is_better: Whether larger values are better (R2) or worse (errors).
-        level: Of the interval.
+        level: Confidence level of the interval.
     """
     seeds = sorted(set(alone) & set(method))
     if not seeds:

@@ -1,32 +1,32 @@
-"""The report as values: per data set and metric the rows with their cells; the writers only show it."""
+"""The report as values: the rows and cells of each data set and metric. The writers only format them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnc_lightning.reports.contents import COMPETING, contents, listed_heads
+from rnc_lightning.reports.contents import COMPETING, listed_heads, rows_by_table
 from rnc_lightning.reports.names import synthetic_remark
-from rnc_lightning.reports.pairing import row_alone
+from rnc_lightning.reports.pairing import find_head_alone
 from rnc_lightning.reports.provenance import facts
 from rnc_lightning.reports.published import published_rows, published_value, regression_losses
 from rnc_lightning.reports.read_runs import Problem, Run
-from rnc_lightning.reports.rows import Row, collect_rows, named_code
+from rnc_lightning.reports.rows import Row, code_text, collect_rows
 from rnc_lightning.reports.statistics import Gain, paired_gain, spread
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one row says on one metric.
+    """One metric of one row.
 
     Attributes:
         row: The row.
         metric: mae, angular or r2.
         values: Seed -> value, of the finished runs that have one.
-        expected: How many seeds the data set's rows have together.
-        gain: Over the head alone; None where there is no pair.
+        expected: Number of seeds that the rows of the data set have together.
+        gain: Gain over the head alone; None without a common seed.
         published: The authors' value.
-        orientation: The authors' value on AgeDB, for competing methods on data that the authors did not use.
+        published_agedb: The authors' value on AgeDB, for competing methods on data that the authors did not use.
         status: finished, failed, unfinished or `no run`.
         reason: Why there is no value, or why seeds are missing.
     """
@@ -37,18 +37,18 @@ class Cell:
     expected: int
     gain: Gain | None
     published: float | None
-    orientation: float | None
+    published_agedb: float | None
     status: str
     reason: str
 
     @property
     def mean(self) -> float | None:
-        """Mean of the values over seeds, None without any."""
+        """Mean over seeds; None without values."""
         return spread(list(self.values.values()))[0] if self.values else None
 
     @property
     def sd(self) -> float | None:
-        """Over the seeds, ddof 1; None for less than two."""
+        """Standard deviation over seeds (ddof 1); None for fewer than two."""
         return spread(list(self.values.values()))[1] if self.values else None
 
     @property
@@ -60,16 +60,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class MetricTable:
-    """One table: a data set, a metric and the kind of methods.
+    """One table: a data set, a metric and a kind of methods.
 
     Attributes:
         kind: Regression methods or competing methods.
-        is_named: Whether its title says so: where there are competing methods.
-        dataset: Its name.
+        is_named: Whether the title includes the kind, as it does if the data set has a table of competing methods.
+        dataset: Name of the data set.
         metric: mae, angular or r2.
-        unit: Of the metric, or empty.
-        constants: Label -> the constant predictor's value, one for each fingerprint of the data.
-        cells: One for each row.
+        unit: Unit of the metric, or empty.
+        constants: Label -> the constant predictor's value, one per fingerprint of the data.
+        cells: One per row.
     """
 
     kind: str
@@ -82,29 +82,29 @@ class MetricTable:
 
     @property
     def shared(self) -> list[str]:
-        """Overrides of every row that has runs: they are said once, above the table."""
+        """Overrides that all rows with runs share; they are shown once, above the table."""
         ran = [cell.row.variant for cell in self.cells if cell.row.seeds]
-        return [word for word in ran[0] if all(word in variant for variant in ran)] if len(ran) > 1 else []
+        return [option for option in ran[0] if all(option in variant for variant in ran)] if len(ran) > 1 else []
 
     @property
     def has_published(self) -> bool:
-        """Whether the authors report anything for these rows."""
+        """Whether the authors report a value for any of the rows."""
         return any(cell.published is not None for cell in self.cells)
 
     @property
-    def is_oriented(self) -> bool:
-        """Whether the authors' values on AgeDB stand beside these rows."""
-        return any(cell.orientation is not None for cell in self.cells)
+    def has_published_agedb(self) -> bool:
+        """Whether the authors' values on AgeDB are shown next to the rows."""
+        return any(cell.published_agedb is not None for cell in self.cells)
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that is shown.
+    """The whole report.
 
     Attributes:
-        tables: Two for each data set and kind: its main error, then R2.
-        warnings: What could mislead, shown at the top.
-        notes: What else one should know, shown below the tables.
+        tables: Two for each data set and kind: the main error, then R2.
+        warnings: Anything that could mislead, shown at the top.
+        notes: Further remarks, shown below the tables.
         problems: Files that could not be used.
         facts: Title -> text: counts, fingerprints, revisions, machines, encoders.
     """
@@ -117,7 +117,7 @@ class Report:
 
     @property
     def main_tables(self) -> list[MetricTable]:
-        """The tables of the main error of each data set."""
+        """The tables of each data set's main error."""
         return [table for table in self.tables if table.metric != "r2"]
 
     @property
@@ -127,29 +127,30 @@ class Report:
 
 
 def build_report(runs: Sequence[Run], problems: Sequence[Problem]) -> Report:
-    """Every table, with what is missing in it."""
+    """Build all tables, with reasons for missing values."""
     rows, warnings, notes = collect_rows(runs)
     heads = listed_heads(rows)
     tables: list[MetricTable] = []
     for dataset in sorted({row.dataset for row in rows}):
         own = [row for row in rows if row.dataset == dataset]
-        kinds = contents(dataset, own, heads)
-        made = [
+        kinds = rows_by_table(dataset, own, heads)
+        new = [
             _metric_table(kind, COMPETING in kinds, metric, listed, own, warnings, notes)
             for kind, listed in kinds.items()
             for metric in (_main_metric(dataset, own), "r2")
         ]
-        tables += made
-        notes += [f"{cell.row.title}: {cell.reason}." for table in made for cell in table.cells if cell.reason]
-        if synthetic_data := synthetic_remark(dataset):
-            notes.append(synthetic_data)
-        if not any(table.has_published for table in made):
-            notes.append(f"{dataset}: there are no published values for it.")
-        if any(table.is_oriented for table in made):
+        tables += new
+        notes += [f"{cell.row.title}: {cell.reason}." for table in new for cell in table.cells if cell.reason]
+        if remark := synthetic_remark(dataset):
+            notes.append(remark)
+        if not any(table.has_published for table in new):
+            notes.append(f"{dataset}: no published values.")
+        if any(table.has_published_agedb for table in new):
             notes.append(
                 f"{dataset}: the values published for AgeDB, which is other data, only show how methods rank there."
             )
-    return Report(tables, _once(warnings), _once(notes), list(problems), facts(runs, problems))
+    warnings, notes = (list(dict.fromkeys(lines)) for lines in (warnings, notes))
+    return Report(tables, warnings, notes, list(problems), facts(runs, problems))
 
 
 def _main_metric(dataset: str, rows: Sequence[Row]) -> str:
@@ -167,18 +168,17 @@ def _metric_table(
     warnings: list[str],
     notes: list[str],
 ) -> MetricTable:
-    """The table of the rows listed; `rows` are all of the data set."""
+    """Build the table of the rows in `listed`; `rows` are all rows of the data set."""
     dataset = rows[0].dataset
     finished = [run for row in rows for run in row.finished.values()]
     units = next((run.units for run in finished if run.units), ())
-    named = ", ".join(dict.fromkeys(unit for unit in units if unit))
-    unit = {"r2": "", "angular": "degrees"}.get(metric, named)
+    target_units = ", ".join(dict.fromkeys(unit for unit in units if unit))
+    unit = {"r2": "", "angular": "degrees"}.get(metric, target_units)
     seeds = set().union(*(row.seeds for row in rows))
     cells = [_cell(row, rows, metric, seeds, warnings, notes) for row in listed]
     if kind == COMPETING and metric != "r2" and not published_rows(dataset):
-        cells = [
-            replace(cell, orientation=published_value("agedb", cell.row.name, cell.row.scheme, "mae")) for cell in cells
-        ]
+        values = [published_value("agedb", cell.row.name, cell.row.scheme, "mae") for cell in cells]
+        cells = [replace(cell, published_agedb=value) for cell, value in zip(cells, values, strict=True)]
     constants = _constants(dataset, metric, finished, warnings)
     return MetricTable(kind, is_named, dataset, metric, unit, constants, cells)
 
@@ -186,29 +186,29 @@ def _metric_table(
 def _cell(row: Row, rows: Sequence[Row], metric: str, seeds: set[int], warnings: list[str], notes: list[str]) -> Cell:
     gain = None
     if not row.is_head_alone and row.finished:
-        alone, why = row_alone(row, rows)
-        if why:
-            notes.append(f"{row.title}: no gain, {why}.")
+        alone, problem = find_head_alone(row, rows)
+        if problem:
+            notes.append(f"{row.title}: no gain, {problem}.")
         if alone is not None:
             gain = paired_gain(_values(alone, metric), _values(row, metric), higher_is_better=metric == "r2")
             codes = {**alone.revisions, **row.revisions}
             if gain is not None and len(codes) > max(len(alone.revisions), len(row.revisions)):
-                warnings.append(f"{row.title}: its gain compares DIFFERENT CODE ({named_code(codes)}).")
+                warnings.append(f"{row.title}: its gain compares DIFFERENT CODE ({code_text(codes)}).")
     value = published_value(row.dataset, row.name, row.scheme, metric)
     status, reason = _status(row, metric, seeds)
     return Cell(row, metric, _values(row, metric), len(seeds), gain, value, None, status, reason)
 
 
 def _values(row: Row, metric: str) -> dict[int, float]:
-    found = {seed: run.test.get(metric) for seed, run in row.finished.items()}
-    return {seed: value for seed, value in found.items() if value is not None}
+    values = {seed: run.test.get(metric) for seed, run in row.finished.items()}
+    return {seed: value for seed, value in values.items() if value is not None}
 
 
 def _status(row: Row, metric: str, seeds: set[int]) -> tuple[str, str]:
-    """The row's status, and what happened to each seed that has no value."""
+    """Return a row's status, and what happened to each seed without a value."""
     if not row.seeds:
         return "no run", ""
-    missing: dict[str, list[int]] = {}  # what happened -> the seeds that it happened to
+    missing: dict[str, list[int]] = {}  # what happened -> seeds
     for seed in sorted(seeds - set(_values(row, metric))):
         if seed in row.finished:
             missing.setdefault(f"finished without a finite {metric}", []).append(seed)
@@ -217,9 +217,9 @@ def _status(row: Row, metric: str, seeds: set[int]) -> tuple[str, str]:
                 missing.setdefault(_outcome(run), []).append(seed)
         elif row.finished:
             missing.setdefault("not run", []).append(seed)
-    statuses = {run.status for found in row.others.values() for run in found}
+    statuses = {run.status for runs in row.others.values() for run in runs}
     status = "finished" if row.finished else "failed" if "failed" in statuses else "unfinished"
-    return status, "; ".join(f"{_seeds(found)} {outcome}" for outcome, found in missing.items())
+    return status, "; ".join(f"{_seeds(without)} {outcome}" for outcome, without in missing.items())
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -232,14 +232,14 @@ def _outcome(run: Run) -> str:
 
 
 def _constants(dataset: str, metric: str, finished: Sequence[Run], warnings: list[str]) -> dict[str, float | None]:
-    """The constant predictor's value for each fingerprint of the data."""
-    found: dict[str, list[float]] = {}
+    """Return label -> value of the constant predictor, one per fingerprint of the data."""
+    by_data: dict[str, list[float]] = {}
     for run in finished:
         value = run.constant.get(metric)
-        found.setdefault(run.fingerprint or "unknown", []).extend([] if value is None else [value])
+        by_data.setdefault(run.fingerprint or "unknown", []).extend([] if value is None else [value])
     constants = {}
-    for fingerprint, values in sorted(found.items()):
-        label = f"data {fingerprint[:8]}" if len(found) > 1 else ""
+    for fingerprint, values in sorted(by_data.items()):
+        label = f"data {fingerprint[:8]}" if len(by_data) > 1 else ""
         constants[label] = values[0] if values else None
         if values and not np.allclose(values, values[0], rtol=1e-5, atol=1e-9):
             warnings.append(
@@ -247,7 +247,3 @@ def _constants(dataset: str, metric: str, finished: Sequence[Run], warnings: lis
                 f"({min(values):.6g} to {max(values):.6g}); the first is shown."
             )
     return constants or {"": None}
-
-
-def _once(lines: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(lines))

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rnc_lightning.command_line.identity import differences
+from rnc_lightning.command_line.identity import config_differences
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_atomically, write_text
 
@@ -196,7 +196,7 @@ class RunDirectory(TestFolder):
         Raises:
             UserError: With the differing keys.
         """
-        if self.begun() and (changes := list(differences(self.config(), config))):
+        if self.begun() and (changes := list(config_differences(self.config(), config))):
             raise UserError(
                 f"{self.path} holds a run with another configuration ({'; '.join(changes)}). "
                 "Choose another directory for this run (paths.run_dir=...), or delete that one."

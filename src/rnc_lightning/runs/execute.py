@@ -68,7 +68,7 @@ def execute(request: RunRequest, parts: Parts, directory: RunDirectory, console:
     _fit_stages(request, built, directory, shared, stage_loggers)
 
     first = distributed.is_first()
-    distributed.leave()
+    distributed.leave_process_group()
     if not first:
         return identity
     result = {**identity, **_finish(request, built, directory)}

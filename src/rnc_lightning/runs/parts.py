@@ -47,7 +47,7 @@ class Parts:
         """
         target = self.open_target(names)
         with _errors_at("target"):
-            for name, count in target.outside(labels).items():
+            for name, count in target.count_outside(labels).items():
                 where = f"{target.dimensions[name].low} to {target.dimensions[name].high}"
                 log.warning(
                     "target.dimensions.%s: %d of %d training labels are outside %s; a head with bins clips them",

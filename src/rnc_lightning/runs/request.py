@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rnc_lightning.command_line.compose import check_keys, plain
+from rnc_lightning.command_line.compose import check_keys, resolve_config
 from rnc_lightning.command_line.identity import run_identity, run_name, run_path, setting_hash
 from rnc_lightning.runs.source_encoder import encoder_file, setting_with_source, source_of
 
@@ -40,7 +40,7 @@ class RunRequest:
         Raises:
             UserError: For a value that is missing or wrong, or an unknown key.
         """
-        config = plain(cfg) if isinstance(cfg, DictConfig) else {str(key): value for key, value in cfg.items()}
+        config = resolve_config(cfg) if isinstance(cfg, DictConfig) else {str(key): value for key, value in cfg.items()}
         check_keys(config)
         return cls(config, tuple(options), run_name(config, options), run_path(config, options))
 

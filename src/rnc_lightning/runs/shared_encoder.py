@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import nn
 
-from rnc_lightning.command_line.identity import shaping
+from rnc_lightning.command_line.identity import without_volatile
 from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
 from rnc_lightning.runs.directory import StageDirectory
@@ -41,7 +41,7 @@ def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) 
         stage: Name of the stage.
         data_fingerprint: Fingerprint of the data set.
     """
-    relevant = shaping(config)
+    relevant = without_volatile(config)
     objective = config["stages"][stage]["module"].get("objective") or {}
     return {
         "stage": stage,

@@ -26,7 +26,9 @@ def main() -> None:
     request = handover.read_request()
     rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s", stream=sys.stdout)
-    distributed.join(rank, processes, _backend(request.trainer.get("accelerator"), request.trainer.get("devices")))
+    distributed.join_process_group(
+        rank, processes, _backend(request.trainer.get("accelerator"), request.trainer.get("devices"))
+    )
 
     from rnc_lightning.runs.run import execute_here
 

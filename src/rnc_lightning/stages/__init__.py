@@ -1,4 +1,4 @@
-"""Stages: one LightningModule a fit."""
+"""Stages: one LightningModule for each fit."""
 
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.dino import Dino

@@ -1,4 +1,4 @@
-"""What every stage shares: its optimiser, its schedule, and names of what it logs."""
+"""Base class of all stages: encoder, optimiser, schedule and logging."""
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.stages.compiling import compile_in_place, failures_told
-from rnc_lightning.stages.gradient_cache import encoded_in_chunks
+from rnc_lightning.numerics.checks import check_whole_number
+from rnc_lightning.stages.compiling import compile_in_place, explain_compile_failures
+from rnc_lightning.stages.gradient_cache import encode_in_chunks
 from rnc_lightning.targets import TargetSpec
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -21,22 +22,23 @@ ScheduleFactory = Callable[..., LRScheduler]
 
 
 class Stage(LightningModule):
-    """One fit: an encoder and what trains it.
+    """One fit of an encoder.
 
     Args:
-        encoder: Input x to features (B, F); has `num_features`.
-        target: What is regressed.
-        optimizer: Makes the optimiser from the parameters that train.
-        schedule: Makes the schedule from the optimiser and `epochs`; stepped once an epoch.
+        encoder: Module from input x to features (B, F), with an attribute `num_features`.
+        target: The target.
+        optimizer: Builds the optimiser from the trainable parameters.
+        schedule: Builds the schedule from the optimiser and `epochs`; it takes one step per epoch.
         epochs: Number of epochs.
-        gradient_cache: Rows (views of samples) that a process encodes at once in training, while the loss sees the
-            whole batch; see `encoded_in_chunks`, also for what becomes of batch normalisation. None encodes all at
-            once.
-        channels_last: Whether weights of two-dimensional convolutions and images lie in memory with the channels last.
+        gradient_cache: Number of rows (views of samples) that a process encodes at once in training, while the loss
+            uses the whole batch; see `encode_in_chunks`, also for the effect on batch normalisation. None encodes all
+            rows at once.
+        channels_last: Whether images and the weights of 2-D convolutions are stored with the channels last.
         compile: Backend of `torch.compile` for the encoder, such as `inductor`; None does not compile.
 
     Raises:
-        ValueError: For a `gradient_cache` that is no whole number from 1 up, or a backend that does not exist.
+        ValueError: If `gradient_cache` is not a whole number from 1 up, `channels_last` is not a boolean, or the
+            backend does not exist.
     """
 
     takes_local_views = False  # whether it uses `x_local` of a batch
@@ -54,18 +56,16 @@ class Stage(LightningModule):
         compile: str | None = None,
     ) -> None:
         super().__init__()
-        if gradient_cache is not None and (
-            isinstance(gradient_cache, bool) or not isinstance(gradient_cache, int) or gradient_cache < 1
-        ):
-            raise ValueError(f"gradient_cache must be a whole number from 1 up or null, got {gradient_cache}")
-        # Neither module nor factory goes into hparams: a checkpoint then holds tensors and plain values only.
+        if gradient_cache is not None:
+            check_whole_number("gradient_cache", gradient_cache, least=1)
+        if not isinstance(channels_last, bool):
+            raise ValueError(f"channels_last must be true or false, got {channels_last}")
+        # Modules and factories are not saved as hyperparameters, so that a checkpoint holds tensors and plain values.
         self.encoder = encoder
         self.target = target
         self._make_optimizer = optimizer
         self._make_schedule = schedule
         self._epochs = epochs
-        if not isinstance(channels_last, bool):
-            raise ValueError(f"channels_last must be true or false, got {channels_last}")
         self._at_once = gradient_cache
         self._channels_last = channels_last
         if channels_last:
@@ -85,32 +85,32 @@ class Stage(LightningModule):
         return self.encoder
 
     def encode(self, x: Tensor, encoder: nn.Module | None = None) -> Tensor:
-        """Rows (N, ...) to features (N, F), as the settings say; by another encoder of the same build where given."""
+        """Rows (N, ...) to features (N, F), by `self.encoder` or another encoder of the same type."""
         used: Any = self.encoder if encoder is None else encoder
         if self._channels_last and x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        with failures_told() if self._compiled else nullcontext():
+        with explain_compile_failures() if self._compiled else nullcontext():
             if self._at_once is not None and self.training:
-                return encoded_in_chunks(used, x, self._at_once)
+                return encode_in_chunks(used, x, self._at_once)
             features: Tensor = used(x)
             return features
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Optimise all that trains; one step of the schedule an epoch."""
+        """Optimiser of all trainable parameters, and a schedule with one step per epoch."""
         optimizer = self._make_optimizer(self._parameter_groups())
         schedule = self._make_schedule(optimizer, epochs=self._epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """All that trains; what a part wants trained at a rate of its own (`user_rates`) in groups of its own."""
-        parts: list[Any] = [part for part in self.modules() if hasattr(part, "user_rates")]
-        own = [group for part in parts for group in part.user_rates()]
-        apart = {id(parameter) for group in own for parameter in group["params"]}
-        rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
-        return [{"params": rest}, *own]
+        """All trainable parameters; modules with `optimizer_groups` define separate groups for theirs."""
+        parts: list[Any] = [part for part in self.modules() if hasattr(part, "optimizer_groups")]
+        groups = [group for part in parts for group in part.optimizer_groups()]
+        grouped = {id(parameter) for group in groups for parameter in group["params"]}
+        rest = [p for p in self.parameters() if p.requires_grad and id(p) not in grouped]
+        return [{"params": rest}, *groups]
 
     def log_epoch(self, name: str, value: Tensor, batch_size: int, progress: bool = False) -> None:
-        """Log the epoch's mean of a value, weighted by batch size, over all processes."""
-        # Put together here: Lightning rounds the mean batch size of uneven processes down to a whole number.
+        """Log the mean of a value over an epoch and all processes, weighted by batch size."""
+        # Reduced here, because Lightning rounds the mean batch size of uneven processes down to a whole number.
         value, batch_size = distributed.mean_over_rows(value, batch_size)
         self.log(name, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=progress)

@@ -1,4 +1,4 @@
-"""`torch.compile` for an encoder that is saved and loaded as before."""
+"""`torch.compile` for an encoder whose checkpoints do not change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +10,19 @@ from rnc_lightning.system.errors import UserError, suggest
 
 
 def compile_in_place(module: nn.Module, backend: str) -> None:
-    """Let a module's forward be compiled when it is first called; names in its state dict stay as they are.
+    """Compile a module's forward at its first call; the names in its state dict do not change.
 
-    Each shape of input is compiled on its own. A graph for varying shapes would be used from the second shape on, but
-    not by a run that was stopped and goes on, and the two would round differently. What was compiled before in this
-    process is let go, else the runs of a sweep would come to the limit of versions that PyTorch keeps, beyond which
-    it does not compile.
+    Each input shape is compiled separately. PyTorch would use a graph for varying shapes from the second shape on, but
+    not in a run that was stopped and resumed, and the two graphs round differently. Graphs compiled earlier in this
+    process are dropped, because the runs of a sweep would otherwise reach the number of graphs that PyTorch keeps,
+    after which it no longer compiles.
 
     Args:
         module: Changed in place.
         backend: A name that `torch.compile` knows.
 
     Raises:
-        ValueError: For another name, with one that is near.
+        ValueError: If the backend is unknown.
     """
     known = torch.compiler.list_backends(exclude_tags=())
     if backend not in known:
@@ -32,10 +32,12 @@ def compile_in_place(module: nn.Module, backend: str) -> None:
 
 
 @contextmanager
-def failures_told() -> Iterator[None]:
-    """Where a compiler fails or is missing, one line that says so."""
+def explain_compile_failures() -> Iterator[None]:
+    """Turn a failed compilation or a missing compiler into one line."""
     try:
         yield
     except torch._dynamo.exc.BackendCompilerFailed as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), "")
-        raise UserError(f"compute.compile: the encoder could not be compiled ({reason}); null does without") from error
+        raise UserError(
+            f"compute.compile: the encoder could not be compiled ({reason}); compute.compile=null turns it off"
+        ) from error

@@ -1,4 +1,4 @@
-"""Objectives and regularizers that depend on the encoder's width or on the target are made when both are known."""
+"""Objectives and regularizers that depend on the encoder's width or the target are built when both are known."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,24 +7,24 @@ from torch import nn
 
 from rnc_lightning.targets import TargetSpec
 
-Made = nn.Module | Callable[..., nn.Module]
+ModuleOrFactory = nn.Module | Callable[..., nn.Module]
 
 
-def build_for(part: Made | None, in_features: int, target: TargetSpec, stage: str | None = None) -> Any:
-    """A module as it is; what makes one, called with `in_features` and `target`.
+def build_for(part: ModuleOrFactory | None, in_features: int, target: TargetSpec, stage: str | None = None) -> Any:
+    """Return a module unchanged, or call a factory with `in_features` and `target`.
 
     Args:
         part: A module that needs neither, such as `RnCLoss`, or a factory.
         in_features: Width F of the encoder's features.
-        target: What is regressed, with its ranges.
-        stage: Name of the stage that asks, where it is some modules' own.
+        target: The target, with its ranges.
+        stage: Name of the calling stage, if some modules can only be trained there (`needs_stage`).
 
     Raises:
-        ValueError: For what is neither, and for a module that belongs into another stage, its own (`needs_stage`).
+        ValueError: If `part` is neither, or the module needs another stage.
     """
     module = part if isinstance(part, nn.Module) else part(in_features=in_features, target=target) if part else None
     if not isinstance(module, nn.Module):
-        raise ValueError(f"must be a module, or make one from in_features and target; got {part}")
-    if (own := getattr(module, "needs_stage", None)) and own != stage:
-        raise ValueError(f"{type(module).__name__} is trained by a stage of its own ({own}), not by this one")
+        raise ValueError(f"must be a module or build one from in_features and target, got {part}")
+    if (needed := getattr(module, "needs_stage", None)) and needed != stage:
+        raise ValueError(f"{type(module).__name__} can only be trained by the stage {needed}")
     return module

@@ -1,4 +1,4 @@
-"""Stage one: the encoder learns under an objective on its features."""
+"""Stage one: train the encoder with an objective on its features."""
 
 from typing import Any
 
@@ -6,25 +6,25 @@ from einops import rearrange
 from torch import Tensor
 
 from rnc_lightning.stages.base import Stage
-from rnc_lightning.stages.factories import Made, build_for
+from rnc_lightning.stages.factories import ModuleOrFactory, build_for
 from rnc_lightning.system.errors import prefix_errors
 
 
 class Pretrain(Stage):
     """Encoder and objective.
 
-    All views of a batch go through the encoder in one forward, so batch normalisation sees them together,
-    as in the official code; with `gradient_cache`, all views of a chunk do.
+    All views of a batch (with `gradient_cache`, of a chunk) go through the encoder in one forward, so that batch
+    normalisation uses all of them, as in the official code.
 
     Args:
-        objective: A module, or what makes one from `in_features` and `target`: features (B, V, F), y (B, D) to a
-            scalar loss. Parts of it that learn, such as a projector, are not handed on. Where it has
-            `floor(targets, views)`, the least loss that the batch's labels allow, the distance to it is logged as
-            `train/excess`.
+        objective: A module from features (B, V, F) and y (B, D) to a scalar loss, or a function that builds it from
+            `in_features` and `target`. Its trainable parts, such as a projector, are not passed to the next stage. If
+            it has `floor(targets, views)`, the lower bound of the loss for the labels of a batch, the difference is
+            logged as `train/excess`.
         **stage: Arguments of `Stage`.
     """
 
-    def __init__(self, *, objective: Made, **stage: Any) -> None:
+    def __init__(self, *, objective: ModuleOrFactory, **stage: Any) -> None:
         super().__init__(**stage)
         with prefix_errors("objective"):
             self.objective: Any = build_for(objective, self.num_features, self.target)
@@ -35,7 +35,7 @@ class Pretrain(Stage):
         return rearrange(features, "(b v) f -> b v f", b=x.shape[0])
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The objective on one batch."""
+        """Loss of one batch."""
         size, views = batch["x"].shape[:2]
         loss: Tensor = self.objective(self(batch["x"]), batch["y"])
         self.log_epoch("train/loss", loss.detach(), size, progress=True)

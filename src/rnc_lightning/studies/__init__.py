@@ -1,9 +1,9 @@
-"""The paper's tables and figures as studies: what to train, and what to make of it.
+"""The paper's tables and figures as studies: which runs to train and how to evaluate them.
 
-A study is a class, named by a YAML in `conf/study/`, with
+A study is a class with a YAML in `conf/study/` and the methods
 
-    phases(bench)           lists of runs; all runs of a list can be trained side by side
-    findings(runs, out)     tables, a figure and claims, from the finished runs
+    phases(bench)           lists of runs; the runs of one list can be trained in parallel
+    findings(runs)          tables, a figure and claims, from the finished runs
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The runs of a study: which they are, where they lie, what they ended with."""
+"""The runs of a study: their options, directories and results."""
 
 import copy
 import json
@@ -8,18 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnc_lightning.command_line.compose import Composed, composed, config_directory
+from rnc_lightning.command_line.compose import ComposedConfig, compose_config, config_directory
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError
 
-# Nothing of this changes a result; a study draws its own figure.
-QUIET = (
-    "plots=false",
-    "print_config=false",
-    "trainer.enable_progress_bar=false",
-    "callbacks.model_summary=null",
-)
+# None of these changes a result; a study draws its own figure.
+QUIET = ("plots=false", "print_config=false", "trainer.enable_progress_bar=false", "callbacks.model_summary=null")
 
 
 @dataclass(frozen=True)
@@ -29,8 +24,8 @@ class StudyRun:
     Attributes:
         method: Which of the study's methods it is.
         seed: Its seed.
-        levels: What else tells it apart in the study, such as `train_size`.
-        request: What training it takes.
+        levels: What else distinguishes it in the study, such as `train_size`.
+        request: The training run.
     """
 
     method: str
@@ -40,15 +35,15 @@ class StudyRun:
 
     @property
     def path(self) -> Path:
-        """Its run directory."""
+        """The run directory."""
         return self.request.path
 
     @property
     def result(self) -> dict[str, Any]:
-        """What it ended with.
+        """The contents of its `result.json`.
 
         Raises:
-            UserError: Where it has not ended well.
+            UserError: If it is not finished.
         """
         result = RunDirectory(self.path).finished()
         if result is None:
@@ -57,81 +52,87 @@ class StudyRun:
 
     @property
     def finished(self) -> bool:
-        """Whether it has ended well."""
+        """Whether it has finished successfully."""
         return RunDirectory(self.path).finished() is not None
 
     @property
     def command(self) -> str:
-        """The command that trains it alone."""
+        """The command that trains only this run."""
         return " ".join(["python -m rnc_lightning.train", *map(shlex.quote, self.request.options)])
 
 
 class Bench:
     """Makes the runs of a study on one data set.
 
-    Where `conf/budget/` has a file of the data set's name, all runs get it.
+    If `conf/budget/` has a file with the name of the data set, all runs use it.
 
     Args:
-        data: The data set's name in `conf/data/`.
-        words: What every run gets, the user's own words last.
-        folder: Where runs lie; the runs of all studies share it, so that none is trained twice.
+        data: Name of the data set in `conf/data/`.
+        options: Options of every run.
+        folder: Folder of the runs; all studies share it, so that no run is trained twice.
     """
 
-    def __init__(self, data: str, words: Sequence[str], folder: Path) -> None:
+    def __init__(self, data: str, options: Sequence[str], folder: Path) -> None:
         self.data = data
-        self.words = list(words)
+        self.options = list(options)
         self.folder = folder
-        self._composed: dict[tuple[str, ...], Composed] = {}
+        self._composed: dict[tuple[str, ...], ComposedConfig] = {}
 
-    def run(self, method: str, seed: int, words: Mapping[str, Any] | None = None, **levels: Any) -> StudyRun:
-        """One run.
+    def run(self, method: str, seed: int, options: Mapping[str, Any] | None = None, **levels: Any) -> StudyRun:
+        """Make one run.
 
         Args:
             method: Its name in `conf/method/`.
             seed: Its seed.
-            words: What it differs in, as key and value; `data` takes the place of the study's own.
-            **levels: What tells it apart in the study's tables.
+            options: Key -> value of its own options; `data` and `method` replace those of the study.
+            **levels: What distinguishes it in the study's tables.
         """
-        words = dict(words or {})
-        data = words.pop("data", self.data)
-        kept = [f"data={data}", f"method={words.pop('method', method)}"]
+        options = dict(options or {})
+        data = options.pop("data", self.data)
+        texts = [f"data={data}", f"method={options.pop('method', method)}"]
         if (config_directory() / "budget" / f"{data}.yaml").is_file():
-            kept.append(f"+budget={data}")
-        kept += [*self.words, *spelled(words)]
-        config = self._config(tuple(kept), seed)
-        kept.append(f"seed={seed}")
-        return StudyRun(method, seed, levels, RunRequest.read(config, kept))
+            texts.append(f"+budget={data}")
+        texts += [*self.options, *format_options(options)]
+        config = self._config(tuple(texts), seed)
+        return StudyRun(method, seed, levels, RunRequest.read(config, [*texts, f"seed={seed}"]))
 
-    def _config(self, words: tuple[str, ...], seed: int) -> Composed:
-        """Composed once for all seeds: a composition takes longer than all else here."""
-        if words not in self._composed:
-            self._composed[words] = composed([*words, *QUIET, *spelled({"paths.output_dir": self.folder})])
-        config = copy.deepcopy(self._composed[words])
+    def runs(
+        self, methods: Iterable[str], seeds: int, options: Mapping[str, Any] | None = None, **levels: Any
+    ) -> list[StudyRun]:
+        """Make a run of each method with each seed; see `run` for the arguments."""
+        return [self.run(method, seed, options, **levels) for method in methods for seed in range(seeds)]
+
+    def _config(self, options: tuple[str, ...], seed: int) -> ComposedConfig:
+        """Compose once for all seeds, since composing takes longer than everything else here."""
+        if options not in self._composed:
+            folder = format_options({"paths.output_dir": self.folder})
+            self._composed[options] = compose_config([*options, *QUIET, *folder])
+        config = copy.deepcopy(self._composed[options])
         config.seed = seed
         return config
 
 
-def spelled(words: Mapping[str, Any]) -> list[str]:
-    """Keys and values as the words of a command line.
+def format_options(options: Mapping[str, Any]) -> list[str]:
+    """Format keys and values as options of a command line.
 
-    >>> spelled({"data.size": 16, "scheme": "fine_tune", "data.digits": [1, 2], "+data.subset.unseen.a": {"low": 1}})
-    ['data.size=16', 'scheme=fine_tune', 'data.digits=[1,2]', '+data.subset.unseen.a={low:1}']
+    >>> format_options({"data.size": 16, "data.digits": [1, 2], "+data.subset.unseen.a": {"low": 1}})
+    ['data.size=16', 'data.digits=[1,2]', '+data.subset.unseen.a={low:1}']
     """
-    return [f"{key}={_spelled(value)}" for key, value in words.items()]
+    return [f"{key}={_format_value(value)}" for key, value in options.items()]
 
 
-def rows(runs: Iterable[StudyRun]) -> list[dict[str, Any]]:
-    """A row a run: method, seed, levels, and the test metrics by name."""
+def result_rows(runs: Iterable[StudyRun]) -> list[dict[str, Any]]:
+    """Return one row per run: method, seed, levels, and the test metrics by name."""
     return [{"method": run.method, "seed": run.seed, **run.levels, **run.result["test"]} for run in runs]
 
 
-def _spelled(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_spelled(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{_format_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ",".join(map(_spelled, value)) + "]"
+        return "[" + ",".join(map(_format_value, value)) + "]"
     return str(value) if not isinstance(value, Path) else json.dumps(str(value), ensure_ascii=False)

@@ -1,28 +1,27 @@
 """How much does less training data hurt? The paper's figure of IMDB-WIKI subsamples."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from rnc_lightning.plots.levels import Panel, save_level_figure
-from rnc_lightning.reports.claims import Claim, claim_from, reduction
-from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
-from rnc_lightning.reports.published import change, names, published, value
+from rnc_lightning.reports.claims import Claim, estimated_claim
+from rnc_lightning.reports.published import PUBLISHED_METHODS, change_text, find_pair, published_lines, read_published
 from rnc_lightning.reports.statistics import paired_gain
-from rnc_lightning.studies.bench import Bench, StudyRun, rows
+from rnc_lightning.studies.bench import Bench, StudyRun, result_rows
 from rnc_lightning.studies.findings import Findings, Table
-from rnc_lightning.studies.methods import Methods
+from rnc_lightning.studies.methods import Errors, Methods
 
 
 class ReducedData:
-    """Methods over numbers of training samples.
+    """Methods trained on different numbers of samples.
 
     Args:
         methods: Method -> label, the first one the baseline.
-        sizes: Number of training samples -> the words that make it so; or numbers alone, which are drawn.
-        seeds: Number of seeds; of the training and of the draw.
+        sizes: Number of training samples -> the options that set it; or numbers alone, for random subsets.
+        seeds: Number of seeds; they set the training and the random subset.
     """
 
     title = "Less training data"
@@ -37,102 +36,76 @@ class ReducedData:
         self.methods = Methods(methods)
         if not isinstance(sizes, Mapping):
             sizes = {size: {"data.subset.size": size} for size in sizes}
-        self.sizes = {int(size): words or {} for size, words in sizes.items()}
+        self.options_by_size = {int(size): options or {} for size, options in sizes.items()}
+        self.sizes = sorted(self.options_by_size, reverse=True)
         self.seeds = seeds
 
     def phases(self, bench: Bench) -> list[list[StudyRun]]:
         """Each size, method and seed."""
         return [
             [
-                bench.run(method, seed, self._words(words, seed), train_size=size)
-                for size, words in sorted(self.sizes.items(), reverse=True)
+                bench.run(method, seed, self._options(size, seed), train_size=size)
+                for size in self.sizes
                 for method in self.methods.labels
                 for seed in range(self.seeds)
             ]
         ]
 
-    def _words(self, words: Mapping[str, Any], seed: int) -> dict[str, Any]:
-        return {**words, **({"data.subset.seed": seed} if "data.subset.size" in words else {})}
+    def _options(self, size: int, seed: int) -> dict[str, Any]:
+        options = self.options_by_size[size]
+        return {**options, **({"data.subset.seed": seed} if "data.subset.size" in options else {})}
 
     def findings(self, runs: Sequence[StudyRun]) -> Findings:
-        """Errors by size, here and published."""
-        frame = pd.DataFrame(rows(runs))
+        """Errors by size, measured and published."""
+        frame = pd.DataFrame(result_rows(runs))
         dataset, unit = runs[0].result["dataset"], runs[0].result["units"][0]
-        old, new = self.methods.baseline, self.methods.challenger
-        sizes = sorted(self.sizes, reverse=True)
-        errors = {
-            (method, size): by_seed(frame, "mae", method=method, train_size=size)
-            for method in self.methods.labels
-            for size in sizes
-        }
-        lines = [
-            [
-                f"{size:,}",
-                *(mean_text(errors[method, size]) for method in self.methods.labels),
-                gain_text(paired_gain(errors[old, size], errors[new, size], higher_is_better=False)),
-            ]
-            for size in sizes
-        ]
-        headings = ["training samples", *self.methods.labels.values(), "gain"]
-        authors = published("reduced_data")
-        theirs_by_size = sorted(authors.train_size.unique(), reverse=True)
-        theirs = [
-            [f"{size:,}", *(f"{value(authors, method=method, train_size=size):.2f}" for method in ("l1", "rnc_l1"))]
-            for size in theirs_by_size
-        ]
+        errors = {size: self.methods.errors(frame, train_size=size) for size in self.sizes}
+        authors = read_published("reduced_data")
+        their_sizes = sorted(authors.train_size.unique(), reverse=True)
         tables = [
-            Table(f"{dataset}, test MAE ({unit}), mean ± standard deviation over seeds", headings, lines),
-            Table("Published (IMDB-WIKI, MAE in years)", ["training samples", *names(["l1", "rnc_l1"])], theirs),
+            Table(
+                f"{dataset}, test MAE ({unit}), mean ± standard deviation over seeds",
+                ["training samples", *self.methods.labels.values(), "gain"],
+                [[f"{size:,}", *self.methods.cells(errors[size])] for size in self.sizes],
+            ),
+            Table(
+                "Published (IMDB-WIKI, MAE in years)",
+                ["training samples", *PUBLISHED_METHODS.values()],
+                [[f"{n:,}", *(f"{mae:.2f}" for mae in find_pair(authors, train_size=n))] for n in their_sizes],
+            ),
         ]
-
-        def draw(path: Path) -> Path:
-            return save_level_figure([self._measured(errors, dataset, unit), _authors_panel(authors)], path)
-
-        return Findings(tables, list(self._claims(errors, dataset, authors)), frame, draw)
-
-    def _claims(
-        self, errors: Mapping[tuple[str, int], dict[int, float]], dataset: str, authors: pd.DataFrame
-    ) -> list[Claim]:
-        old, new = self.methods.baseline, self.methods.challenger
-        sizes = sorted(self.sizes, reverse=True)
-        theirs = sorted(authors.train_size.unique(), reverse=True)
-
-        def reported(size: int) -> tuple[float, float]:
-            before, after = (value(authors, method=method, train_size=size) for method in ("l1", "rnc_l1"))
-            return before, after
-
-        found = []
-        for size, their_size in ((sizes[0], theirs[0]), (sizes[-1], theirs[-1])):
-            if gain := reduction(errors[old, size], errors[new, size]):
-                text = change(*reported(their_size), f"IMDB-WIKI, {their_size:,} samples")
-                found.append(claim_from(f"RnC helps with {size:,} training samples", text, dataset, "%", gain))
-        most, least = sizes[0], sizes[-1]
-        common = set.intersection(*(set(errors[key, size]) for key in (old, new) for size in (most, least)))
-
-        def relative(size: int) -> dict[int, float]:
-            return {seed: 100 * (1 - errors[new, size][seed] / errors[old, size][seed]) for seed in common}
-
-        more = paired_gain(relative(most), relative(least), higher_is_better=True)
-        if more is not None and most != least:
-            gains = [
-                100 * (1 - after / before) for before, after in (reported(size) for size in (theirs[0], theirs[-1]))
-            ]
-            text = f"IMDB-WIKI: the gain goes from {gains[0]:.1f} to {gains[1]:.1f} % of the error"
-            claim = f"The gain grows from {most:,} to {least:,} samples (in percent of the error)"
-            found.append(claim_from(claim, text, dataset, "%", more))
-        return found
-
-    def _measured(self, errors: Mapping[tuple[str, int], dict[int, float]], dataset: str, unit: str) -> Panel:
-        lines = {
-            label: {float(size): list(errors[method, size].values()) for size in self.sizes if errors[method, size]}
+        measured = {
+            label: {float(size): list(errors[size][method].values()) for size in self.sizes if errors[size][method]}
             for method, label in self.methods.labels.items()
         }
-        return Panel(f"{dataset}: measured", "training samples", f"test MAE ({unit})", lines, logarithmic=True)
+        panels = [
+            Panel(f"{dataset}: measured", "training samples", f"test MAE ({unit})", measured, logarithmic=True),
+            Panel(
+                "IMDB-WIKI: published", "training samples", "test MAE (years)",
+                published_lines(authors, "train_size"), logarithmic=True,
+            ),
+        ]  # fmt: skip
+        claims = list(self._claims(errors, dataset, authors))
+        return Findings(tables, claims, frame, partial(save_level_figure, panels))
 
+    def _claims(self, errors: Mapping[int, Errors], dataset: str, authors: pd.DataFrame) -> Iterator[Claim]:
+        """RnC helps with the most and with the least data, and its gain grows from one to the other."""
+        most, least = self.sizes[0], self.sizes[-1]
+        their_most, their_least = int(authors.train_size.max()), int(authors.train_size.min())
+        published = [find_pair(authors, train_size=size) for size in (their_most, their_least)]
+        for size, their_size, pair in zip((most, least), (their_most, their_least), published, strict=True):
+            if gain := self.methods.reduction(errors[size]):
+                text = change_text(*pair, f"IMDB-WIKI, {their_size:,} samples")
+                yield estimated_claim(f"RnC helps with {size:,} training samples", text, dataset, "%", gain)
+        old, new = self.methods.baseline, self.methods.challenger
+        common = set.intersection(*(set(errors[size][method]) for method in (old, new) for size in (most, least)))
 
-def _authors_panel(authors: pd.DataFrame) -> Panel:
-    lines = {
-        label: {size: [value(authors, method=method, train_size=size)] for size in authors.train_size.unique().tolist()}
-        for method, label in zip(("l1", "rnc_l1"), names(["l1", "rnc_l1"]), strict=True)
-    }
-    return Panel("IMDB-WIKI: published", "training samples", "test MAE (years)", lines, logarithmic=True)
+        def relative_gain(size: int) -> dict[int, float]:
+            return {seed: 100 * (1 - errors[size][new][seed] / errors[size][old][seed]) for seed in common}
+
+        growth = paired_gain(relative_gain(most), relative_gain(least), higher_is_better=True)
+        if growth is not None and most != least:
+            gains = [100 * (1 - after / before) for before, after in published]
+            text = f"IMDB-WIKI: the gain goes from {gains[0]:.1f} to {gains[1]:.1f} % of the error"
+            claim = f"The gain grows from {most:,} to {least:,} samples (in percent of the error)"
+            yield estimated_claim(claim, text, dataset, "%", growth)

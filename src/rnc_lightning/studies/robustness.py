@@ -1,6 +1,7 @@
-"""Does it hold up on corrupted images? The paper's figure of ImageNet-C's corruptions by severity."""
+"""How robust is it to corrupted images? The paper's figure of ImageNet-C's corruptions by severity."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,15 @@ from rich.progress import track
 from rnc_lightning.command_line.options import several
 from rnc_lightning.plots.levels import METHOD_COLOURS, Panel, draw_levels
 from rnc_lightning.plots.style import house_style, new_figure, save_figure
-from rnc_lightning.reports.claims import Claim, claim_from, reduction
-from rnc_lightning.reports.comparison import by_seed, gain_text, mean_text
-from rnc_lightning.reports.published import change, names, published, value
+from rnc_lightning.reports.claims import Claim, estimated_claim
+from rnc_lightning.reports.comparison import mean_text
+from rnc_lightning.reports.published import PUBLISHED_METHODS, change_text, find_pair, published_lines, read_published
 from rnc_lightning.reports.statistics import paired_gain
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.findings import Findings, Table
 from rnc_lightning.studies.methods import Methods
 
-_THEIR_WORST = 4  # the strongest severity in their figure
+_THEIR_STRONGEST = 4  # the strongest severity in their figure
 
 
 class Robustness:
@@ -28,8 +29,8 @@ class Robustness:
     Args:
         methods: Method -> label, the first one the baseline.
         seeds: Number of seeds.
-        corruption_side: Side to which smaller images are scaled up for the corruption and averaged down again; null:
-            they are corrupted as they are.
+        corruption_side: Smaller images are scaled up to this side for the corruption and down again by averaging;
+            null to corrupt them at their own size.
         corruptions: Names, or `all`.
         severities: Whole numbers from 1 to 5, or `all`.
     """
@@ -50,46 +51,41 @@ class Robustness:
         self.methods = Methods(methods)
         self.seeds = seeds
         self.side = corruption_side
-        self.corruptions = several(corruptions, NAMES, "corruption")  # a misspelled one is told before the training
+        self.corruptions = several(corruptions, NAMES, "corruption")  # reports misspelled names before training
         self.severities = several(severities, SEVERITIES, "severity")
         if not (self.corruptions and self.severities):
-            raise ValueError("corruptions, severities: at least one of each is needed")
+            raise ValueError("corruptions, severities: at least one of each is required")
 
     def phases(self, bench: Bench) -> list[list[StudyRun]]:
         """Each method with each seed."""
-        return [[bench.run(method, seed) for method in self.methods.labels for seed in range(self.seeds)]]
+        return [bench.runs(self.methods.labels, self.seeds)]
 
     def findings(self, runs: Sequence[StudyRun]) -> Findings:
-        """Errors by severity and by corruption, and how much more than on clean images."""
-        frame = pd.concat([self._measured(run) for run in track(runs, "corrupting")], ignore_index=True)
+        """Errors by severity and by corruption, and how much larger they are than on clean images."""
+        frame = pd.concat([self._evaluate(run) for run in track(runs, "corrupting")], ignore_index=True)
         dataset, unit = runs[0].result["dataset"], runs[0].result["units"][0]
-        old, new = self.methods.baseline, self.methods.challenger
-        severities = sorted(frame.severity.unique())
-        claims = list(self._claims(frame, dataset))
-        authors = published("corruptions")
-        theirs = [
-            [str(severity), *(f"{value(authors, method=method, severity=severity):.2f}" for method in ("l1", "rnc_l1"))]
-            for severity in sorted(authors.severity.unique())
-        ]
+        authors = read_published("corruptions")
         labels = list(self.methods.labels.values())
+        columns = [*labels, "gain", *(f"{label}: more than clean (%)" for label in labels)]
         tables = [
             Table(
                 f"{dataset}, test MAE ({unit}) by severity, mean of all corruptions",
-                ["severity (0: clean)", *labels, "gain", *(f"{label}: more than clean (%)" for label in labels)],
-                [self._severity_row(frame, severity, old, new) for severity in severities],
+                ["severity (0: clean)", *columns],
+                [[str(severity), *self._cells(group)] for severity, group in frame.groupby("severity")],
             ),
             Table(
                 f"{dataset}, test MAE ({unit}) by corruption, mean of all severities",
-                ["corruption", *labels, "gain", *(f"{label}: more than clean (%)" for label in labels)],
-                [self._corruption_row(frame, name, old, new) for name in _kinds(frame)],
+                ["corruption", *columns],
+                [[name.replace("_", " "), *self._cells(frame[frame.corruption == name])] for name in _kinds(frame)],
             ),
-            Table("Published (AgeDB, MAE in years)", ["severity (0: clean)", *names(["l1", "rnc_l1"])], theirs),
+            Table(
+                "Published (AgeDB, MAE in years)",
+                ["severity (0: clean)", *PUBLISHED_METHODS.values()],
+                [[str(s), *(f"{e:.2f}" for e in find_pair(authors, severity=s))] for s in authors.severity.unique()],
+            ),
         ]
-
-        def draw(path: Path) -> Path:
-            return self._draw(frame, authors, dataset, unit, path)
-
-        return Findings(tables, claims, frame, draw, self._notes())
+        claims = list(self._claims(frame, authors, dataset))
+        return Findings(tables, claims, frame, partial(self._draw, frame, authors, dataset, unit), self._notes())
 
     def _notes(self) -> list[str]:
         how = (
@@ -100,7 +96,7 @@ class Robustness:
         )
         return [how, "The paper does not say which of ImageNet-C's five severities its four are."]
 
-    def _measured(self, run: StudyRun) -> pd.DataFrame:
+    def _evaluate(self, run: StudyRun) -> pd.DataFrame:
         from rnc_lightning.finished_runs.evaluate import evaluate_run
 
         table = evaluate_run(
@@ -110,66 +106,46 @@ class Robustness:
             corruption_side=self.side,
             ordinality=False,
         )
-        kept = table[["corruption", "severity", "mae"]].assign(method=run.method, seed=run.seed)
-        clean = float(kept.loc[kept.severity == 0, "mae"].iloc[0])
-        return kept.assign(more=100 * (kept.mae / clean - 1))
+        clean = float(table.loc[table.severity == 0, "mae"].iloc[0])
+        table = table[["corruption", "severity", "mae"]].assign(method=run.method, seed=run.seed)
+        return table.assign(more=100 * (table.mae / clean - 1))
 
-    def _severity_row(self, frame: pd.DataFrame, severity: int, old: str, new: str) -> list[str]:
-        return [str(severity), *_cells(frame[frame.severity == severity], self.methods, old, new)]
+    def _cells(self, frame: pd.DataFrame) -> list[str]:
+        growth = self.methods.errors(frame, "more").values()
+        return [*self.methods.cells(self.methods.errors(frame)), *(mean_text(values, 1) for values in growth)]
 
-    def _corruption_row(self, frame: pd.DataFrame, name: str, old: str, new: str) -> list[str]:
-        return [name.replace("_", " "), *_cells(frame[frame.corruption == name], self.methods, old, new)]
-
-    def _claims(self, frame: pd.DataFrame, dataset: str) -> list[Claim]:
-        authors = published("corruptions")
-        old, new = self.methods.baseline, self.methods.challenger
-        hit = frame[frame.severity > 0]
-        worst = int(hit.severity.max())
-        theirs = authors[authors.severity > 0].groupby("method")["value"].mean()
-        before, after = float(theirs["l1"]), float(theirs["rnc_l1"])
-        strongest = [value(authors, method=method, severity=_THEIR_WORST) for method in ("l1", "rnc_l1")]
+    def _claims(self, frame: pd.DataFrame, authors: pd.DataFrame, dataset: str) -> Iterator[Claim]:
+        corrupted = frame[frame.severity > 0]
+        strongest = int(corrupted.severity.max())
+        means = authors[authors.severity > 0].groupby("method")["value"].mean()
+        theirs = [float(means[method]) for method in PUBLISHED_METHODS]
+        where = "AgeDB, mean of severities 1 to 4"
         lower = [
+            ("RnC's error is lower on corrupted images", corrupted, change_text(theirs[0], theirs[1], where)),
             (
-                "RnC's error is lower on corrupted images",
-                hit,
-                change(before, after, "AgeDB, mean of severities 1 to 4"),
-            ),
-            (
-                f"RnC's error is lower at the strongest corruption (severity {worst})",
-                hit[hit.severity == worst],
-                change(strongest[0], strongest[1], f"AgeDB, severity {_THEIR_WORST}"),
+                f"RnC's error is lower at the strongest corruption (severity {strongest})",
+                corrupted[corrupted.severity == strongest],
+                change_text(*find_pair(authors, severity=_THEIR_STRONGEST), f"AgeDB, severity {_THEIR_STRONGEST}"),
             ),
         ]
-        found = []
-        for claim, rows, text in lower:
-            if gain := reduction(by_seed(rows, "mae", method=old), by_seed(rows, "mae", method=new)):
-                found.append(claim_from(claim, text, dataset, "%", gain))
-        more = by_seed(hit, "more", method=old), by_seed(hit, "more", method=new)
-        if gain := paired_gain(more[0], more[1], higher_is_better=False):
-            growth = [
-                100 * (mean / value(authors, method=method, severity=0) - 1)
-                for mean, method in ((before, "l1"), (after, "rnc_l1"))
-            ]
-            text = f"AgeDB, mean of severities 1 to 4: +{growth[0]:.1f} to +{growth[1]:.1f} % of the clean error"
+        for claim, group, text in lower:
+            if gain := self.methods.reduction(self.methods.errors(group)):
+                yield estimated_claim(claim, text, dataset, "%", gain)
+        more = self.methods.errors(corrupted, "more")
+        if gain := paired_gain(more[self.methods.baseline], more[self.methods.challenger], higher_is_better=False):
+            clean = find_pair(authors, severity=0)
+            growth = [100 * (mean / error - 1) for mean, error in zip(theirs, clean, strict=True)]
+            text = f"{where}: +{growth[0]:.1f} to +{growth[1]:.1f} % of the clean error"
             claim = "Errors grow less with RnC, relative to each method's own error on clean images"
-            found.append(claim_from(claim, text, dataset, "points", gain))
-        return found
+            yield estimated_claim(claim, text, dataset, "points", gain)
 
     def _draw(self, frame: pd.DataFrame, authors: pd.DataFrame, dataset: str, unit: str, path: Path) -> Path:
+        by_severity = {float(s): self.methods.errors(group) for s, group in frame.groupby("severity")}
         lines = {
-            label: {
-                float(severity): list(by_seed(frame, "mae", method=method, severity=severity).values())
-                for severity in sorted(frame.severity.unique())
-            }
+            label: {severity: list(errors[method].values()) for severity, errors in by_severity.items()}
             for method, label in self.methods.labels.items()
         }
-        theirs = {
-            label: {
-                float(severity): [value(authors, method=method, severity=severity)]
-                for severity in sorted(authors.severity.unique())
-            }
-            for method, label in zip(("l1", "rnc_l1"), names(["l1", "rnc_l1"]), strict=True)
-        }
+        theirs = published_lines(authors, "severity")
         with house_style():
             figure = new_figure(12.6, 4.6)
             left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
@@ -191,13 +167,6 @@ class Robustness:
         axes.set_title("by corruption")
         axes.grid(axis="y", color="#eeeeee")
         axes.legend(loc="lower right")
-
-
-def _cells(rows: pd.DataFrame, methods: Methods, old: str, new: str) -> list[str]:
-    errors = {method: by_seed(rows, "mae", method=method) for method in methods.labels}
-    more = [mean_text(by_seed(rows, "more", method=method), 1) for method in methods.labels]
-    gain = paired_gain(errors[old], errors[new], higher_is_better=False)
-    return [*map(mean_text, errors.values()), gain_text(gain), *more]
 
 
 def _kinds(frame: pd.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""A study from its YAML, for one data set, and the bench of its runs."""
+"""Load a study for one data set from its YAML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,42 +12,47 @@ from rnc_lightning.system.errors import UserError
 
 
 class Study(Protocol):
-    """What every study can do."""
+    """The interface of a study."""
 
     title: str
     question: str
 
     def phases(self, bench: Bench) -> list[list[StudyRun]]:
-        """Its runs; those of a list can be trained side by side, and a later list needs the earlier ones."""
+        """List the runs; those of one list can be trained in parallel, and a later list needs the earlier ones."""
 
     def findings(self, runs: Sequence[StudyRun]) -> Findings:
-        """What the finished runs show."""
+        """Evaluate the finished runs."""
 
 
 @dataclass(frozen=True)
 class ChosenStudy:
-    """A study on a data set."""
+    """A study, and the bench that makes its runs on a data set."""
 
     study: Study
     bench: Bench
 
 
-def load_study(name: str, words: Sequence[str], runs: Path, seeds: int | None = None) -> ChosenStudy:
-    """Read `conf/study/<name>.yaml` and what it says of the data set.
+def load_study(name: str, options: Sequence[str], runs: Path, seeds: int | None = None) -> ChosenStudy:
+    """Read `conf/study/<name>.yaml` with its settings for the data set.
 
     Args:
-        name: Of the study.
-        words: `data=...`, `study....=...` and words of the training command.
+        name: Name of the study.
+        options: `data=...`, `study....=...` and options of the training command.
         runs: Folder of the runs.
-        seeds: Number of seeds; None: the study's own.
+        seeds: Number of seeds; None for the study's own.
 
     Raises:
-        UserError: Where the study cannot be done on these data as it is, or a setting is unknown or wrong.
+        UserError: If the study needs settings that it does not have for the data set, or a setting is unknown or
+            wrong.
     """
-    own = [word.removeprefix(PREFIX) for word in words if word.startswith(PREFIX)]
-    others = [word for word in words if not word.startswith(PREFIX)]
-    data = next((word.removeprefix("data=") for word in reversed(others) if word.startswith("data=")), "digits")
+    settings, training, data = [], [], "digits"
+    for option in options:
+        if option.startswith(PREFIX):
+            settings.append(option.removeprefix(PREFIX))
+        elif option.startswith("data="):
+            data = option.removeprefix("data=")
+        else:
+            training.append(option)
     if "," in data:
         raise UserError(f"data={data}: a study takes one data set")
-    others = [word for word in others if not word.startswith("data=")]
-    return ChosenStudy(build_study(name, data, own, seeds), Bench(data, others, runs))
+    return ChosenStudy(build_study(name, data, settings, seeds), Bench(data, training, runs))

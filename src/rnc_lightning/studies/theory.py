@@ -1,12 +1,12 @@
-"""Does the theory hold in numbers? The paper's theorems on the loss and its floor L*."""
+"""Does the theory hold numerically? The paper's theorems on the loss and its floor L*."""
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
 import pandas as pd
 
-from rnc_lightning.reports.claims import Claim, statement
+from rnc_lightning.reports.claims import Claim, checked_claim
 from rnc_lightning.studies.bench import Bench, StudyRun
 from rnc_lightning.studies.findings import Findings, Table
 from rnc_lightning.studies.loss_floor import ordered_excess, random_batch_excess, training_history
@@ -17,8 +17,8 @@ class Theory:
     """Random batches, features in the order of their labels, and one training run.
 
     Args:
-        epochs: Of stage one.
-        seeds: Number of training runs; the figure has that of seed 0. Random batches have seed 0.
+        epochs: Epochs of stage one.
+        seeds: Number of training runs; the figure shows the one with the lowest seed. Random batches have seed 0.
     """
 
     title = "The theory"
@@ -29,37 +29,36 @@ class Theory:
         self.seeds = seeds
 
     def phases(self, bench: Bench) -> list[list[StudyRun]]:
-        """RnC, its features measured after every epoch."""
-        words = {"recipe.pretrain.epochs": self.epochs, "callbacks.diagnostics.every_n_epochs": 1}
-        return [[bench.run("rnc", seed, words) for seed in range(self.seeds)]]
+        """RnC, with its features measured after every epoch."""
+        options = {"recipe.pretrain.epochs": self.epochs, "callbacks.diagnostics.every_n_epochs": 1}
+        return [bench.runs(["rnc"], self.seeds, options)]
 
     def findings(self, runs: Sequence[StudyRun]) -> Findings:
-        """What was found in batches, in ordered features and in training, and a panel for each."""
+        """Results for random batches, ordered features and training, with a panel for each."""
         batches, ordered = random_batch_excess(seed=0), ordered_excess()
         histories = {run.seed: training_history(run.path) for run in runs}
         first = histories[min(histories)]
         dataset = runs[0].result["dataset"]
-        lines = [*_computed(batches, ordered), *(line for item in histories.items() for line in _trained(*item))]
+        lines = _batch_lines(batches, ordered)
+        for seed, history in histories.items():
+            lines += _training_lines(seed, history)
         parts = [batches.assign(part="random"), ordered.assign(part="ordered")]
         parts += [history.assign(part="training", seed=seed) for seed, history in histories.items()]
-
-        def draw(path: Path) -> Path:
-            return save_theory_figure(batches, ordered, first, path)
-
+        draw = partial(save_theory_figure, batches, ordered, first)
         table = Table("Measured", ["what", "value"], lines)
         return Findings([table], _claims(batches, ordered, histories, dataset), pd.concat(parts), draw, _NOTES)
 
 
 _NOTES = (
     "Random batches: 8 to 128 samples in one or two views, whole or continuous labels; features are noise, or the "
-    "labels along a direction plus noise, which comes nearer to L*. Seed 0.",
+    "labels along a direction plus noise, which is closer to L*. Seed 0.",
     "Ordered features: the labels on a line, scaled up; the bound is derived in "
     "`rnc_lightning.studies.loss_floor.excess_bound`.",
     "Training: loss - L* of the training batches, Spearman's correlation on up to 256 validation samples.",
 )
 
 
-def _computed(batches: pd.DataFrame, ordered: pd.DataFrame) -> list[list[str]]:
+def _batch_lines(batches: pd.DataFrame, ordered: pd.DataFrame) -> list[list[str]]:
     nearest = ordered.loc[ordered.excess.idxmin()]
     return [
         ["random batches", f"{len(batches)}"],
@@ -71,32 +70,32 @@ def _computed(batches: pd.DataFrame, ordered: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def _trained(seed: int, history: pd.DataFrame) -> list[list[str]]:
+def _training_lines(seed: int, history: pd.DataFrame) -> list[list[str]]:
     ends = f"{history.excess.iloc[0]:.2f}, {history.excess.iloc[-1]:.2f}"
     order = history.spearman.dropna()
     return [
         [f"training, seed {seed}: loss - L* in the first and the last epoch", ends],
         [f"training, seed {seed}: ordinality at first and at last", f"{order.iloc[0]:.3f}, {order.iloc[-1]:.3f}"],
-        [f"training, seed {seed}: rank correlation of the two over epochs", f"{_agreement(history):.3f}"],
+        [f"training, seed {seed}: rank correlation of the two over epochs", f"{_correlation(history):.3f}"],
     ]
 
 
 def _claims(
     batches: pd.DataFrame, ordered: pd.DataFrame, histories: Mapping[int, pd.DataFrame], dataset: str
 ) -> list[Claim]:
-    together = [_agreement(history) for history in histories.values()]
-    shown = ", ".join(f"{value:.2f}" for value in together)
+    correlations = [_correlation(history) for history in histories.values()]
+    shown = ", ".join(f"{value:.2f}" for value in correlations)
     by_kind = [kind.sort_values("inverse_delta") for _, kind in ordered.groupby("labels")]
     falls = all((kind.excess.diff().dropna() < 0).all() for kind in by_kind)
     return [
-        statement(
+        checked_claim(
             "The loss is never below L* (theorem 1)",
             "proved",
             f"{len(batches)} random batches",
             f"{int((batches.excess < 0).sum())} below, least loss - L* {batches.excess.min():.2g}",
             bool((batches.excess >= 0).all()),
         ),
-        statement(
+        checked_claim(
             "The loss of delta-ordered features approaches L* (theorem 2)",
             "proved",
             f"{len(ordered)} settings",
@@ -104,16 +103,16 @@ def _claims(
             "under its bound throughout",
             falls and bool((ordered.excess <= ordered.bound).all()),
         ),
-        statement(
+        checked_claim(
             "In training the features get ordered as loss - L* falls (theorem 3)",
             "proved for losses near L*",
             dataset,
             f"rank correlation of the two over epochs {shown}",
-            None if any(map(math.isnan, together)) else max(together) < 0,  # of a single epoch there is none
+            None if any(map(math.isnan, correlations)) else max(correlations) < 0,  # NaN for a single epoch
         ),
     ]
 
 
-def _agreement(history: pd.DataFrame) -> float:
+def _correlation(history: pd.DataFrame) -> float:
     measured = history.dropna(subset=["excess", "spearman"])
     return float(measured["excess"].corr(measured["spearman"], method="spearman"))

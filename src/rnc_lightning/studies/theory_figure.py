@@ -1,24 +1,21 @@
-"""The paper's theorems in one figure: the floor holds, ordered features reach it, and training does both."""
+"""The paper's theorems in one figure: the floor holds, ordered features reach it, training moves towards it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
 from rnc_lightning.studies.loss_floor import NOISE, ORDERED
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _EXCESS = "loss $-$ L*"
 _STEPS = [1, 2, 2.5, 5, 10]  # ticks at round numbers
 
 
 def save_theory_figure(
-    random_batches: "pd.DataFrame", ordered: "pd.DataFrame", training: "pd.DataFrame", path: str | Path
+    random_batches: pd.DataFrame, ordered: pd.DataFrame, training: pd.DataFrame, path: str | Path
 ) -> Path:
     """Write three panels: random batches, features in label order, and a training run.
 
@@ -41,8 +38,8 @@ def save_theory_figure(
         return save_figure(figure, path)
 
 
-def _draw_batches(axes: Axes, batches: "pd.DataFrame") -> None:
-    """Each batch a dot, by its number of rows; those below 0 would lie on the lower edge, and are counted."""
+def _draw_batches(axes: Axes, batches: pd.DataFrame) -> None:
+    """One dot per batch, by its number of rows; batches below 0 are drawn at the lower edge and counted."""
     rows = batches["samples"] * batches["views"]
     sizes = sorted(rows.unique())
     excess = batches["excess"].to_numpy(dtype=np.float64)
@@ -50,8 +47,8 @@ def _draw_batches(axes: Axes, batches: "pd.DataFrame") -> None:
     jitter = np.random.default_rng(0).uniform(-0.16, 0.16, len(batches))
     for kind, colour, shift in ((NOISE, GREY, -0.2), (ORDERED, BLUE, 0.2)):
         chosen = (batches["features"] == kind).to_numpy()
-        places = np.array([sizes.index(n) for n in rows[chosen]]) + shift + jitter[chosen]
-        axes.scatter(places, np.maximum(excess[chosen], lowest), s=9, color=colour, alpha=0.6, linewidths=0, label=kind)
+        x = np.array([sizes.index(n) for n in rows[chosen]]) + shift + jitter[chosen]
+        axes.scatter(x, np.maximum(excess[chosen], lowest), s=9, color=colour, alpha=0.6, linewidths=0, label=kind)
     axes.set_yscale("log")
     axes.set_ylim(lowest, 8 * excess.max())
     axes.set_xticks(range(len(sizes)), [str(n) for n in sizes])
@@ -62,9 +59,9 @@ def _draw_batches(axes: Axes, batches: "pd.DataFrame") -> None:
     axes.legend(loc="upper left", ncols=2, markerscale=2, handletextpad=0.2, columnspacing=1)
 
 
-def _draw_ordered(axes: Axes, ordered: "pd.DataFrame") -> None:
-    """Excess over 1 / delta, with its bound."""
-    styles = (("s", GREY, "-", 3.0), ("o", BLUE, "--", 1.2))  # one bound may lie on the other
+def _draw_ordered(axes: Axes, ordered: pd.DataFrame) -> None:
+    """Excess and its bound over 1 / delta."""
+    styles = (("s", GREY, "-", 3.0), ("o", BLUE, "--", 1.2))  # one bound may cover the other
     for (kind, rows), (marker, colour, line, width) in zip(ordered.groupby("labels", sort=False), styles, strict=True):
         axes.plot(rows["inverse_delta"], rows["excess"], marker, color=colour, markersize=4, label=str(kind))
         axes.plot(rows["inverse_delta"], rows["bound"], line, color=colour, linewidth=width, alpha=0.6, label="bound")
@@ -76,8 +73,8 @@ def _draw_ordered(axes: Axes, ordered: "pd.DataFrame") -> None:
     axes.legend()
 
 
-def _draw_training(above: Axes, below: Axes, training: "pd.DataFrame") -> None:
-    """The excess over the epochs, and under it the order of the features."""
+def _draw_training(above: Axes, below: Axes, training: pd.DataFrame) -> None:
+    """Excess over the epochs, and below it the ordinality of the features."""
     for axes, name, label in ((above, "excess", _EXCESS), (below, "spearman", "Spearman")):
         known = training[training[name].notna()]
         few = len(known) <= 20

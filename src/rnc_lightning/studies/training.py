@@ -1,4 +1,4 @@
-"""Training what a study still lacks, one run after the other or several side by side."""
+"""Train the missing runs of a study, one after the other or several in parallel."""
 
 import logging
 import tempfile
@@ -20,41 +20,41 @@ log = logging.getLogger(__name__)
 
 
 def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dict[Path, str]:
-    """Train the runs that are not finished; those that fail stop no other.
+    """Train the runs that are not finished; a run that fails does not stop the others.
 
     Args:
-        runs: In the order in which they are to be trained.
-        slots: How many at once: one is trained in this process, several each in a process of its own.
-        console: Gets the progress bar.
+        runs: The runs, in the order of training.
+        slots: How many at once: one trains in this process, several train in a process each.
+        console: Shows the progress bar.
 
     Returns:
-        For each directory of a run that failed, why.
+        Directory of each failed run -> why it failed.
     """
     waiting = list({run.path: run for run in runs if not run.finished}.values())
     if not waiting:
         return {}
     failed: dict[Path, str] = {}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress, _log_below_warnings_left_out():
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress, _log_warnings_only():
         bar = progress.add_task("training", total=len(waiting))
 
-        def ended(run: StudyRun, reason: str | None) -> None:
-            if reason is not None and reason not in failed.values():  # once, where all lack the same file
-                progress.console.print(f"failed: {run.path}: {reason}", soft_wrap=True, markup=False)
+        def record_end(run: StudyRun, reason: str | None) -> None:
             if reason is not None:
+                if reason not in failed.values():  # print it once, as when the same file is missing for all runs
+                    progress.console.print(f"failed: {run.path}: {reason}", soft_wrap=True, markup=False)
                 failed[run.path] = reason
             progress.advance(bar)
 
         if slots == 1:
             for run in waiting:
                 progress.update(bar, description=f"{run.method}, seed {run.seed}")
-                ended(run, _trained_here(run))
+                record_end(run, _train_here(run))
         else:
-            _train_side_by_side(waiting, slots, ended)
+            _train_in_parallel(waiting, slots, record_end)
     return failed
 
 
-def _trained_here(run: StudyRun) -> str | None:
+def _train_here(run: StudyRun) -> str | None:
     try:
         run_request(run.request, Console(quiet=True))
     except UserError as error:
@@ -65,7 +65,9 @@ def _trained_here(run: StudyRun) -> str | None:
     return None
 
 
-def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[StudyRun, str | None], None]) -> None:
+def _train_in_parallel(
+    runs: Sequence[StudyRun], slots: int, record_end: Callable[[StudyRun, str | None], None]
+) -> None:
     gpus = visible_gpus()
     with tempfile.TemporaryDirectory() as folder:
 
@@ -73,19 +75,19 @@ def _train_side_by_side(runs: Sequence[StudyRun], slots: int, ended: Callable[[S
             for number, run in enumerate(runs):
                 task = Path(folder) / str(number)
                 Handover(task).write_request(run.request)
-                trainer = run.request.trainer
-                count = count_processes(trainer)
-                yield Job(number, task, task / "log.txt", gpus_needed(trainer, count, gpus, slots), count)
+                count = count_processes(run.request.trainer)
+                needed = gpus_needed(run.request.trainer, count, gpus, slots)
+                yield Job(number, task, task / "log.txt", needed, count)
 
         def job_ended(job: Job, code: int) -> None:
             outcome = Handover(job.task).outcome()
-            ended(runs[job.number], describe_exit_code(code) if outcome is None else outcome.message or None)
+            record_end(runs[job.number], describe_exit_code(code) if outcome is None else outcome.message or None)
 
         run_jobs(jobs(), GpuPool(gpus, slots), lambda job: None, job_ended)
 
 
 @contextmanager
-def _log_below_warnings_left_out() -> Iterator[None]:
+def _log_warnings_only() -> Iterator[None]:
     package = logging.getLogger("rnc_lightning")
     before = package.level
     package.setLevel(logging.WARNING)

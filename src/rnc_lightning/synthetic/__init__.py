@@ -1,6 +1,6 @@
-"""Synthetic data in the official layouts of the paper's data sets, for trying everything without the real ones.
+"""Synthetic data in the official layouts of the paper's data sets, to try everything without the real data.
 
-The writers and the readers of `rnc_lightning.data` know nothing of each other.
+Inputs and targets are both synthetic. The writers here and the readers in `rnc_lightning.datasets` share no code.
 """
 
 from rnc_lightning.synthetic.write import WRITERS, write_synthetic

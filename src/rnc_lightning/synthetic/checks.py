@@ -1,35 +1,41 @@
-"""What the writers refuse, in one line each."""
+"""Checks of the writers' arguments."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from rnc_lightning.system.errors import UserError
 
-
-def check_samples(samples: int, fewest: int) -> None:
-    """Refuse counts that leave a split or a person empty.
-
-    Raises:
-        UserError: For fewer samples than the data set's layout needs.
-    """
-    if samples < fewest:
-        raise UserError(f"samples: this data set needs at least {fewest}, got {samples}")
+_LEAST_SIZE = 16  # a smaller picture shows nothing
 
 
-def check_size(size: int, smallest: int = 16) -> None:
-    """Refuse pictures that are too small to show anything.
+def check_arguments(
+    samples: int, least: int, size: int | None = None, layout: str | None = None, layouts: Sequence[str] = ()
+) -> None:
+    """Check the arguments that several writers share.
 
-    Raises:
-        UserError: For a size below the smallest.
-    """
-    if size < smallest:
-        raise UserError(f"size: pictures need at least {smallest} pixels a side, got {size}")
-
-
-def check_layout(layout: str, known: Sequence[str]) -> None:
-    """Refuse a layout in which the data set does not come.
+    Args:
+        samples: Number of samples.
+        least: Smallest number that leaves no split and no person empty.
+        size: Side of the pictures in pixels; None: there are no pictures.
+        layout: Layout of the files; None: there is only one.
+        layouts: The layouts that the data set comes in.
 
     Raises:
-        UserError: For an unknown layout.
+        UserError: For too few samples, a size below 16 or an unknown layout.
     """
-    if layout not in known:
-        raise UserError(f"layout: this data set comes as {' or '.join(known)}, got {layout!r}")
+    if samples < least:
+        raise UserError(f"samples: this data set needs at least {least}, got {samples}")
+    if size is not None and size < _LEAST_SIZE:
+        raise UserError(f"size: pictures need at least {_LEAST_SIZE} pixels a side, got {size}")
+    if layout is not None and layout not in layouts:
+        raise UserError(f"layout: this data set comes as {' or '.join(layouts)}, got {layout!r}")
+
+
+def check_package(package: str, files: str, extra: str) -> None:
+    """Check that an optional package is installed.
+
+    Raises:
+        UserError: Where it is missing, with the command that installs it.
+    """
+    if find_spec(package) is None:
+        raise UserError(f"{files} files need {package}: pip install 'rnc-lightning[{extra}]'")

@@ -1,11 +1,11 @@
-"""Pictures of a landscape under a sky that show a temperature: light, clouds, haze, leaves and snow."""
+"""Drawn landscapes whose appearance depends on a temperature: light, clouds, haze, leaves and snow."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnc_lightning.synthetic.painting import Array, Painting, clouds, mix
+from rnc_lightning.synthetic.painting import Array, Painting, mix
 
 _GREEN, _FRESH, _BROWN, _DRY = (0.20, 0.40, 0.13), (0.36, 0.52, 0.20), (0.45, 0.35, 0.22), (0.68, 0.60, 0.35)
 _SNOW = (0.93, 0.94, 0.97)
@@ -13,13 +13,13 @@ _SNOW = (0.93, 0.94, 0.97)
 
 @dataclass(frozen=True)
 class Scene:
-    """What a fixed camera always sees; every array is (height, width)."""
+    """The constant view of a fixed camera; arrays are (height, width), colours (3,)."""
 
-    hills: Array  # coverage by distant hills
-    land: Array  # coverage by the ground in front
-    houses: Array  # coverage by walls, in front of the hills
+    hills: Array  # coverage mask of distant hills
+    land: Array  # coverage mask of the ground in front
+    houses: Array  # coverage mask of walls, in front of the hills
     house_tone: Array  # brightness of the walls
-    plants: Array  # share of foliage on the ground
+    plants: Array  # fraction of foliage on the ground
     relief: Array  # unevenness of the ground
     wall: Array  # colour
     soil: Array  # colour
@@ -27,52 +27,51 @@ class Scene:
 
 @dataclass(frozen=True)
 class Air:
-    """The state of the weather at one time."""
+    """The weather at one time."""
 
     temperature: float  # degrees Celsius
-    season: float  # temperature that the plants have lived in
+    season: float  # temperature of the past weeks, which the plants show; degrees Celsius
     sun: float  # sine of the sun's elevation
-    cover: float  # share of the sky under clouds
+    cover: float  # fraction of the sky under clouds
     haze: float  # 0..1
 
 
 def draw_scene(generator: np.random.Generator, height: int, width: int) -> Scene:
-    """Draw a camera's landscape."""
+    """Draw the landscape of one camera at random."""
     painting = Painting(height, width, centre=(0, 0.5), scale=1.0)
     across = np.linspace(0, 1, width, dtype=np.float32)
     level = generator.uniform(0.55, 0.72)
-    ridge = np.float32(level - generator.uniform(0.02, 0.16)) + _profile(across, generator, 0.05)
-    ground = np.float32(level) + _profile(across, generator, 0.02)
+    ridge = level - generator.uniform(0.02, 0.16) + _profile(across, generator, 0.05)
+    ground = level + _profile(across, generator, 0.02)
     houses: Array = np.zeros((height, width), dtype=np.float32)
     tone: Array = np.ones((height, width), dtype=np.float32)
     for _ in range(int(generator.integers(0, 9))):
         left, wide, top = generator.uniform(0, 0.95), generator.uniform(0.04, 0.15), level - generator.uniform(0, 0.22)
         columns = slice(int(left * width), max(int((left + wide) * width), int(left * width) + 1))
-        block = painting.cover(np.float32(top) - painting.y[:, columns]) * painting.cover(
-            painting.y[:, columns] - np.float32(level + 0.1)
-        )
+        y = painting.y[:, columns]
+        block = painting.cover(top - y) * painting.cover(y - (level + 0.1))
         houses[:, columns] = np.maximum(houses[:, columns], block)
-        tone[:, columns] = np.float32(generator.uniform(0.6, 1.2))
+        tone[:, columns] = generator.uniform(0.6, 1.2)
     foliage = generator.normal(0.6, 0.8)
     return Scene(
         hills=painting.cover(ridge - painting.y),
         land=painting.cover(ground - painting.y),
         houses=houses,
         house_tone=tone,
-        plants=np.clip(0.5 + foliage + clouds(generator, height, width, 5, 4), 0, 1),
-        relief=clouds(generator, height, width, 6, 5),
+        plants=np.clip(0.5 + foliage + painting.clouds(generator, 5, 4), 0, 1),
+        relief=painting.clouds(generator, 6, 5),
         wall=generator.uniform(0.3, 0.75, 3).astype(np.float32),
         soil=generator.uniform(0.25, 0.5, 3).astype(np.float32),
     )
 
 
-def picture_of(scene: Scene, air: Air, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Take a picture.
+def draw_landscape(scene: Scene, air: Air, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw a landscape in some weather.
 
     Args:
-        scene: The camera's landscape.
+        scene: The view of the camera.
         air: Weather and sun.
-        generator: Draws the clouds, the state of the plants and the exposure.
+        generator: Source of the clouds, the state of the plants and the exposure.
 
     Returns:
         (height, width, 3) pixels.
@@ -84,46 +83,42 @@ def picture_of(scene: Scene, air: Air, generator: np.random.Generator) -> NDArra
     horizon = mix(mix((0.04, 0.04, 0.08), (0.78, 0.86, 0.94), day), (0.95, 0.6, 0.35), 0.7 * low)
     _sky(painting, air, day, horizon, generator)
     plants, snow = _plants(air, generator), _snow_depth(air, generator)
-    light = np.float32(0.12 + 0.88 * day * (1 - 0.35 * air.cover))
+    light = 0.12 + 0.88 * day * (1 - 0.35 * air.cover)
     hills = mix(mix(plants, scene.soil, 0.4), _SNOW, min(1.0, 1.3 * snow))
     painting.lay(scene.hills, mix(hills * light, horizon, 0.35 + 0.5 * air.haze))
     painting.lay(scene.houses, scene.wall * scene.house_tone[..., None] * light)
     ground = scene.soil + scene.plants[..., None] * (plants - scene.soil)
     ground = ground * (1 + 0.15 * scene.relief)[..., None]
-    lying = np.clip(2.2 * np.float32(snow) - 0.6 + 0.35 * scene.relief, 0, 1)
+    lying = np.clip(2.2 * snow - 0.6 + 0.35 * scene.relief, 0, 1)
     ground = ground + lying[..., None] * (np.asarray(_SNOW, dtype=np.float32) - ground)
     painting.lay(scene.land, ground * light)
-    painting.lay(scene.land * np.float32(0.35 * air.haze), horizon)
-    painting.pixels *= np.float32(generator.uniform(0.8, 1.15)) * generator.normal(1, 0.03, 3).astype(np.float32)
-    grain = generator.standard_normal((height, width), dtype=np.float32) * np.float32(0.012 + 0.03 * (1 - day))
+    painting.lay(scene.land * (0.35 * air.haze), horizon)
+    painting.pixels *= generator.uniform(0.8, 1.15) * generator.normal(1, 0.03, 3).astype(np.float32)
+    grain = generator.standard_normal((height, width), dtype=np.float32) * (0.012 + 0.03 * (1 - day))
     painting.pixels += grain[..., None]
     return painting.finished()
 
 
 def _profile(across: Array, generator: np.random.Generator, size: float) -> Array:
-    """A skyline: waves of falling height and growing number."""
+    """A skyline: a sum of waves of falling amplitude and rising frequency."""
     line: Array = np.zeros_like(across)
     for k in range(1, 7):
         wave = np.sin(2 * np.pi * (k * across * generator.uniform(0.6, 1.4) + generator.uniform()))
-        line += np.float32(size / k * generator.normal()) * wave.astype(np.float32)
+        line += size / k * generator.normal() * wave.astype(np.float32)
     return line
 
 
 def _sky(painting: Painting, air: Air, day: float, horizon: Array, generator: np.random.Generator) -> None:
-    height, width = painting.x.shape
     zenith = mix((0.01, 0.01, 0.04), (0.20, 0.42, 0.78), day)
     painting.pixels[:] = zenith
-    painting.lay(
-        np.clip(painting.y * np.float32(1.4 + air.haze), 0, 1), mix(horizon, (0.7, 0.7, 0.7), 0.3 * air.haze * day)
-    )
-    threshold = 1.6 - 3.4 * air.cover
-    mask = np.clip((clouds(generator, height, width, 3, 5) - np.float32(threshold)) * np.float32(0.9), 0, 1)
+    painting.lay(np.clip(painting.y * (1.4 + air.haze), 0, 1), mix(horizon, (0.7, 0.7, 0.7), 0.3 * air.haze * day))
+    mask = np.clip((painting.clouds(generator, 3, 5) - (1.6 - 3.4 * air.cover)) * 0.9, 0, 1)
     grey = 0.95 - 0.4 * air.cover * generator.uniform(0.5, 1)
     painting.lay(mask, np.full(3, grey * (0.1 + 0.9 * day), dtype=np.float32))
 
 
 def _plants(air: Air, generator: np.random.Generator) -> Array:
-    """Brown in the cold, fresh in spring, green in the warm, dry in the heat; each year a little different."""
+    """The colour of plants: brown in the cold, fresh green in spring, green when warm, dry in the heat; plus noise."""
     felt = float(np.clip(air.season + generator.normal(0, 2.5), -10, 40))
     stops = (-2.0, 8.0, 14.0, 22.0, 33.0)
     colours = np.array([(0.40, 0.33, 0.25), _BROWN, _FRESH, _GREEN, _DRY])
@@ -131,5 +126,5 @@ def _plants(air: Air, generator: np.random.Generator) -> Array:
 
 
 def _snow_depth(air: Air, generator: np.random.Generator) -> float:
-    """0 for none, 1 for everything white."""
+    """0 for no snow, 1 for everything white."""
     return float(np.clip((1.0 - 0.5 * (air.temperature + air.season) + generator.normal(0, 2)) / 8, 0, 1))

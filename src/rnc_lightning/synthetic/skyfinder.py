@@ -1,27 +1,28 @@
-"""Synthetic data in the layout of SkyFinder: folders of webcam pictures and the table with weather and attributes."""
+"""Synthetic data in the layout of SkyFinder: folders of webcam pictures and a table with weather and attributes."""
 
-import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from rnc_lightning.numerics.seeding import derive_seed
-from rnc_lightning.synthetic.checks import check_layout, check_samples, check_size
+from rnc_lightning.synthetic.checks import check_arguments
 from rnc_lightning.synthetic.painting import save_jpeg
-from rnc_lightning.synthetic.sky import Air, Scene, draw_scene, picture_of
+from rnc_lightning.synthetic.sky import Air, Scene, draw_landscape, draw_scene
 
 _COLUMNS = (  # noqa: SIM905  (a line for each would fill the screen)
     "Filename CamId Year hoiem_MCR svetlana2010_MCR tcwc_MCR Date Month Day Hour Min Timezone Latitude Longitude "
     "TempM TempI Hum WspdM VisM PressureM Conds Fog Rain Snow dirty daylight night sunrisesunset sunny clouds storm"
 ).split()
 
-_ZIPPED = "home/mihail/mypages/rpmihail/skyfinder/images"  # as one of the two kinds of archive unpacks
-_TRUNCATED = datetime(2013, 6, 17, 10, 12, 31)  # GMT; this file is cut short in the official download
+_ZIPPED = "home/mihail/mypages/rpmihail/skyfinder/images"  # the path in one of the two kinds of archive
+_TRUNCATED = datetime(2013, 6, 17, 10, 12, 31)  # GMT; this file is truncated in the official download
 _FIRST_DAY = date(2012, 1, 1)
+_RESERVED_DAYS = 20  # at the start, for faulty pictures and the shared file name
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,19 @@ class _Camera:
     timezone: int
     latitude: float
     longitude: float
-    warmth: float  # degrees that its height and its sea add
+    warmth: float  # degrees Celsius that its altitude and surroundings add
     scene: Scene
 
 
 @dataclass(frozen=True)
 class _Shot:
-    """One picture: where it lies and when it was taken."""
+    """One picture, or a row or a file without the other."""
 
     camera: _Camera
     taken: datetime  # local
-    row: bool = True
-    picture: bool = True
-    sentinel: int | None = None
+    row: bool = True  # whether the table has it
+    picture: bool = True  # whether there is a file
+    sentinel: int | None = None  # in place of the temperature
 
     @property
     def file(self) -> str:
@@ -60,51 +61,43 @@ def write_skyfinder(
 ) -> None:
     """Write `skyfinder/complete_table_with_mcr.csv` and `skyfinder/images/<CamId>/<YYYYMMDD_HHMMSS>.jpg`.
 
-    A sample is a day of a camera with a picture near eleven o'clock; most days have further pictures. File names tell
-    the time in Greenwich, the table the local one. With traps there are, on days of their own, rows whose temperature
-    is -9999 or -999, rows without a picture, pictures without a row and a picture that is cut short; on the days of
-    samples, rows with the hour 24, and two cameras that share file names.
+    A sample is a day of a camera with a picture near eleven o'clock; most days have further pictures. File names have
+    the time in Greenwich, the table the local time. With traps there are additional days with a temperature of -9999 or
+    -999, a row without a picture, a picture without a row, or a truncated picture. The days of samples then also have
+    rows with the hour 24, and two cameras have the same file names.
 
     Args:
         out: Folder to write into.
-        samples: Days of cameras with a label.
-        size: Height of the pictures in pixels; they are a third wider.
+        samples: Number of days with a label, over all cameras.
+        size: Height of the pictures in pixels; the width is 4/3 of it.
         seed: The same seed gives the same bytes.
-        traps: Whether to write what a reader must leave out or put right.
-        layout: `images`, or `zip`: the pictures below the long path that one kind of archive unpacks to.
-        on_sample: Called after each camera's day.
+        traps: Whether to write the irregularities that a reader must skip or correct.
+        layout: `images`, or `zip`: the pictures in the long path that one kind of archive has.
+        on_sample: Called after each day of a camera.
 
     Raises:
         UserError: For fewer than 20 samples, a size below 16 or an unknown layout.
     """
-    check_samples(samples, 20)
-    check_size(size)
-    check_layout(layout, ("images", "zip"))
-    cameras = _cameras(int(np.clip(samples // 30, 4, 44)), size, seed)
+    check_arguments(samples, 20, size, layout, ("images", "zip"))
+    cameras = _draw_cameras(int(np.clip(samples // 30, 4, 44)), size, seed)
     images = out / "skyfinder" / "images" / (_ZIPPED if layout == "zip" else "")
     rows: list[dict[str, object]] = []
     for i, camera in enumerate(cameras):
         count = samples // len(cameras) + (i < samples % len(cameras))
-        for shots in _days(camera, i, count, seed, traps):
-            for shot in shots:
-                row = _take(shot, images, seed)
-                rows.extend([row] if shot.row else [])
+        for shots in _draw_days(camera, i, count, seed, traps):
+            rows += _write_pictures(shots, images, seed)
             on_sample()
     if traps:
-        for shot in _spoilt(cameras):
-            row = _take(shot, images, seed)
-            rows.extend([row] if shot.row else [])
-        cut = images / str(cameras[0].number) / f"{_TRUNCATED:%Y%m%d_%H%M%S}.jpg"
-        content = cut.read_bytes()
-        cut.write_bytes(content[: int(0.7 * len(content))])
-    with (out / "skyfinder" / "complete_table_with_mcr.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        rows += _write_pictures(_faulty_shots(cameras), images, seed)
+        truncated = images / str(cameras[0].number) / f"{_TRUNCATED:%Y%m%d_%H%M%S}.jpg"
+        content = truncated.read_bytes()
+        truncated.write_bytes(content[: int(0.7 * len(content))])
+    table = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
+    table.to_csv(out / "skyfinder" / "complete_table_with_mcr.csv", index=False, lineterminator="\n")
 
 
-def _cameras(count: int, size: int, seed: int) -> list[_Camera]:
-    """The first two are an hour ahead of Greenwich, the others anywhere between 25 and 60 degrees north."""
+def _draw_cameras(count: int, size: int, seed: int) -> list[_Camera]:
+    """Cameras between 25 and 60 degrees north; the first two are one hour ahead of Greenwich, the others anywhere."""
     cameras = []
     for i in range(count):
         generator = np.random.default_rng(derive_seed(seed, "skyfinder", "camera", i))
@@ -122,16 +115,15 @@ def _cameras(count: int, size: int, seed: int) -> list[_Camera]:
     return cameras
 
 
-def _days(camera: _Camera, index: int, count: int, seed: int, traps: bool) -> list[list[_Shot]]:
-    """Pictures of each of a camera's days: one within forty minutes of eleven, up to two at other hours."""
+def _draw_days(camera: _Camera, index: int, count: int, seed: int, traps: bool) -> Iterator[list[_Shot]]:
+    """Pictures of each day of a camera: one within forty minutes of eleven o'clock, up to two at other hours."""
     generator = np.random.default_rng(derive_seed(seed, "skyfinder", "days", index))
-    spoilt_free = np.arange(20, max(1000, 2 * count))  # the first days are kept for spoilt ones
-    spoilt_free = spoilt_free[spoilt_free != (_TRUNCATED.date() - _FIRST_DAY).days]
-    days = []
-    for k, number in enumerate(np.sort(generator.choice(spoilt_free, count, replace=False))):
+    numbers = np.arange(_RESERVED_DAYS, max(1000, 2 * count))
+    numbers = numbers[numbers != (_TRUNCATED.date() - _FIRST_DAY).days]
+    for k, number in enumerate(np.sort(generator.choice(numbers, count, replace=False))):
         day = _FIRST_DAY + timedelta(days=int(number))
         if traps and index < 2 and k == 0:
-            day = _FIRST_DAY + timedelta(days=19)  # the same file name in two folders
+            day = _FIRST_DAY + timedelta(days=_RESERVED_DAYS - 1)  # the same file name in two folders
             minutes = [660]
         else:
             others = generator.choice([7, 8, 9, 13, 15, 17, 19], int(generator.integers(0, 3)), replace=False)
@@ -140,12 +132,11 @@ def _days(camera: _Camera, index: int, count: int, seed: int, traps: bool) -> li
             minutes.append(24 * 60 + int(generator.integers(60)))
         midnight = datetime(day.year, day.month, day.day)
         seconds = 0 if minutes == [660] else int(generator.integers(60))
-        days.append([_Shot(camera, midnight + timedelta(minutes=m, seconds=seconds)) for m in sorted(minutes)])
-    return days
+        yield [_Shot(camera, midnight + timedelta(minutes=m, seconds=seconds)) for m in sorted(minutes)]
 
 
-def _spoilt(cameras: list[_Camera]) -> list[_Shot]:
-    """On days of their own: sentinels, rows or pictures without the other, a picture that is cut short."""
+def _faulty_shots(cameras: list[_Camera]) -> list[_Shot]:
+    """Shots on the reserved days: sentinels, a row without a picture or the reverse; and one picture to truncate."""
     shots = [_Shot(cameras[0], _TRUNCATED + timedelta(hours=cameras[0].timezone))]
     for i, camera in enumerate(cameras[:8]):
         noon = [datetime(2012, 1, 2 + k, 11, 3 * i + k, 5) for k in range(4)]
@@ -155,20 +146,25 @@ def _spoilt(cameras: list[_Camera]) -> list[_Shot]:
     return shots
 
 
-def _take(shot: _Shot, images: Path, seed: int) -> dict[str, object]:
-    """Take a picture and return its row of the table."""
-    camera, taken = shot.camera, shot.taken
-    today = np.random.default_rng(derive_seed(seed, "skyfinder", "weather", camera.number, taken.toordinal()))
-    generator = np.random.default_rng(derive_seed(seed, "skyfinder", "shot", camera.number, shot.file))
-    air = _air(camera, taken, today)
-    if shot.picture:
-        save_jpeg(picture_of(camera.scene, air, generator), images / str(camera.number) / shot.file, quality=88)
-    measured = shot.sentinel or round(float(np.clip(air.temperature + generator.normal(0, 1), -27, 49)), 1)
-    return _row(shot, air, measured, generator)
+def _write_pictures(shots: list[_Shot], images: Path, seed: int) -> list[dict[str, object]]:
+    """Write the pictures and return the rows of the table."""
+    rows = []
+    for shot in shots:
+        camera, taken = shot.camera, shot.taken
+        today = np.random.default_rng(derive_seed(seed, "skyfinder", "weather", camera.number, taken.toordinal()))
+        generator = np.random.default_rng(derive_seed(seed, "skyfinder", "shot", camera.number, shot.file))
+        air = _draw_weather(camera, taken, today)
+        if shot.picture:
+            pixels = draw_landscape(camera.scene, air, generator)
+            save_jpeg(pixels, images / str(camera.number) / shot.file, quality=88)
+        if shot.row:
+            measured = shot.sentinel or round(float(np.clip(air.temperature + generator.normal(0, 1), -27, 49)), 1)
+            rows.append(_row(shot, air, measured, generator))
+    return rows
 
 
-def _air(camera: _Camera, taken: datetime, today: np.random.Generator) -> Air:
-    """The weather at one time; `today` gives the same day the same weather."""
+def _draw_weather(camera: _Camera, taken: datetime, today: np.random.Generator) -> Air:
+    """The weather at one time; `today` is the same for all pictures of a day."""
     day = taken.timetuple().tm_yday
     hour = taken.hour + taken.minute / 60
     wave = float(np.cos(2 * np.pi * (day - 200) / 365))
@@ -186,10 +182,10 @@ def _air(camera: _Camera, taken: datetime, today: np.random.Generator) -> Air:
 def _row(shot: _Shot, air: Air, measured: float, generator: np.random.Generator) -> dict[str, object]:
     taken = shot.taken
     local_day, hour = taken.date(), taken.hour
-    if hour == 0:  # the table counts the hour after midnight as the twenty-fourth of the day before
+    if hour == 0:  # in the table the hour after midnight is hour 24 of the day before
         local_day, hour = local_day - timedelta(days=1), 24
     night = float(air.sun < -0.1)
-    known = {
+    values = {
         "Filename": shot.file,
         "CamId": shot.camera.number,
         "Year": local_day.year,
@@ -213,4 +209,4 @@ def _row(shot: _Shot, air: Air, measured: float, generator: np.random.Generator)
         "Hum": int(generator.integers(20, 100)),
         "PressureM": int(generator.integers(985, 1035)),
     }
-    return {column: known.get(column, f"{generator.uniform():.4f}") for column in _COLUMNS}
+    return {column: values.get(column, f"{generator.uniform():.4f}") for column in _COLUMNS}

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnc_lightning.numerics.seeding import derive_seed
-from rnc_lightning.synthetic.checks import check_layout, check_samples
-from rnc_lightning.synthetic.eeg import CHANNELS, draw_brain, flashes, heartbeat, record
+from rnc_lightning.synthetic.checks import check_arguments, check_package
+from rnc_lightning.synthetic.eeg import CHANNELS, draw_brain, photic_marker, simulate_ecg, simulate_eeg
 from rnc_lightning.system.errors import UserError
 
 
@@ -42,27 +42,26 @@ def write_tuab(
     """Write `tuh_eeg_abnormal/v3.0.1/edf/{train,eval}/{normal,abnormal}/01_tcp_ar/*.edf`, or the tree of 2.0.0.
 
     A sample is a person with a normal recording and an age. With traps there are also abnormal recordings, second
-    sessions and second segments, a header without an age, further channels, another order of the channels, and
-    rates of 256 and 512 Hz beside 250.
+    sessions and second segments, a header without an age, additional channels, channels in another order, and sampling
+    rates of 256 and 512 Hz in addition to 250.
 
     Args:
         out: Folder to write into.
-        samples: People with a usable recording: ages 10 to 90.
-        seconds: Length of a recording, in whole seconds from 4.
+        samples: Number of people with a usable recording, aged 10 to 90 years.
+        seconds: Length of a recording: a whole number of seconds from 4 up.
         seed: The same seed gives the same bytes.
-        traps: Whether to write what a reader must leave out or put right.
-        layout: `v3`: one flat folder a class; `v2`: folders for patients and sessions, with reports.
+        traps: Whether to write the irregularities that a reader must skip or correct.
+        layout: `v3`: one flat folder per class; `v2`: folders for patients and sessions, with reports.
         on_sample: Called after each person.
 
     Raises:
-        UserError: For fewer than 10 samples, recordings below 4 seconds or of a part of a second, an unknown layout, or
-            without edfio.
+        UserError: For fewer than 10 samples, fewer than 4 seconds, a fraction of a second, an unknown layout, or if
+            edfio is not installed.
     """
-    check_samples(samples, 10)
+    check_arguments(samples, 10, layout=layout, layouts=("v3", "v2"))
     if seconds < 4 or seconds != int(seconds):
         raise UserError(f"seconds: recordings take whole seconds, at least 4, got {seconds}")
-    check_layout(layout, ("v3", "v2"))
-    _require_edfio()
+    check_package("edfio", "EDF", "eeg")
     generator = np.random.default_rng(derive_seed(seed, "tuab", "people"))
     evaluated = set(generator.choice(samples, max(1, samples // 10), replace=False).tolist())
     for i in range(samples):
@@ -73,13 +72,13 @@ def write_tuab(
             session=int(generator.choice([1, 1, 1, 2, 4])),
             part="eval" if i in evaluated else "train",
         )
-        for recording in [person, *(_more(person, samples) if traps else [])]:
+        for recording in [person, *(_extra_recordings(person, samples) if traps else [])]:
             _write(out / "tuh_eeg_abnormal", recording, seconds, seed, layout, varied=traps)
         on_sample()
 
 
-def _more(person: _Recording, samples: int) -> list[_Recording]:
-    """Files that are no samples of their own: they come with every tenth person or so, each kind at least once."""
+def _extra_recordings(person: _Recording, samples: int) -> list[_Recording]:
+    """Recordings that are not samples, for about four in ten people; each kind occurs at least once."""
     kind, other = person.subject % 10, samples + person.subject
     if kind == 1:
         later = person.recorded + timedelta(days=400)
@@ -94,7 +93,7 @@ def _more(person: _Recording, samples: int) -> list[_Recording]:
 
 
 def _write(root: Path, recording: _Recording, seconds: float, seed: int, layout: str, varied: bool) -> None:
-    """Write one file (in layout v2 with its report)."""
+    """Write one EDF file, and in layout v2 its report."""
     name = _subject_name(recording.subject, layout)
     file = f"{name}_s{recording.session:03d}_t{recording.segment:03d}.edf"
     kind = "normal" if recording.normal else "abnormal"
@@ -109,9 +108,9 @@ def _write(root: Path, recording: _Recording, seconds: float, seed: int, layout:
     parts = (seed, "tuab", "signal", recording.subject, recording.session, recording.segment)
     generator = np.random.default_rng(derive_seed(*parts))
     rate = (250, 250, 250, 256, 512)[recording.subject % 5] if varied else 250
-    signals = dict(zip([f"EEG {c}-REF" for c in CHANNELS], record(brain, seconds, rate, generator), strict=True))
+    signals = dict(zip([f"EEG {c}-REF" for c in CHANNELS], simulate_eeg(brain, seconds, rate, generator), strict=True))
     if varied and recording.subject % 3 == 1:
-        signals = _with_others(signals, seconds, rate, generator)
+        signals = _add_other_channels(signals, seconds, rate, generator)
     if varied and recording.subject % 4 == 2:
         labels = list(signals)
         signals = {labels[i]: signals[labels[i]] for i in generator.permutation(len(labels))}
@@ -136,19 +135,19 @@ def _subject_name(subject: int, layout: str) -> str:
     return letters
 
 
-def _with_others(
+def _add_other_channels(
     signals: dict[str, NDArray[np.float64]], seconds: float, rate: int, generator: np.random.Generator
 ) -> dict[str, NDArray[np.float64]]:
-    """Channels that do not come from the scalp, before, among and after the others."""
+    """Add channels that are no EEG before, between and after the others."""
     pairs = list(signals.items())
     length = round(seconds * rate)
     return {
-        "EEG EKG1-REF": heartbeat(seconds, rate, generator),
+        "EEG EKG1-REF": simulate_ecg(seconds, rate, generator),
         **dict(pairs[:9]),
         "EEG ROC-REF": generator.normal(0, 30, length),
         "EEG LOC-REF": generator.normal(0, 30, length),
         **dict(pairs[9:]),
-        "PHOTIC-REF": flashes(seconds, rate),
+        "PHOTIC-REF": photic_marker(seconds, rate),
         "IBI": np.full(length, 60.0),
     }
 
@@ -167,17 +166,8 @@ def _write_edf(
         additional=[f"Age:{recording.age}"] if recording.age_in_header else [],
     )
     channels = [
-        edfio.EdfSignal(
-            data, sampling_frequency=rate, label=label, physical_dimension="uV", physical_range=(-1200, 1200)
-        )
+        edfio.EdfSignal(data, rate, label=label, physical_dimension="uV", physical_range=(-1200, 1200))
         for label, data in signals.items()
     ]
     start = edfio.Recording(startdate=recording.recorded)
     edfio.Edf(channels, patient=patient, recording=start, data_record_duration=1).write(path)
-
-
-def _require_edfio() -> None:
-    try:
-        import edfio  # noqa: F401
-    except ImportError as error:
-        raise UserError("EDF files need edfio: pip install 'rnc-lightning[eeg]'") from error

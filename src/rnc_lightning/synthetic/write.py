@@ -1,4 +1,4 @@
-"""Writing a synthetic data set where a real one would lie, and never among real ones."""
+"""Write a synthetic data set into a folder that holds no real data."""
 
 import inspect
 import shutil
@@ -26,7 +26,7 @@ WRITERS: dict[str, Callable[..., None]] = {
     "skyfinder": write_skyfinder,
 }
 
-_PLACES = {  # what each writer leaves at the top; tables last, so that nothing looks whole before it is
+_OUTPUTS = {  # top-level files and folders of each; tables last, so that an incomplete data set has none
     "agedb": ("AgeDB", "agedb.csv"),
     "imdb_wiki": ("imdb_crop", "wiki_crop", "imdb_wiki.csv"),
     "tuab": ("tuh_eeg_abnormal",),
@@ -48,75 +48,81 @@ def write_synthetic(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Write a synthetic data set in its official layout, with a marker that says so.
+    """Write a synthetic data set in its official layout, and a marker file that says that it is synthetic.
 
-    Nothing is left of a data set that was interrupted.
+    If writing is interrupted, nothing of the data set is left.
 
     Args:
         name: `agedb`, `imdb_wiki`, `tuab`, `mpiifacegaze` or `skyfinder`.
-        out: Folder to write into (what RNC_DATA will name): new, empty, or with synthetic data only.
-        samples: Labelled samples; by default what the data set's writer takes.
-        size: Side of the pictures in pixels.
+        out: Folder to write into, to be used as `paths.data_dir` or RNC_DATA: new, empty, or with synthetic data only.
+        samples: Number of labelled samples; None: the default of the data set.
+        size: Side of the pictures in pixels; None: the default of the data set.
         seed: The same seed gives the same bytes.
-        seconds: Length of a recording (`tuab`).
+        seconds: Length of a recording in seconds (`tuab`).
         layout: `v3` or `v2` (`tuab`); `gazehub`, `raw` or `hdf5` (`mpiifacegaze`); `images` or `zip` (`skyfinder`).
-        traps: Whether to write the official data's irregularities too.
-        overwrite: Whether to put the data set in place of one made before.
-        quiet: Whether to do without the progress bar.
+        traps: Whether to imitate the irregularities of the official data too.
+        overwrite: Whether to replace an earlier synthetic version of the data set.
+        quiet: Whether to hide the progress bar.
 
     Raises:
         UserError: For an unknown name, an argument that the data set does not take or that is out of range, a folder
-            with other files, or a data set that is there already.
+            with other files, or a data set that already exists.
     """
-    arguments = _arguments(name, samples=samples, size=size, seconds=seconds, layout=layout, seed=seed, traps=traps)
+    arguments = _writer_arguments(
+        name, samples=samples, size=size, seconds=seconds, layout=layout, seed=seed, traps=traps
+    )
     _check_folder(out, name, overwrite)
     unfinished = out / f".{name}.unfinished"
     with (
-        _marked(out, name, arguments, unfinished),
+        _writing(out, name, arguments, unfinished),
         Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress,
     ):
         bar = progress.add_task(f"synthetic {name}", total=arguments["samples"])  # type: ignore[arg-type]
         WRITERS[name](unfinished, **arguments, on_sample=lambda: progress.advance(bar))
-    _move(unfinished, out, name)
+    _replace_outputs(unfinished, out, name)
 
 
-def _arguments(name: str, **given: object) -> dict[str, object]:
-    """All arguments of a writer: those given and its own for the rest."""
+def _writer_arguments(name: str, **options: object) -> dict[str, object]:
+    """All arguments of a writer: the options that are not None, and its defaults for the others."""
     if name not in WRITERS:
         raise UserError(f"{name}: unknown data set; {suggest(name, WRITERS)}")
     parameters = inspect.signature(WRITERS[name]).parameters
-    taken = {key: p.default for key, p in parameters.items() if key not in ("out", "on_sample")}
-    for key, value in given.items():
-        if value is not None and key not in taken:
-            raise UserError(f"{key}: {name} does not take it; it takes {', '.join(taken)}")
-    return {key: default if given.get(key) is None else given[key] for key, default in taken.items()}
+    arguments = {key: p.default for key, p in parameters.items() if key not in ("out", "on_sample")}
+    for key, value in options.items():
+        if value is not None:
+            if key not in arguments:
+                raise UserError(f"{key}: unknown option of {name}; it has {', '.join(arguments)}")
+            arguments[key] = value
+    return arguments
 
 
 def _check_folder(out: Path, name: str, overwrite: bool) -> None:
-    """Refuse what could mix synthetic data with real ones, or write over something unasked."""
+    """Refuse a folder where synthetic data could mix with real data, or replace something without `overwrite`."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is not a folder")
     if not out.exists() or not any(out.iterdir()):
         return
     if not (out / MARKER).is_file():
         raise UserError(
-            f"{out} holds files but no {MARKER}: synthetic data go into a folder of their own; name a new one"
+            f"{out} has files but no {MARKER}: synthetic data need their own folder; choose a new or empty one"
         )
-    there = [place for place in _PLACES[name] if (out / place).exists()]
-    if there and name not in synthetic_data_sets(out):
-        raise UserError(f"{out / there[0]} is there, but {MARKER} does not list {name}: move it away first")
-    if there and not overwrite:
-        raise UserError(f"{out} already holds a synthetic {name}; overwrite it (overwrite=true) or name another folder")
+    existing = [output for output in _OUTPUTS[name] if (out / output).exists()]
+    if existing and name not in synthetic_data_sets(out):
+        raise UserError(f"{out / existing[0]} exists, but {MARKER} does not list {name}: move it away first")
+    if existing and not overwrite:
+        raise UserError(
+            f"{out} already has a synthetic {name}; set overwrite=true to replace it, or choose another folder"
+        )
 
 
 @contextmanager
-def _marked(out: Path, name: str, arguments: dict[str, object], unfinished: Path) -> Iterator[None]:
-    """Write the marker before anything else and make the folder to fill; on failure leave all as it was."""
+def _writing(out: Path, name: str, arguments: dict[str, object], unfinished: Path) -> Iterator[None]:
+    """Write the marker first, then create the folder to fill; on failure restore what was there before."""
     marker, was_there = out / MARKER, out.exists()
     before = marker.read_text(encoding="utf-8") if marker.is_file() else None
     write_marker(out, name, arguments)
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
         unfinished.mkdir()
         yield
     except BaseException:
@@ -130,14 +136,14 @@ def _marked(out: Path, name: str, arguments: dict[str, object], unfinished: Path
         raise
 
 
-def _move(source: Path, out: Path, name: str) -> None:
-    """Put a finished data set in place of an older one: away with all of that first, so that the two never mix."""
-    for place in reversed(_PLACES[name]):
-        old = out / place
+def _replace_outputs(source: Path, out: Path, name: str) -> None:
+    """Move a finished data set into place, after deleting all of an older one, so that the two never mix."""
+    for output in reversed(_OUTPUTS[name]):
+        old = out / output
         if old.is_dir():
             shutil.rmtree(old)
         else:
             old.unlink(missing_ok=True)
-    for place in _PLACES[name]:
-        (source / place).replace(out / place)
+    for output in _OUTPUTS[name]:
+        (source / output).replace(out / output)
     source.rmdir()

@@ -38,6 +38,11 @@ def suggest(name: object, known: Iterable[object], prefix: str = "") -> str:
     return f"did you mean {prefix}{similar[0]}?" if similar else f"known here: {', '.join(names)}"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has no message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
 def prefix_errors(name: str) -> Iterator[None]:
     """Raise a TypeError or ValueError of the block as a ValueError whose message begins with `name`."""

@@ -1,4 +1,4 @@
-"""What is regressed: names, units and ranges of the label vector, distances, ranges, groups. Plain PyTorch."""
+"""Regression targets: names, units and ranges of the label vector, label distances, groups of samples."""
 
 from rnc_lightning.targets.spec import Grid, TargetDimension, TargetSpec
 

@@ -1,8 +1,8 @@
 """Distances between target vectors, computed in float64 so that equal targets tie exactly.
 
-A target distance takes targets `a` (m, D) and `b` (n, D) and returns all m x n distances. Those here are
-built from elementwise operations alone, one target dimension after the other: two pairs with the same numbers get
-the same distance wherever they stand in the matrix, and equal rows lie at exactly 0.
+A target distance takes targets `a` (m, D) and `b` (n, D) and returns all m x n distances. The functions here use
+only elementwise operations, one target dimension after the other: two pairs with the same numbers get the same
+distance at any position in the matrix, and equal rows have distance exactly 0.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 TargetDistance = Callable[[Tensor, Tensor], Tensor]
-
-
 """(m, D) and (n, D) float64 targets to (m, n) distances, symmetric and 0 for equal rows."""
 
 
 def l1_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Sum over dimensions of absolute differences, in the targets' own units.
+    """Sum of absolute differences over the dimensions, in the units of the targets.
 
     Args:
         a: Targets (m, D).
@@ -36,7 +34,7 @@ def l1_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def l2_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distance, in the targets' own units.
+    """Euclidean distance, in the units of the targets.
 
     Args:
         a: Targets (m, D).
@@ -48,7 +46,7 @@ def l2_distance(a: Tensor, b: Tensor) -> Tensor:
     >>> l2_distance(torch.tensor([[0.0, 1.0]]), torch.tensor([[3.0, 5.0], [0.0, 1.0]]))
     tensor([[5., 0.]])
     """
-    if a.shape[1] == 1:  # no square, so nothing to underflow
+    if a.shape[1] == 1:  # without a square nothing can underflow
         return l1_distance(a, b)
     total = (a[:, None, 0] - b[None, :, 0]).square_()
     for dim in range(1, a.shape[1]):
@@ -57,13 +55,13 @@ def l2_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def gaze_vectors(pitch_yaw: Tensor) -> Tensor:
-    """Unit gaze directions (-cos p sin y, -sin p, -cos p cos y), the convention of MPIIGaze and L2CS-Net.
+    """Unit gaze vectors (-cos p sin y, -sin p, -cos p cos y), the convention of MPIIGaze and L2CS-Net.
 
     Args:
         pitch_yaw: Pitch and yaw in radians (..., 2).
 
     Returns:
-        Unit vectors (..., 3); pitch 0, yaw 0 looks along -z.
+        Unit vectors (..., 3); pitch 0 and yaw 0 look along -z.
 
     >>> gaze_vectors(torch.zeros(2)).add(0.0)
     tensor([ 0., 0., -1.])
@@ -73,9 +71,9 @@ def gaze_vectors(pitch_yaw: Tensor) -> Tensor:
 
 
 def angular_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Angle between gaze directions given as (pitch, yaw), radians in and radians out.
+    """Angle between gaze directions given as (pitch, yaw), all in radians.
 
-    From the cross and the dot product by atan2, which stays accurate at small angles where arccos does not.
+    Computed by atan2 of the cross and the dot product, which is accurate at small angles where arccos is not.
 
     Args:
         a: Pitch and yaw in radians (m, 2).
@@ -85,7 +83,7 @@ def angular_distance(a: Tensor, b: Tensor) -> Tensor:
         Angles (m, n) in [0, pi].
 
     Raises:
-        ValueError: If targets have other than two columns.
+        ValueError: If the targets do not have two columns.
 
     >>> yaws = torch.tensor([[0.0, 0.25], [0.0, 1.0]], dtype=torch.float64)
     >>> round(angular_distance(yaws, yaws)[0, 1].item(), 12)
@@ -96,8 +94,8 @@ def angular_distance(a: Tensor, b: Tensor) -> Tensor:
             f"targets must have 2 columns (pitch, yaw) for the angular distance, got {a.shape[-1]}; "
             "choose target_distance='l1' or 'l2' for other targets"
         )
-    u0, u1, u2 = (part[:, None] for part in gaze_vectors(a).unbind(-1))
-    v0, v1, v2 = (part[None, :] for part in gaze_vectors(b).unbind(-1))
+    u0, u1, u2 = gaze_vectors(a)[:, None].unbind(-1)
+    v0, v1, v2 = gaze_vectors(b).unbind(-1)
     cross = (u1 * v2 - u2 * v1).square_()
     cross += (u2 * v0 - u0 * v2).square_()
     cross += (u0 * v1 - u1 * v0).square_()
@@ -105,7 +103,7 @@ def angular_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def angular_degrees_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Angle between gaze directions given as (pitch, yaw), degrees in and degrees out.
+    """Angle between gaze directions given as (pitch, yaw), all in degrees.
 
     Args:
         a: Pitch and yaw in degrees (m, 2).
@@ -115,7 +113,7 @@ def angular_degrees_distance(a: Tensor, b: Tensor) -> Tensor:
         Angles (m, n) in [0, 180].
 
     Raises:
-        ValueError: If targets have other than two columns.
+        ValueError: If the targets do not have two columns.
     """
     return torch.rad2deg(angular_distance(torch.deg2rad(a), torch.deg2rad(b)))
 
@@ -129,7 +127,7 @@ _NAMED: dict[str, TargetDistance] = {
 
 
 def resolve_target_distance(distance: str | TargetDistance) -> TargetDistance:
-    """The function behind a name, or the callable itself.
+    """Look up a distance by name; a callable is returned as it is.
 
     Args:
         distance: "l1", "l2", "angular" (pitch and yaw in radians), "angular_degrees", or any function of targets

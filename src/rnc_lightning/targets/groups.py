@@ -1,4 +1,4 @@
-"""Samples that belong together and get one prediction, such as the windows of a recording."""
+"""Groups of samples that get one prediction, such as the windows of a recording."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Groups:
-    """Samples that belong together, such as the windows of one recording: one prediction is made for each group.
+    """Which samples belong together, such as the windows of one recording: each group gets one prediction.
 
     Attributes:
         index: (N,) int64, the group of each sample, from 0 up.
-        names: A name that a person recognises for each group, for predictions.csv.
+        names: A readable name of each group, for predictions.csv.
     """
 
     index: Tensor
@@ -30,17 +30,17 @@ def group_means(values: Tensor, groups: Groups, index: Tensor | None = None) -> 
     """Mean of values (N, F) over the samples of each group: (G, F). A group without samples is NaN.
 
     Args:
-        values: One row a sample.
+        values: One row per sample.
         groups: Which samples belong together.
-        index: (N,) which samples the rows are; None for all in their order.
+        index: (N,) the sample of each row; None when the rows are all samples in order.
 
     >>> groups = Groups(torch.tensor([0, 0, 1]), ["a", "b"])
     >>> group_means(torch.tensor([[1.0], [3.0], [5.0]]), groups)
     tensor([[2.],
             [5.]])
     """
-    of = (groups.index if index is None else groups.index[index.cpu()]).to(values.device)
+    group = (groups.index if index is None else groups.index[index.cpu()]).to(values.device)
     sums = torch.zeros(len(groups.names), values.shape[1], dtype=torch.float64, device=values.device)
-    sums.index_add_(0, of, values.double())
-    counts = torch.bincount(of, minlength=len(groups.names))
+    sums.index_add_(0, group, values.double())
+    counts = torch.bincount(group, minlength=len(groups.names))
     return (sums / counts[:, None]).to(values.dtype)

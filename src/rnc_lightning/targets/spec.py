@@ -1,4 +1,4 @@
-"""What is regressed: the names, units, ranges, bins and distance of the target's dimensions."""
+"""The regression target: names, units, ranges, bins and label distance of its dimensions."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-MOST_BINS = 10_000  # more outputs than any head here is meant for: a step or a range must be wrong
+MOST_BINS = 10_000  # more than any head is meant for, so the step or the range must be wrong
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Grid:
 
     Attributes:
         low: The first centre, in label units.
-        step: Distance of two centres.
+        step: Distance between two centres.
         count: Number K of centres, at least 2.
 
     >>> grid = Grid(low=-1.0, step=0.5, count=5)
@@ -42,29 +42,29 @@ class Grid:
         return self.value(torch.arange(self.count, dtype=dtype, device=device))
 
     def value(self, rank: Tensor) -> Tensor:
-        """Label at a rank, which need not be whole."""
+        """Label at a rank; the rank may be fractional."""
         return self.low + self.step * rank
 
     def bins(self, labels: Tensor) -> Tensor:
-        """Index of the nearest centre, int64; halfway goes up, labels outside the grid count as its ends."""
-        ranks = torch.floor((labels.double() - self.low) / self.step + 0.5)  # round() would go to even
+        """Index of the nearest centre, int64; halfway rounds up, labels outside the grid count as its ends."""
+        ranks = torch.floor((labels.double() - self.low) / self.step + 0.5)  # round() would round half to even
         return ranks.clamp(0, self.count - 1).long()
 
     def clamp(self, labels: Tensor) -> Tensor:
-        """Labels, those outside the grid moved to its ends."""
+        """Move labels outside the grid to its ends."""
         return labels.clamp(self.low, self.high)
 
 
 @dataclass(frozen=True)
 class TargetDimension:
-    """One dimension of the target, in the data set's own unit.
+    """One dimension of the target, in the data set's unit.
 
     Attributes:
         unit: Unit of measurement, as written on axes and in tables.
-        low: Lowest label that makes sense, or None when open.
-        high: Highest label that makes sense, or None when open.
-        step: Width of a bin, for methods that discretise. Where the range is no multiple of it, the last centre
-            is the first one above `high`. None: `fitted` chooses 1, 2 or 5 times a power of ten, for 40 to 100 bins.
+        low: Lowest possible label, or None when open.
+        high: Highest possible label, or None when open.
+        step: Width of a bin, for methods that discretise. If the range is not a multiple of it, the last centre is
+            the first one above `high`. None: `fitted` chooses 1, 2 or 5 times a power of ten, for 40 to 100 bins.
     """
 
     unit: str = ""
@@ -87,29 +87,29 @@ class TargetDimension:
         """The bin centres.
 
         Raises:
-            ValueError: Where an end of the range is open, or the bins are far too many.
+            ValueError: If an end of the range is open, or there are too many bins.
         """
         if self.low is None or self.high is None:
-            raise ValueError("low and high are needed for bins: give them, or take them from labels with fitted()")
+            raise ValueError("low and high are needed for bins: set them, or take them from labels with fitted()")
         if self.step is None:
-            raise ValueError("step is needed for bins: give it, or take it from labels with fitted()")
+            raise ValueError("step is needed for bins: set it, or take it from labels with fitted()")
         count = math.ceil((self.high - self.low) / self.step - 1e-6) + 1
         if count > MOST_BINS:
             raise ValueError(f"step {self.step} makes {count} bins from {self.low} to {self.high}: make it larger")
         return Grid(self.low, self.step, count)
 
     def fitted(self, labels: Tensor) -> "TargetDimension":
-        """Open ends closed by the least and the greatest of the labels (N,), widened to multiples of `step`."""
+        """Close open ends by the smallest and the largest label (N,), widened to multiples of `step`."""
         low, high, step = self.low, self.high, self.step
+        first = float(labels.min()) if low is None else low
+        last = float(labels.max()) if high is None else high
         if step is None:
-            step = _round_step(
-                (float(labels.max()) if high is None else high) - (float(labels.min()) if low is None else low)
-            )
+            step = _round_step(last - first)
         if low is None:
-            low = math.floor(float(labels.min()) / step) * step
+            low = math.floor(first / step) * step
             low = low if high is None else min(low, high - step)
         if high is None:
-            high = max(math.ceil(float(labels.max()) / step) * step, low + step)
+            high = max(math.ceil(last / step) * step, low + step)
         return replace(self, low=low, high=high, step=step)
 
 
@@ -118,11 +118,11 @@ class TargetSpec:
     """The target vector y (B, D).
 
     Args:
-        dimensions: Name to TargetDimension, or to a mapping of its arguments; in the order of y's columns.
-        distance: Label distance, a name known to `rnc_lightning.targets.distances` or a callable.
+        dimensions: Maps names to a TargetDimension or its arguments, in the order of y's columns.
+        distance: Label distance: a name known to `rnc_lightning.targets.distances` or a callable.
 
     Raises:
-        ValueError: Without a dimension, or where a dimension's arguments do not fit.
+        ValueError: If there is no dimension, or a dimension's arguments are not valid.
 
     >>> spec = TargetSpec({"age": {"unit": "years", "low": 0, "high": 101}})
     >>> spec.names, spec.units
@@ -137,8 +137,11 @@ class TargetSpec:
     def __post_init__(self) -> None:
         if not self.dimensions:
             raise ValueError("dimensions: a target needs at least one, such as {age: {unit: years}}")
-        made = {name: _dimension(name, given) for name, given in self.dimensions.items()}
-        object.__setattr__(self, "dimensions", made)
+        dimensions: dict[str, TargetDimension] = {}
+        for name, value in self.dimensions.items():
+            with _prefix_errors(f"dimensions.{name}"):
+                dimensions[name] = value if isinstance(value, TargetDimension) else TargetDimension(**value)
+        object.__setattr__(self, "dimensions", dimensions)
 
     @property
     def names(self) -> list[str]:
@@ -152,7 +155,7 @@ class TargetSpec:
 
     @property
     def angular_unit(self) -> str | None:
-        """`radian` or `degree` where the distance is an angle between gaze directions, else None."""
+        """`radian` or `degree` if the distance is an angle between gaze directions, else None."""
         return {"angular": "radian", "angular_degrees": "degree"}.get(str(self.distance))
 
     @property
@@ -160,32 +163,31 @@ class TargetSpec:
         """The bin centres of each dimension.
 
         Raises:
-            ValueError: Where a dimension's range is open, or its bins are far too many.
+            ValueError: If a dimension's range is open, or it has too many bins.
         """
         grids = []
         for name, dimension in self.dimensions.items():
-            with _naming(f"dimensions.{name}"):
+            with _prefix_errors(f"dimensions.{name}"):
                 grids.append(dimension.grid)
         return grids
 
     def fitted(self, labels: Tensor) -> "TargetSpec":
-        """The same target with every open range closed by the training labels (N, D)."""
+        """Close every open range by the training labels (N, D)."""
         self.check(labels)
-        made = {}
+        dimensions = {}
         for (name, dimension), column in zip(self.dimensions.items(), labels.unbind(dim=1), strict=True):
-            with _naming(f"dimensions.{name}"):
-                made[name] = dimension.fitted(column)
-        return replace(self, dimensions=made)
+            with _prefix_errors(f"dimensions.{name}"):
+                dimensions[name] = dimension.fitted(column)
+        return replace(self, dimensions=dimensions)
 
     def bins(self, labels: Tensor) -> Tensor:
-        """Labels (B, D) to the indices (B, D) of the nearest centres; see `Grid.bins`."""
+        """Indices (B, D) of the centres nearest to labels (B, D); see `Grid.bins`."""
         self.check(labels)
-        return torch.stack(
-            [grid.bins(column) for grid, column in zip(self.grids, labels.unbind(dim=1), strict=True)], dim=1
-        )
+        pairs = zip(self.grids, labels.unbind(dim=1), strict=True)
+        return torch.stack([grid.bins(column) for grid, column in pairs], dim=1)
 
     def classes(self, labels: Tensor) -> Tensor:
-        """Labels (B, D) to one class (B,) for each combination of bins, int64.
+        """Class (B,) int64 of labels (B, D), one for each combination of bins.
 
         >>> TargetSpec({"a": {"low": 0, "high": 1}, "b": {"low": 0, "high": 2}}).classes(torch.tensor([[1.0, 2.0]]))
         tensor([5])
@@ -195,8 +197,8 @@ class TargetSpec:
             code = code * grid.count + column
         return code
 
-    def outside(self, labels: Tensor) -> dict[str, int]:
-        """How many of the labels (B, D) lie outside the configured range, for each dimension where some do."""
+    def count_outside(self, labels: Tensor) -> dict[str, int]:
+        """Number of labels (B, D) outside the configured range, for each dimension that has any."""
         self.check(labels)
         counts = {}
         for (name, dimension), column in zip(self.dimensions.items(), labels.unbind(dim=1), strict=True):
@@ -206,47 +208,38 @@ class TargetSpec:
         return {name: count for name, count in counts.items() if count}
 
     def check(self, labels: Tensor) -> None:
-        """Refuse labels that are not (B, D).
+        """Check that labels are (B, D).
 
         Raises:
-            ValueError: With both shapes.
+            ValueError: If they are not.
         """
         if labels.ndim != 2 or labels.shape[1] != len(self):
             raise ValueError(f"labels must be (B, {len(self)}) for {', '.join(self.names)}, got {tuple(labels.shape)}")
 
     def check_single(self, method: str) -> None:
-        """Refuse a vector target for a method that is defined for one dimension only.
+        """Check that the target has one dimension, for a method that is defined for no more.
 
         Raises:
-            ValueError: With the dimensions.
+            ValueError: If it has several.
         """
         if len(self) > 1:
-            raise ValueError(
-                f"{method} is defined for one target dimension, and this target has {', '.join(self.names)}"
-            )
+            raise ValueError(f"{method} is defined for one target dimension, this target has {', '.join(self.names)}")
 
     def __len__(self) -> int:
         return len(self.dimensions)
 
 
 def _round_step(span: float) -> float:
-    """The least of 1, 2, 5 times a power of ten that makes at most 100 bins of a range; 1 where it is empty."""
+    """Smallest of 1, 2, 5 times a power of ten that gives at most 100 bins over a range; 1 for an empty range."""
     if span <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(span / 100))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power * 100 >= span * (1 - 1e-9))
 
 
-def _dimension(name: str, given: TargetDimension | Mapping[str, object]) -> TargetDimension:
-    if isinstance(given, TargetDimension):
-        return given
-    with _naming(f"dimensions.{name}"):
-        return TargetDimension(**given)  # type: ignore[arg-type]
-
-
 @contextmanager
-def _naming(what: str) -> Iterator[None]:
-    """Like `system.errors.prefix_errors`, which this room must not import."""
+def _prefix_errors(what: str) -> Iterator[None]:
+    """Start the message of an error with a name; the same as in `system.errors`, which this room may not import."""
     try:
         yield
     except (TypeError, ValueError) as error:

@@ -23,7 +23,7 @@ def clipped(values: np.ndarray) -> np.ndarray:
     return np.floor(np.minimum(np.maximum(values, 0), 1) * 255 + 1e-6).astype(np.uint8)
 
 
-def mirrored(i: int, length: int) -> int:
+def mirror(i: int, length: int) -> int:
     """Index of a pixel outside the picture, the border pixel not repeated: 2 1 | 0 1 2 | 1 0."""
     while not 0 <= i < length:
         i = -i if i < 0 else 2 * (length - 1) - i
@@ -43,7 +43,7 @@ def disk(radius: int, softness: float) -> np.ndarray:
         for j in range(size):
             for di, wi in taps.items():
                 for dj, wj in taps.items():
-                    soft[i, j] += wi * wj / total * hard[mirrored(i + di, size), mirrored(j + dj, size)]
+                    soft[i, j] += wi * wj / total * hard[mirror(i + di, size), mirror(j + dj, size)]
     return soft
 
 
@@ -54,7 +54,7 @@ def convolved(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         for j in range(width):
             for di, row in enumerate(kernel):
                 for dj, weight in enumerate(row):
-                    out[i, j] += weight * image[mirrored(i + di - half, height), mirrored(j + dj - half, width)].astype(
+                    out[i, j] += weight * image[mirror(i + di - half, height), mirror(j + dj - half, width)].astype(
                         float
                     )
     return clipped(out / 255)
@@ -123,7 +123,7 @@ def elastic(
     for i in range(height):
         for j in range(width):
             place = (np.array([i, j]) - shifted[0]) @ back + corners[0]
-            turned[i, j] = interpolated(plain, *place, mirrored)
+            turned[i, j] = interpolated(plain, *place, mirror)
     noise = generator.uniform(-1, 1, size=(2, height, width))
     shift = [strength * ndimage.gaussian_filter(layer, sigma, mode="reflect", truncate=3) for layer in noise]
     out = np.zeros(image.shape)

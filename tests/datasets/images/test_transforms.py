@@ -17,13 +17,13 @@ from torchvision.transforms import functional as pillow
 from torchvision.transforms import v2
 
 from rnc_lightning.datasets.images import colour as c
-from rnc_lightning.datasets.images.colour import COLOUR_NUMBERS, Colour, ColourJitter, coloured
-from rnc_lightning.datasets.images.colour_on_device import coloured_batch, finish_on_device
+from rnc_lightning.datasets.images.colour import COLOUR_NUMBERS, Colour, ColourJitter, apply_colour
+from rnc_lightning.datasets.images.colour_on_device import apply_colour_batch, finish_on_device
 from rnc_lightning.datasets.images.crop import CROP_NUMBERS, Crop, Pixels, draw_crop, resized_crop
 from rnc_lightning.datasets.images.decoding import PixelFiles, read_pixels
 from rnc_lightning.datasets.images.files import ImageFiles, open_rgb
 from rnc_lightning.datasets.images.transforms import augmented_image, centred_image
-from rnc_lightning.datasets.images.views import as_pixels
+from rnc_lightning.datasets.images.views import to_pixels
 from rnc_lightning.datasets.loading.sampling import Draw
 from rnc_lightning.datasets.loading.views_dataset import ViewsDataset
 from rnc_lightning.datasets.splits import Split
@@ -150,7 +150,7 @@ def test_factors_agree_with_torchvision_on_pillow(photograph: Pixels, factor: fl
     difference = _difference(c.with_saturation(photograph, factor), pillow.adjust_saturation(image, factor))
     assert difference.max() <= (1 if factor < 2 else 2)
     assert difference.mean() < 0.05
-    assert _difference(c.greyed(photograph), pillow.rgb_to_grayscale(image, 3)).max() <= 1
+    assert _difference(c.to_grey(photograph), pillow.rgb_to_grayscale(image, 3)).max() <= 1
 
 
 @pytest.mark.parametrize("turn", [-127, -25, -7, -1, 1, 7, 25, 127])
@@ -166,8 +166,8 @@ def test_hue_agrees_with_torchvision_on_pillow(photograph: Pixels, turn: int) ->
 
 
 def test_no_turn_and_no_factor_leave_the_image_alone(photograph: Pixels) -> None:
-    assert coloured(photograph, Colour()) is photograph
-    kept = coloured_batch(torch.from_numpy(photograph).permute(2, 0, 1)[None], torch.tensor([Colour().numbers()]))
+    assert apply_colour(photograph, Colour()) is photograph
+    kept = apply_colour_batch(torch.from_numpy(photograph).permute(2, 0, 1)[None], torch.tensor([Colour().numbers()]))
     np.testing.assert_array_equal(_levels(kept[0]), photograph)
 
 
@@ -201,7 +201,7 @@ def test_whole_views_agree_with_torchvision_given_the_same_numbers(photograph: P
         colour = OFFICIAL.draw(uniform[:COLOUR_NUMBERS])
         crop = draw_crop(400, 320, 0.2, uniform[COLOUR_NUMBERS:])
         expected = _by_torchvision(image, crop, 96, flip < 0.5, colour)
-        on_device = coloured_batch(pixels, numbers)[0]
+        on_device = apply_colour_batch(pixels, numbers)[0]
         for made in (view, on_device):
             difference = _difference(_levels(made), expected)
             means.append(difference.mean())
@@ -218,9 +218,9 @@ def test_device_and_cpu_agree_in_every_order(photograph: Pixels) -> None:
         for order, factor, grey in itertools.product(itertools.permutations(range(4)), factors, (False, True))
     ]
     images = torch.from_numpy(small).permute(2, 0, 1).expand(len(colours), -1, -1, -1)
-    views = coloured_batch(images, torch.tensor([colour.numbers() for colour in colours]))
+    views = apply_colour_batch(images, torch.tensor([colour.numbers() for colour in colours]))
     for view, colour in zip(views, colours, strict=True):
-        difference = _difference(_levels(view), coloured(small, colour))
+        difference = _difference(_levels(view), apply_colour(small, colour))
         assert difference.mean() < 1
         assert np.quantile(difference, 0.999) <= 9
 
@@ -283,9 +283,9 @@ def test_normalising_is_torchvisions() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
     to_float = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5] * 3, [0.5] * 3)])
     out = torch.empty(2, 3, 16, 16)
-    c.normalised_into(out[1], levels)
+    c.write_normalised(out[1], levels)
     assert torch.equal(out[1], to_float(levels))
-    assert torch.equal(c.normalised(torch.from_numpy(levels).permute(2, 0, 1)), out[1])
+    assert torch.equal(c.normalise(torch.from_numpy(levels).permute(2, 0, 1)), out[1])
 
 
 @pytest.mark.parametrize("transform", [augmented_image(20), centred_image(20)])
@@ -304,7 +304,7 @@ def test_kinds_of_images_are_worth_the_same(photograph: Pixels, transform: Any) 
 
 def test_a_grey_pillow_image_is_taken_as_rgb(photograph: Pixels) -> None:
     grey = Image.fromarray(photograph).convert("L")
-    np.testing.assert_array_equal(as_pixels(grey), np.asarray(grey.convert("RGB")))
+    np.testing.assert_array_equal(to_pixels(grey), np.asarray(grey.convert("RGB")))
     assert torch.equal(centred_image(20)(grey), centred_image(20)(grey.convert("RGB")))
 
 
@@ -313,7 +313,7 @@ def test_a_grey_pillow_image_is_taken_as_rgb(photograph: Pixels) -> None:
 )
 def test_what_is_no_image_is_refused(bad: Any) -> None:
     for transform in (augmented_image(20), centred_image(20)):
-        with pytest.raises(TypeError, match="an image is a Pillow image"):
+        with pytest.raises(TypeError, match="an image must be a Pillow image"):
             transform(bad)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from rnc_lightning.datasets.digits import DigitsDataModule
 from rnc_lightning.datasets.images.transforms import augmented_digit, plain_digit
 from rnc_lightning.datasets.loading import batch_transport
-from rnc_lightning.datasets.loading.batch_transport import collated_into_a_file, is_short_of_shared_memory
+from rnc_lightning.datasets.loading.batch_transport import collate_into_file, is_short_of_shared_memory
 
 
 def _batches(workers: int) -> list[dict[str, Tensor]]:
@@ -21,14 +21,14 @@ def _batches(workers: int) -> list[dict[str, Tensor]]:
     module.setup()
     module.for_stage(seed=0, batch_size=50, views=2)
     loaders = [module.train_dataloader(), module.val_dataloader()]
-    assert [loader.collate_fn is collated_into_a_file for loader in loaders] == [workers > 0] * 2
+    assert [loader.collate_fn is collate_into_file for loader in loaders] == [workers > 0] * 2
     return [batch for loader in loaders for batch in loader]
 
 
 @pytest.fixture
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_transport, "free_shared_memory", lambda: 1 << 19)
-    batch_transport._tell.cache_clear()
+    batch_transport._warn_once.cache_clear()
 
 
 @pytest.mark.usefixtures("little")
@@ -47,7 +47,7 @@ def test_other_kinds_of_values_are_handed_over_too() -> None:
     samples = [
         {"x": torch.full((3,), i, dtype=torch.bfloat16), "even": i % 2 == 0, "s": torch.tensor(i)} for i in (4, 5)
     ]
-    function, (handle, layout) = collated_into_a_file(samples).__reduce__()
+    function, (handle, layout) = collate_into_file(samples).__reduce__()
     batch = function(handle, layout)
     assert torch.equal(batch["x"], torch.tensor([[4.0] * 3, [5.0] * 3], dtype=torch.bfloat16))
     assert batch["even"].tolist() == [True, False]

@@ -138,7 +138,7 @@ def test_views_must_be_positive() -> None:
 
 
 def test_splits_refuse_labels_that_are_not_numbers() -> None:
-    with pytest.raises(ValueError, match=r"1 are NaN or infinite, the first: b"):
+    with pytest.raises(ValueError, match=r"1 are NaN or infinite, the first ones: b"):
         Split([0, 1], torch.tensor([[0.0], [float("nan")]]), ["a", "b"])
 
 

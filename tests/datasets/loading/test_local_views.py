@@ -110,5 +110,7 @@ def test_every_data_sets_local_crops_have_the_colours_and_flips_of_its_views(
 
 def test_data_without_a_transform_for_them_are_refused() -> None:
     data = DigitsDataModule(train_transform=augmented_digit(16), eval_transform=plain_digit(), batch_size=4)
-    with pytest.raises(UserError, match=r"2, but Digits has no data\.local_transform .* recipe\.dino\.local_views=0"):
+    with pytest.raises(
+        UserError, match=r"is 2, but Digits has no data\.local_transform: .*recipe\.dino\.local_views=0"
+    ):
         data.for_stage(seed=0, batch_size=4, views=2, local_views=2)

@@ -41,7 +41,7 @@ def test_it_is_read_once_and_what_is_bad_is_refused_or_counted() -> None:
     ("arguments", "message"),
     [
         ({"on_bad": "ignore"}, "on_bad must be error or skip"),
-        ({"cache": True}, "cache needs a place"),
+        ({"cache": True}, "needs cache_dir"),
         ({"cache_side": 8}, "needs cache=true"),
     ],
 )

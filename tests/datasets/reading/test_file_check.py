@@ -7,7 +7,7 @@ from PIL import Image
 
 from rnc_lightning.datasets.images import files as images
 from rnc_lightning.datasets.images.files import ImageFiles, open_rgb
-from rnc_lightning.datasets.reading.file_check import unreadable
+from rnc_lightning.datasets.reading.file_check import find_unreadable
 
 
 def _image(path: Path, size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Path:
@@ -32,7 +32,7 @@ def test_broken_files_are_told_apart(tmp_path: Path) -> None:
         tmp_path / "empty.jpg",
         tmp_path / "absent.jpg",
     ]
-    bad = unreadable(ImageFiles(paths))
+    bad = find_unreadable(ImageFiles(paths))
     assert set(bad) == {1, 2, 3, 4, 5}
     assert "truncated" in bad[1]
     assert "No such file" in bad[5]
@@ -58,21 +58,21 @@ def test_good_files_are_remembered_until_they_change(tmp_path: Path, monkeypatch
     paths = [_image(tmp_path / f"{i}.jpg") for i in range(4)]
     _cut(paths[3])
     memory = tmp_path / "memory.json"
-    assert set(unreadable(ImageFiles(paths), memory)) == {3}
+    assert set(find_unreadable(ImageFiles(paths), memory)) == {3}
     opened: list[Path] = []
     monkeypatch.setattr(images, "open_rgb", lambda path: opened.append(path) or open_rgb(path))
-    assert set(unreadable(ImageFiles(paths), memory)) == {3}
+    assert set(find_unreadable(ImageFiles(paths), memory)) == {3}
     assert opened == [paths[3]]  # a bad file may have been mended
     _cut(paths[0])
-    assert set(unreadable(ImageFiles(paths), memory)) == {0, 3}
+    assert set(find_unreadable(ImageFiles(paths), memory)) == {0, 3}
     memory.write_text("[broken")
-    assert set(unreadable(ImageFiles(paths), memory)) == {0, 3}
+    assert set(find_unreadable(ImageFiles(paths), memory)) == {0, 3}
     assert set(json.loads(memory.read_text())) == {str(paths[1]), str(paths[2])}
 
 
 def test_a_memory_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert unreadable(ImageFiles([_image(tmp_path / "a.jpg")]), tmp_path / "file" / "memory.json") == {}
+    assert find_unreadable(ImageFiles([_image(tmp_path / "a.jpg")]), tmp_path / "file" / "memory.json") == {}
 
 
 def test_sixteen_bits_become_eight_and_numbers_without_a_range_are_refused(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_sixteen_bits_become_eight_and_numbers_without_a_range_are_refused(tmp_p
     Image.fromarray(ramp).save(tmp_path / "deep.png")
     np.testing.assert_array_equal(np.asarray(open_rgb(tmp_path / "deep.png"))[..., 1], ramp // 256)
     Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "float.tif")
-    with pytest.raises(ValueError, match=r"pixels are numbers \(mode F\) of no known range"):
+    with pytest.raises(ValueError, match=r"pixels are numbers of unknown range \(mode F\)"):
         open_rgb(tmp_path / "float.tif")
 
 
@@ -91,4 +91,4 @@ def test_a_file_with_one_bad_sample_of_many_is_not_remembered_as_good(tmp_path: 
 
     path = _image(tmp_path / "all.png")
     for _ in range(2):
-        assert unreadable(Samples([path] * 3), tmp_path / "memory.json") == {1: "broken"}
+        assert find_unreadable(Samples([path] * 3), tmp_path / "memory.json") == {1: "broken"}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import climbs_out, duplicates, labels, read_table
+from rnc_lightning.datasets.reading.tables import find_duplicates, leaves_folder, read_labels, read_table
 from rnc_lightning.system.errors import UserError
 
 ROWS = [("a.jpg", "1.5"), ("b c.jpg", "2"), ("d.jpg", "-3")]
@@ -65,7 +65,7 @@ def test_a_missing_table_says_what_to_do(tmp_path: Path) -> None:
 def test_labels_name_every_bad_cell(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,2\n,2\nx,nan\n4,inf\n5,600\n")
     problems = Problems()
-    values, good = labels(read_table(tmp_path / "t.csv", ["a", "b"]), ["a", "b"], problems, [(0, 10), (0, 100)])
+    values, good = read_labels(read_table(tmp_path / "t.csv", ["a", "b"]), ["a", "b"], problems, [(0, 10), (0, 100)])
     assert good.tolist() == [True, False, False, False, False]
     assert values[0].tolist() == [1.0, 2.0]
     assert sorted(map(str, problems)) == [
@@ -88,7 +88,7 @@ def test_duplicates_name_both_rows(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a\nx\ny\nx\nx\n")
     problems = Problems()
     table = read_table(tmp_path / "t.csv", ["a"])
-    assert duplicates(table.texts("a"), table, "path", problems).tolist() == [False, False, True, True]
+    assert find_duplicates(table.texts("a"), table, "path", problems).tolist() == [False, False, True, True]
     assert [str(problem) for problem in problems] == [
         "path that occurs more than once: t.csv, row 4 (x, first in row 2)",
         "path that occurs more than once: t.csv, row 5 (x, first in row 2)",
@@ -110,11 +110,11 @@ def test_duplicates_name_both_rows(tmp_path: Path) -> None:
     ],
 )
 def test_paths_that_climb_out(path: str, out: bool) -> None:
-    assert climbs_out(path) is out
+    assert leaves_folder(path) is out
 
 
 def test_kept_rows_keep_their_numbers(tmp_path: Path) -> None:
-    table = read_table(_write(tmp_path / "t.csv"), ["path"]).kept(np.array([False, True, True]))
+    table = read_table(_write(tmp_path / "t.csv"), ["path"]).select(np.array([False, True, True]))
     assert [table.where(i) for i in range(len(table))] == ["t.csv, row 3", "t.csv, row 4"]
 
 
@@ -138,7 +138,9 @@ def test_decimal_commas_are_taken_only_where_they_leave_no_doubt(
 
 def test_a_decimal_comma_without_quotes_is_not_cut_off(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,age\na,20,5\nb,21,5\n")
-    with pytest.raises(UserError, match=r"t\.csv, row 2, has 3 cells, its header 2: quote what holds a ','"):
+    with pytest.raises(
+        UserError, match=r"t\.csv, row 2, has 3 cells but the header has 2: put quotes around cells that contain ','"
+    ):
         read_table(tmp_path / "t.csv", ["path", "age"])
 
 

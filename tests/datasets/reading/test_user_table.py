@@ -10,10 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.reading.user_files import find_files
-from rnc_lightning.datasets.reading.user_table import OwnColumns, OwnRows, read_user_table, user_division, user_rows
+from rnc_lightning.datasets.reading.user_table import (
+    UserColumns,
+    UserRows,
+    check_user_rows,
+    choose_division,
+    read_user_table,
+)
 from rnc_lightning.system.errors import UserError
 
 Row = dict[str, Any]
@@ -42,16 +48,18 @@ def _write(path: Path, rows: Iterable[Row], separator: str = ",", comma: bool = 
     return path
 
 
-def _read(path: Path, problems: Problems | None = None, columns: OwnColumns | None = None, **split: Any) -> OwnRows:
+def _read(path: Path, problems: Problems | None = None, columns: UserColumns | None = None, **split: Any) -> UserRows:
     """The rows of a table without files; a row is known by its id."""
-    columns = columns or OwnColumns(["age"], group="person")
-    table = read_user_table(path, ["id", *columns.present])
+    columns = columns or UserColumns(["age"], group="person")
+    table = read_user_table(path, ["id", *columns.required])
     problems = Problems() if problems is None else problems
     good = np.ones(len(table), dtype=bool)
-    return user_rows(table, table.texts("id"), good, columns, user_division(split, columns), problems, what="id")
+    return check_user_rows(
+        table, table.texts("id"), good, columns, choose_division(split, columns), problems, what="id"
+    )
 
 
-def _by_name(rows: OwnRows) -> dict[str, tuple[str, float]]:
+def _by_name(rows: UserRows) -> dict[str, tuple[str, float]]:
     return {name: (part, float(y[0])) for name, part, y in zip(rows.names, rows.parts, rows.targets, strict=True)}
 
 
@@ -108,7 +116,7 @@ def test_a_group_stays_in_one_part_by_default_and_only_then(tmp_path: Path) -> N
     rows = _people()
     path = _write(tmp_path / "people.csv", rows)
 
-    def torn(found: OwnRows) -> int:
+    def torn(found: UserRows) -> int:
         person = {row["id"]: row["person"] for row in rows}
         parts: dict[str, set[str]] = {}
         for name, part in zip(found.names, found.parts, strict=True):
@@ -121,11 +129,11 @@ def test_a_group_stays_in_one_part_by_default_and_only_then(tmp_path: Path) -> N
 
 
 def test_the_default_of_by_follows_the_group_column() -> None:
-    grouped, alone = OwnColumns(["age"], group="person"), OwnColumns(["age"])
-    assert user_division({"by": None}, grouped) == Division(by="group")
-    assert user_division({"by": "sample"}, grouped) == Division(by="sample")
-    assert user_division({"val": 0.2, "seed": 4}, alone) == Division(by="sample", val=0.2, seed=4)
-    assert user_division({"by": None, "file": None}, OwnColumns(["age"], split="part")) is None
+    grouped, alone = UserColumns(["age"], group="person"), UserColumns(["age"])
+    assert choose_division({"by": None}, grouped) == Division(by="group")
+    assert choose_division({"by": "sample"}, grouped) == Division(by="sample")
+    assert choose_division({"val": 0.2, "seed": 4}, alone) == Division(by="sample", val=0.2, seed=4)
+    assert choose_division({"by": None, "file": None}, UserColumns(["age"], split="part")) is None
 
 
 @pytest.mark.parametrize(
@@ -135,12 +143,12 @@ def test_the_default_of_by_follows_the_group_column() -> None:
         ({"by": "camera"}, {"group": "person"}, "split.by must be sample or group, got 'camera'"),
         ({"by": "group"}, {"split": "part", "group": "person"}, "split_column=part .*: leave split.by"),
         ({"file": "split.csv"}, {"split": "part"}, "split_column=part .*: leave split.by and split.file null"),
-        ({"val": 0.9}, {}, "leave a share for training"),
+        ({"val": 0.9}, {}, "sum to less than 1"),
     ],
 )
 def test_contradicting_arguments_are_refused(split: Row, columns: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        user_division(split, OwnColumns(["age"], **columns))
+        choose_division(split, UserColumns(["age"], **columns))
 
 
 @pytest.mark.parametrize(
@@ -149,22 +157,22 @@ def test_contradicting_arguments_are_refused(split: Row, columns: dict[str, str]
         ([], {}, "name at least one column"),
         (["a", "b", "a"], {}, "a is named twice"),
         (["a"], {"b": [0, 1]}, "plausible: b is not among the targets a"),
-        (["a"], {"a": [1, 0]}, r"plausible.a: two numbers are needed, such as \[0, 120\], got \[1, 0\]"),
-        (["a"], {"a": 3}, r"plausible.a: two numbers are needed, such as \[0, 120\], got 3"),
-        (["a"], {"a": ["0", "x"]}, "plausible.a: two numbers"),
+        (["a"], {"a": [1, 0]}, r"plausible.a must be two numbers, such as \[0, 120\], got \[1, 0\]"),
+        (["a"], {"a": 3}, r"plausible.a must be two numbers, such as \[0, 120\], got 3"),
+        (["a"], {"a": ["0", "x"]}, "plausible.a must be two numbers"),
         (["a"], {"a": [1]}, "plausible.a"),
     ],
 )
 def test_columns_that_make_no_sense_are_refused(target: list[str], plausible: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        OwnColumns(target, plausible=plausible)
+        UserColumns(target, plausible=plausible)
 
 
 def test_words_of_a_split_column(tmp_path: Path) -> None:
     words = ["train", "TRAIN", " Train ", "val", "Validation", "valid", "DEV", "test", "Test", "trane", "", "training"]
     rows = [{"id": f"s{i}", "age": i, "part": word} for i, word in enumerate(words)]
     problems = Problems()
-    found = _read(_write(tmp_path / "t.csv", rows), problems, OwnColumns(["age"], split="part"))
+    found = _read(_write(tmp_path / "t.csv", rows), problems, UserColumns(["age"], split="part"))
     assert found.parts == ["train"] * 3 + ["val"] * 4 + ["test"] * 2
     assert found.names == [f"s{i}" for i in range(9)]
     assert [str(problem) for problem in problems] == [
@@ -185,7 +193,7 @@ def test_every_bad_row_is_told_at_once(tmp_path: Path) -> None:
     rows[7]["person"] = " "
     rows[9]["id"] = rows[8]["id"]
     problems = Problems()
-    columns = OwnColumns(["age"], group="person", plausible={"age": [0, 120]})
+    columns = UserColumns(["age"], group="person", plausible={"age": [0, 120]})
     found = _read(_write(tmp_path / "people.csv", rows), problems, columns)
     assert sorted(str(problem) for problem in problems) == [
         "age missing: people.csv, row 3",
@@ -206,8 +214,8 @@ def test_an_empty_group_is_no_problem_where_groups_decide_nothing(tmp_path: Path
     rows = [{**row, "person": "" if i < 5 else row["person"], "part": "train"} for i, row in enumerate(_people())]
     path = _write(tmp_path / "people.csv", rows)
     for columns, split in (
-        (OwnColumns(["age"], group="person"), {"by": "sample"}),
-        (OwnColumns(["age"], group="person", split="part"), {}),
+        (UserColumns(["age"], group="person"), {"by": "sample"}),
+        (UserColumns(["age"], group="person", split="part"), {}),
     ):
         problems = Problems()
         assert len(_read(path, problems, columns, **split)) == len(rows)
@@ -220,7 +228,7 @@ def test_a_name_in_two_splits_is_worse_than_one_that_comes_twice(tmp_path: Path)
         for name, part in [("a", "train"), ("a", "train"), ("b", "train"), ("b", "test"), ("c", "val"), ("b", "val")]
     ]
     problems = Problems()
-    found = _read(_write(tmp_path / "t.csv", rows), problems, OwnColumns(["age"], split="part"))
+    found = _read(_write(tmp_path / "t.csv", rows), problems, UserColumns(["age"], split="part"))
     assert sorted(str(problem) for problem in problems) == [
         "id in two splits: t.csv, row 5 (b, test; train in t.csv, row 4)",
         "id in two splits: t.csv, row 7 (b, val; train in t.csv, row 4)",
@@ -236,7 +244,7 @@ def test_groups_in_two_splits_are_a_warning(tmp_path: Path, caplog: pytest.LogCa
         {"id": i, "age": i, "person": person, "part": part}
         for i, (person, part) in enumerate(zip(people, parts, strict=True))
     ]
-    columns = OwnColumns(["age"], split="part", group="person")
+    columns = UserColumns(["age"], split="part", group="person")
     with caplog.at_level(logging.WARNING):
         found = _read(_write(tmp_path / "t.csv", rows), None, columns)
     assert len(found) == 6
@@ -251,18 +259,18 @@ def test_a_written_split_is_reused(tmp_path: Path) -> None:
     file.write_text("name,split\n" + "\n".join(lines[::-1]), encoding="utf-8")
     assert _by_name(_read(path, file=str(file))) == _by_name(drawn) != _by_name(_read(path))
     file.write_text("\n".join(["name,split", *lines[1:]]), encoding="utf-8")
-    with pytest.raises(UserError, match="does not say where 1 of 60 samples belong, s0"):
+    with pytest.raises(UserError, match="does not contain 1 of the 60 samples, for example s0"):
         _read(path, file=str(file))
 
 
 def test_too_few_rows_after_problems_are_told_as_the_problems(tmp_path: Path) -> None:
     rows = [{**row, "age": "" if i > 1 else 1} for i, row in enumerate(_people(10))]
     problems = Problems()
-    found = _read(_write(tmp_path / "people.csv", rows), problems, OwnColumns(["age"]))
+    found = _read(_write(tmp_path / "people.csv", rows), problems, UserColumns(["age"]))
     assert problems.counts == {"age missing": 8}
     assert len(found) == 2
     with pytest.raises(UserError, match="cannot be divided"):
-        _read(_write(tmp_path / "few.csv", _people(2)), columns=OwnColumns(["age"]))
+        _read(_write(tmp_path / "few.csv", _people(2)), columns=UserColumns(["age"]))
 
 
 @pytest.mark.parametrize(
@@ -305,10 +313,9 @@ def test_paths_are_looked_for_in_the_folder_and_nowhere_else(tmp_path: Path) -> 
     assert names[:4] == ["faces/a.png", "faces/b c.png", "faces/d.png", "faces/a.png"]
     assert good.tolist() == [True] * 4 + [False] * 7
     assert [file.resolve() for file in files[:3]] == [home / f"faces/{n}.png" for n in ("a", "b c", "d")]
-    kinds = ["missing file", *["path that leads out of the folder"] * 3, "path missing", "missing file"]
+    kinds = ["missing file", *["path outside the folder"] * 3, "path missing", "missing file"]
     assert [(p.kind, p.where) for p in problems] == [
-        (kind, f"t.csv, row {row}")
-        for kind, row in zip([*kinds, "path that leads out of the folder"], range(6, 13), strict=True)
+        (kind, f"t.csv, row {row}") for kind, row in zip([*kinds, "path outside the folder"], range(6, 13), strict=True)
     ]
 
 
@@ -323,5 +330,7 @@ def test_a_relative_folder_knows_its_absolute_paths(tmp_path: Path) -> None:
 
 def test_a_wrong_folder_is_one_line_and_not_a_list(tmp_path: Path) -> None:
     table = read_user_table(_write(tmp_path / "t.csv", _people()), ["path"])
-    with pytest.raises(UserError, match=r"none of the files of its column path is there, .*faces/000.png .*data.root"):
+    with pytest.raises(
+        UserError, match=r"none of the files in column path exists, for example .*faces/000.png; data.root"
+    ):
         find_files(table, "path", tmp_path, Problems())

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from edfio import Edf, EdfAnnotation, EdfSignal, Patient
 
-from rnc_lightning.datasets.signals.edf import age_of, microvolts, pick, read_header, read_samples, sex_of, used_samples
+from rnc_lightning.datasets.signals.edf import (
+    EdfHeader,
+    find_channels,
+    microvolts,
+    read_header,
+    read_samples,
+    used_samples,
+)
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.system.errors import UserError
 
@@ -27,13 +34,17 @@ def _write(path: Path, signals: dict[str, tuple[np.ndarray, float, str]], age: s
     Edf(made, patient=patient, annotations=[EdfAnnotation(0.5, None, "eyes closed")]).write(path)
 
 
+def _header(patient: str) -> EdfHeader:
+    return EdfHeader(patient, labels=(), units=(), rates=(), counts=())
+
+
 def test_the_real_header_field_is_understood() -> None:
-    assert age_of(REAL[8:]) == 23.0
-    assert sex_of(REAL[8:]) == "F"
-    assert age_of("x M 01-JAN-1980 x Age:0.0109") == 0.0109
-    assert age_of("x X 01-JAN-1980 x") is None
-    assert sex_of("x X 01-JAN-1980 x") is None
-    assert age_of("x M 01-JAN-1980 x Stage:5") is None
+    assert _header(REAL[8:]).age == 23.0
+    assert _header(REAL[8:]).sex == "F"
+    assert _header("x M 01-JAN-1980 x Age:0.0109").age == 0.0109
+    assert _header("x X 01-JAN-1980 x").age is None
+    assert _header("x X 01-JAN-1980 x").sex is None
+    assert _header("x M 01-JAN-1980 x Stage:5").age is None
 
 
 def test_header_of_a_written_file(tmp_path: Path) -> None:
@@ -60,15 +71,15 @@ def test_samples_are_microvolts_and_a_stretch_is_that_stretch(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda b: b[: len(b) - 1], "cut short: 3 records of 4"),
+        (lambda b: b[: len(b) - 1], "truncated: 3 of 4 records"),
         (lambda b: b[:300], "broken EDF header"),
         (lambda b: b"", "no EDF header"),
         (lambda b: b"JFIF" + b[4:], "no EDF header"),
         (lambda b: b[:236] + b"-1      " + b[244:], "-1 records"),
         (lambda b: b[:236] + b"many    " + b[244:], "broken EDF header: .*'many"),
         (lambda b: b[:252] + b"zz  " + b[256:], "broken EDF header: .*'zz"),
-        (lambda b: b[:252] + b"0   " + b[256:], "its length 768 does not fit 0 signals"),
-        (lambda b: b[:184] + b"300     " + b[192:], "its length 300"),
+        (lambda b: b[:252] + b"0   " + b[256:], "a header of 768 bytes does not match 0 signals"),
+        (lambda b: b[:184] + b"300     " + b[192:], "a header of 300"),
         (lambda b: b[:192] + b"EDF+D" + b[197:], "gaps"),
         (lambda b: b[:244] + b"0       " + b[252:], "records of 0 s"),
     ],
@@ -83,11 +94,11 @@ def test_broken_files_are_refused(tmp_path: Path, damage: object, said: str) -> 
 
 def test_channels_are_picked_by_name_in_the_order_wanted() -> None:
     labels = ["EEG EKG1-REF", "eeg o1-ref", "EEG FP10-REF", "EEG FP1-LE", "A1"]
-    assert pick(labels, ["A1", "FP1", "O1"]) == [4, 3, 1]
+    assert find_channels(labels, ["A1", "FP1", "O1"]) == [4, 3, 1]
     with pytest.raises(ValueError, match="no channel CZ, PZ"):
-        pick(labels, ["O1", "CZ", "PZ"])
+        find_channels(labels, ["O1", "CZ", "PZ"])
     with pytest.raises(ValueError, match="more than one channel O1"):
-        pick([*labels, "EEG O1-LE"], ["O1"])
+        find_channels([*labels, "EEG O1-LE"], ["O1"])
 
 
 def test_units() -> None:
@@ -156,8 +167,8 @@ def test_a_short_piece_is_filtered_too() -> None:
 
 
 def test_a_rate_below_the_band_is_refused() -> None:
-    assert Preprocessing(200.0, 0.1, 49.0).refusal(250.0) is None
-    assert "90 Hz is too low" in str(Preprocessing(200.0, 0.1, 49.0).refusal(90.0))
+    assert Preprocessing(200.0, 0.1, 49.0).unusable_reason(250.0) is None
+    assert "90 Hz is too low" in str(Preprocessing(200.0, 0.1, 49.0).unusable_reason(90.0))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 49.0), (0.1, 100.0), (50.0, 49.0)])

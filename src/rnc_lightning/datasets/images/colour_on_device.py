@@ -5,38 +5,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnc_lightning.datasets.images.colour import CONTRAST, GREY_WEIGHTS, HUE_LEVELS, SATURATION, normalised
+from rnc_lightning.datasets.images.colour import CONTRAST, GREY_WEIGHTS, HUE_LEVELS, SATURATION, normalise
 
-_AT_ONCE = 128  # images in one go: bounds what the intermediate results take to about 0.5 GB at 224 pixels
+_CHUNK = 128  # images at a time: limits the intermediate results to about 0.5 GB at 224 pixels
 _NOTHING = -1
 
 
 def finish_on_device(batch: dict[str, Any]) -> dict[str, Any]:
-    """Do what the loader left for the device: uint8 `x` (B, [V,] 3, S, S) becomes floats in [-1, 1].
+    """Convert uint8 `x` (B, [V,] 3, S, S) to floats in [-1, 1], applying the colour changes left by the loader.
 
-    Where the batch has `colour` (B, [V,] 9), the jitter is carried out and the key dropped; the same for `x_local` and
-    `colour_local`. A batch of anything else comes back as it is.
+    If the batch has `colour` (B, [V,] 9), the changes are applied and the key removed; the same for `x_local` and
+    `colour_local`. Other batches are returned unchanged.
     """
-    for x, colour in (("x", "colour"), ("x_local", "colour_local")):
+    for x, key in (("x", "colour"), ("x_local", "colour_local")):
         pixels = batch.get(x)
         if isinstance(pixels, Tensor) and pixels.dtype == torch.uint8:
-            done = _finished(pixels, batch.get(colour))
-            batch = {key: value for key, value in batch.items() if key != colour} | {x: done}
+            batch = dict(batch)
+            if (colour := batch.pop(key, None)) is None:
+                batch[x] = normalise(pixels)
+            else:
+                batch[x] = apply_colour_batch(pixels.flatten(0, -4), colour.flatten(0, -2)).view(pixels.shape)
     return batch
 
 
-def _finished(pixels: Tensor, colour: Tensor | None) -> Tensor:
-    if colour is None:
-        return normalised(pixels)
-    return coloured_batch(pixels.flatten(0, -4), colour.flatten(0, -2)).view(pixels.shape)
-
-
 @torch.no_grad()
-def coloured_batch(images: Tensor, numbers: Tensor) -> Tensor:
-    """Change the colours of images as drawn and normalise them.
+def apply_colour_batch(images: Tensor, numbers: Tensor) -> Tensor:
+    """Apply colour changes to images and normalise them.
 
-    Nothing here waits for the device: every sample takes the same seven steps (three places before the hue, the hue,
-    three places after it), of which those that are not its own leave it as it is.
+    No step synchronises with the device: every sample goes through the same seven steps (three before the hue, the
+    hue, three after it), and steps that do not apply to a sample leave it unchanged.
 
     Args:
         images: (N, 3, H, W) uint8.
@@ -46,25 +43,25 @@ def coloured_batch(images: Tensor, numbers: Tensor) -> Tensor:
         (N, 3, H, W) float32 in [-1, 1].
     """
     out = torch.empty(images.shape, dtype=torch.float32, device=images.device)
-    for start in range(0, len(images), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        out[part] = normalised(_coloured(images[part].float(), numbers[part]))
+    for start in range(0, len(images), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        out[part] = normalise(_apply_colour(images[part].float(), numbers[part]))
     return out
 
 
-def _coloured(x: Tensor, numbers: Tensor) -> Tensor:
+def _apply_colour(x: Tensor, numbers: Tensor) -> Tensor:
     order, factors, turn, grey = numbers[:, :4], numbers[:, 4:7], numbers[:, 7], numbers[:, 8]
-    place = order.argmax(dim=1)  # of the hue, the operation with the highest number
+    hue_position = order.argmax(dim=1)  # the hue is the operation with the highest number
     for i in range(3):
-        x = _factor_step(x, torch.where(place > i, order[:, i], _NOTHING), factors)
+        x = _factor_step(x, torch.where(hue_position > i, order[:, i], _NOTHING), factors)
     x = _with_hue(x, turn)
     for i in range(1, 4):
-        x = _factor_step(x, torch.where(place < i, order[:, i], _NOTHING), factors)
+        x = _factor_step(x, torch.where(hue_position < i, order[:, i], _NOTHING), factors)
     return torch.where(_per_image(grey > 0), _grey(x), x)
 
 
 def _factor_step(x: Tensor, operation: Tensor, factors: Tensor) -> Tensor:
-    """Brightness, contrast or saturation, whichever `operation` (N,) says: all move away from or towards a base."""
+    """Brightness, contrast or saturation, as given by `operation` (N,): each interpolates between a base and x."""
     chosen = operation[:, None] == torch.arange(3, device=x.device)  # brightness, contrast, saturation
     factor = torch.where(chosen, factors, 0).sum(dim=1) + (~chosen.any(dim=1))
     grey = _grey(x)
@@ -74,21 +71,21 @@ def _factor_step(x: Tensor, operation: Tensor, factors: Tensor) -> Tensor:
 
 
 def _with_hue(x: Tensor, turn: Tensor) -> Tensor:
-    """Turn the hue of whole numbers (N, 3, H, W) by (N,), in 1 / `HUE_LEVELS` of a full turn."""
+    """Rotate the hue of integer values (N, 3, H, W) by (N,), in 1 / `HUE_LEVELS` of a full turn."""
     red, green, blue = x.unbind(dim=1)
     value = x.amax(dim=1)
     chroma = value - x.amin(dim=1)
-    some = chroma.clamp(min=1)  # where it is 0 the hue does not matter
+    divisor = chroma.clamp(min=1)  # if it is 0 the hue does not matter
     hue = torch.where(
         value == red,
-        (green - blue) / some,
-        torch.where(value == green, 2 + (blue - red) / some, 4 + (red - green) / some),
+        (green - blue) / divisor,
+        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
     )
     hue = hue + (turn * (6 / HUE_LEVELS))[:, None, None]
-    # A channel lies below the value by chroma times a trapezium of the hue, each channel a third of a turn apart.
+    # A channel is below the value by chroma times a trapezoid function of the hue, shifted by a third of a turn each.
     offsets = 5 - 2 * torch.arange(3, device=x.device)[:, None, None]  # of red, green and blue
-    away = (hue[:, None] + offsets).remainder_(6)
-    share = torch.minimum(away, 4 - away).clamp_(0, 1)
+    shifted = (hue[:, None] + offsets).remainder_(6)
+    share = torch.minimum(shifted, 4 - shifted).clamp_(0, 1)
     return (value[:, None] - chroma[:, None] * share).round_()
 
 

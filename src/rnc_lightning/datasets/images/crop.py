@@ -1,4 +1,4 @@
-"""Random crops of images: where they lie, and the pixels of one resized as torchvision would."""
+"""Random crops of images: drawing a box, and resizing its pixels as torchvision does."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-_ATTEMPTS = 10  # as in torchvision: after so many boxes that do not fit, a central one is taken
+_ATTEMPTS = 10  # as in torchvision: after this many boxes that do not fit, the central one is used
 _LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
-CROP_NUMBERS = 2 * _ATTEMPTS + 2  # uniform numbers that one draw uses
+CROP_NUMBERS = 2 * _ATTEMPTS + 2  # uniform random numbers per draw
 Pixels = NDArray[np.uint8]
 
 
@@ -26,14 +26,14 @@ class Crop(NamedTuple):
 
 
 def draw_crop(width: int, height: int, min_scale: float, uniform: Sequence[float], max_scale: float = 1.0) -> Crop:
-    """Place a box of random area and aspect ratio, with the distribution of torchvision's RandomResizedCrop.
+    """Draw a box of random area and aspect ratio, with the distribution of torchvision's RandomResizedCrop.
 
     Args:
         width: Width of the image.
         height: Height of the image.
-        min_scale: Smallest share of the image's area.
+        min_scale: Smallest fraction of the image's area.
         uniform: `CROP_NUMBERS` independent numbers in [0, 1).
-        max_scale: Largest share of it.
+        max_scale: Largest fraction of the image's area.
 
     >>> draw_crop(400, 300, 0.2, [0.5] * CROP_NUMBERS)
     Crop(left=66, top=16, width=268, height=268)
@@ -55,16 +55,16 @@ def resized_crop(image: Pixels, crop: Crop, size: int) -> Pixels:
 
     Args:
         image: (H, W, 3).
-        crop: A box within the image.
+        crop: A box inside the image.
         size: Side of the output in pixels.
     """
     left, top, width, height = crop
-    cut = image[top : top + height, left : left + width].copy()  # torch takes twice the time on a part of an array
-    batch = torch.from_numpy(cut)[None].permute(0, 3, 1, 2)
+    cropped = image[top : top + height, left : left + width].copy()  # torch takes twice as long on a view of an array
+    batch = torch.from_numpy(cropped)[None].permute(0, 3, 1, 2)
     resized = F.interpolate(batch, (size, size), mode="bilinear", antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 
-def mirrored(image: Pixels) -> Pixels:
+def mirror(image: Pixels) -> Pixels:
     """Swap left and right of (H, W, 3)."""
     return np.asarray(cv2.flip(image, 1), np.uint8)

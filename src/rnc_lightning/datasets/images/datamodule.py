@@ -1,4 +1,4 @@
-"""Data sets of images: what one input looks like, and images of your own without labels."""
+"""The base of image data sets, and your own images without labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from rnc_lightning.datasets.images.decoding import PixelFiles
 from rnc_lightning.datasets.images.files import ImageFiles, open_rgb
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
-from rnc_lightning.datasets.reading.file_check import CheckedFiles, unreadable
+from rnc_lightning.datasets.reading.file_check import CheckedFiles, find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserFiles, UserInputs, blank_split, list_files
 
@@ -21,7 +21,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".t
 
 
 class ImagesDataModule(RegressionDataModule):
-    """A data set of colour images of any size; a subclass says how its splits are read."""
+    """A data set of colour images of any size; a subclass implements `read`."""
 
     input = "path"  # a table's column of paths
 
@@ -31,25 +31,25 @@ class ImagesDataModule(RegressionDataModule):
 
     def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
         """Image files, decoded as in the test."""
-        files = usable_images(inputs, self.input, problems)
+        files = find_usable_images(inputs, self.input, problems)
         return Unlabelled(files.columns, [blank_split(PixelFiles(ImageFiles(files.paths)))])
 
 
-def usable_images(inputs: UserInputs, column: str, problems: Problems) -> UserFiles:
-    """Image files that can be decoded; others become problems.
+def find_usable_images(inputs: UserInputs, column: str, problems: Problems) -> UserFiles:
+    """The image files that can be decoded.
 
     Args:
-        inputs: Where they lie.
-        column: A table's column of paths, where `inputs` names none.
-        problems: Gets the others.
+        inputs: Where the files are.
+        column: A table's column of paths if `inputs` does not name one.
+        problems: Receives the files that cannot be decoded.
     """
     files = list_files(inputs, SUFFIXES, column, problems)
-    bad = unreadable(cast(CheckedFiles, ImageFiles(files.paths)), what="images")
+    bad = find_unreadable(cast(CheckedFiles, ImageFiles(files.paths)), what="images")
     return files.without(bad, "unreadable file", problems)
 
 
-class GreyPictures:
-    """Image files as the digits are: grey, in the middle, (1, size, size) uint8.
+class GreyImages:
+    """Image files like the digits: grey, cropped to the centre, (1, size, size) uint8.
 
     Args:
         paths: The files.
@@ -58,11 +58,11 @@ class GreyPictures:
 
     def __init__(self, paths: Sequence[Path], size: int) -> None:
         self.paths = list(paths)
-        self._cut = v2.Compose([v2.Resize(size), v2.CenterCrop(size)])
+        self._crop = v2.Compose([v2.Resize(size), v2.CenterCrop(size)])
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        image = self._cut(open_rgb(self.paths[index]).convert("L"))
+        image = self._crop(open_rgb(self.paths[index]).convert("L"))
         return torch.from_numpy(np.array(image))[None]

@@ -1,4 +1,4 @@
-"""Image files as arrays, by the faster of two decoders where both give the same pixels."""
+"""Image files as arrays, decoded by the faster of two decoders if both give the same pixels."""
 
 import io
 import warnings
@@ -16,7 +16,7 @@ _AS_PILLOW = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 class PixelFiles:
-    """`ImageFiles` as arrays (H, W, 3) uint8: the same pixels, sooner where they are JPEG.
+    """`ImageFiles` as arrays (H, W, 3) uint8: the same pixels, faster for JPEG files.
 
     Args:
         files: The images.
@@ -40,14 +40,14 @@ def read_pixels(path: Path) -> Pixels:
     """Decode an image to (H, W, 3) uint8.
 
     Raises:
-        ValueError: For what `open_rgb` refuses, in its words.
+        ValueError: As `open_rgb`.
     """
     pixels = _plain_jpeg(path)
     return np.asarray(open_rgb(path)) if pixels is None else pixels
 
 
 def _plain_jpeg(path: Path) -> Pixels | None:
-    """The pixels of a JPEG file with three colours; None for all else, and for one that is broken."""
+    """The pixels of a JPEG file with three colours; None for any other file and for broken ones."""
     try:
         content = path.read_bytes()
         with warnings.catch_warnings():
@@ -57,7 +57,7 @@ def _plain_jpeg(path: Path) -> Pixels | None:
                 if image.format != "JPEG" or image.mode != "RGB" or width * height > MOST_PIXELS:
                     return None
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _AS_PILLOW)
-    except Exception:  # whatever is wrong with it, `open_rgb` has the words
+    except Exception:  # `open_rgb` then raises the right error
         return None
     if pixels is None or pixels.shape != (height, width, 3):
         return None

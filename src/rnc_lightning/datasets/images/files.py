@@ -1,4 +1,4 @@
-"""Image files as inputs: opened when asked for, refused where opening them would be unwise."""
+"""Image files as inputs: opened on demand, refused if they are broken or suspiciously large."""
 
 import warnings
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
 
-MOST_PIXELS = 100_000_000  # a picture of more is taken for a decompression bomb: 300 MB once decoded
+MOST_PIXELS = 100_000_000  # larger images (300 MB decoded) are refused as decompression bombs
 
 
 class ImageFiles:
-    """Image files, decoded to RGB when asked for.
+    """Image files, decoded to RGB on demand.
 
     Args:
-        paths: One file a sample.
-        rows: Where a table names each, for complaints, such as `faces.csv, row 7`; None where no table does.
+        paths: One file per sample.
+        rows: The table row of each for messages, such as `faces.csv, row 7`; None if there is no table.
     """
 
     def __init__(self, paths: Sequence[Path], rows: Sequence[str] | None = None) -> None:
@@ -35,7 +35,7 @@ class ImageFiles:
             raise UserError(f"{path} cannot be read as an image ({error}): replace it") from error
 
     def problem(self, index: int) -> str | None:
-        """What is wrong with a file, found by decoding all of it; None where nothing is."""
+        """What is wrong with a file, found by decoding it completely; None if nothing is."""
         try:
             open_rgb(self.paths[index])
         except ValueError as error:
@@ -43,27 +43,27 @@ class ImageFiles:
         return None
 
     def take(self, indices: Sequence[int]) -> "ImageFiles":
-        """Some of the files, in the order given."""
+        """Some of the files, in this order."""
         rows = None if self.rows is None else [self.rows[i] for i in indices]
         return ImageFiles([self.paths[i] for i in indices], rows)
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """Decode an image to RGB; 16 bits a pixel become 8.
+    """Decode an image to RGB; 16 bits per pixel are reduced to 8.
 
     Raises:
-        ValueError: Where it is missing, unreadable, cut short, has pixels that are no colours (whole numbers of 32
-            bits, or floats), or more than `MOST_PIXELS` of them, which is seen from its header, before memory is taken.
+        ValueError: If it is missing, unreadable or truncated, its pixels are not colours (32-bit integers or floats),
+            or there are more than `MOST_PIXELS` of them, which is checked before memory is allocated.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is told below
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we have a limit of our own
             with Image.open(path) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise _RefusedError(f"{image.width} x {image.height} pixels, a decompression bomb")
                 if image.mode in ("I", "F"):
                     raise _RefusedError(
-                        f"its pixels are numbers (mode {image.mode}) of no known range: save it with 8 bits"
+                        f"its pixels are numbers of unknown range (mode {image.mode}): save it with 8 bits"
                     )
                 if image.mode.startswith("I;16"):
                     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
@@ -71,10 +71,10 @@ def open_rgb(path: Path) -> Image.Image:
     except _RefusedError as error:
         raise ValueError(str(error)) from error
     except Image.DecompressionBombError as error:
-        raise ValueError("so many pixels that it is a decompression bomb") from error
+        raise ValueError("too many pixels, a decompression bomb") from error
     except Exception as error:  # Pillow's readers raise almost anything for broken files
-        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error
+        raise ValueError(first_line(error)) from error
 
 
 class _RefusedError(Exception):
-    """What we will not decode."""
+    """An image that could be decoded but is refused."""

@@ -1,4 +1,4 @@
-"""Where a data set's images come from once it has been read: files decoded each time, or a cache of decoded ones."""
+"""Where the pixels of a data set come from: files decoded at each access, or a cache of decoded images."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,35 +11,36 @@ from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.system.errors import UserError
 
 
-def decoded_fast(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
-    """The same splits; where inputs are image files, read by the faster decoder, whose pixels are the same."""
+def decode_on_access(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
+    """The same splits, with image files read by the faster decoder, which yields the same pixels."""
     return {
         part: replace(split, inputs=PixelFiles(split.inputs)) if isinstance(split.inputs, ImageFiles) else split
         for part, split in splits.items()
     }
 
 
-def decoded_once(splits: Mapping[SplitName, Split], directory: Path, side: int | None = None) -> dict[SplitName, Split]:
-    """The same splits, their images decoded into one cache, which runs with another division of the images share.
+def decode_into_cache(
+    splits: Mapping[SplitName, Split], directory: Path, side: int | None = None
+) -> dict[SplitName, Split]:
+    """The same splits, with all images decoded into one cache. Runs that split the same images differently share it.
 
     Args:
         splits: All inputs are image files.
-        directory: Where caches are kept.
-        side: Images whose shorter side is longer are scaled down to it, which changes what crops are made of; None
-            keeps every pixel.
+        directory: Folder of the caches.
+        side: Images with a longer shorter side are scaled down to it, which changes the crops; None keeps every pixel.
 
     Raises:
-        UserError: Where inputs are no image files, or the disk has too little room.
+        UserError: If inputs are not image files, or there is too little disk space.
     """
     files: dict[SplitName, ImageFiles] = {}
     for part, split in splits.items():
         if not isinstance(split.inputs, ImageFiles):
-            raise UserError("data.cache=true: these inputs are no whole image files; set data.cache=false")
+            raise UserError("data.cache=true: these inputs are not one image file each; set data.cache=false")
         files[part] = split.inputs
     paths = sorted({path for inputs in files.values() for path in inputs.paths})
-    place = {path: i for i, path in enumerate(paths)}
+    position = {path: i for i, path in enumerate(paths)}
     cache = cached_images(ImageFiles(paths), directory, side)
     return {
-        part: replace(split, inputs=cache.take([place[path] for path in files[part].paths]))
+        part: replace(split, inputs=cache.take([position[path] for path in files[part].paths]))
         for part, split in splits.items()
     }

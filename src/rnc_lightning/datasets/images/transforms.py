@@ -1,4 +1,4 @@
-"""Image transforms. Each factory is one `_target_` in a data set's YAML."""
+"""Image transforms. Each factory is a `_target_` in a data set's YAML."""
 
 from typing import Any
 
@@ -26,14 +26,14 @@ def augmented_image(
 
     Args:
         size: Side of the output in pixels.
-        min_scale: Smallest share of the area that a crop keeps; crops have torchvision's default aspect ratios.
-        flip: Probability of a horizontal flip; 0 where a flip changes the target.
+        min_scale: Smallest fraction of the area that a crop keeps; crops have torchvision's default aspect ratios.
+        flip: Probability of a horizontal flip; set it to 0 if a flip changes the target.
         jitter: Probability of the colour jitter.
         brightness: Strength of the jitter in brightness.
         contrast: Strength of the jitter in contrast.
         saturation: Strength of the jitter in saturation.
-        hue: Strength of the jitter in hue, of a full turn.
-        grayscale: Probability of dropping the colours.
+        hue: Strength of the jitter in hue, as a fraction of a full turn.
+        grayscale: Probability of conversion to grey.
 
     Returns:
         A function from an RGB image (Pillow, uint8 array (H, W, 3) or tensor (3, H, W)) to a float tensor
@@ -53,26 +53,26 @@ def local_image(
     flip: float = 0.5,
     **colour: Any,
 ) -> AugmentedImage:
-    """A small crop beside those of `augmented_image`, as in DINO.
+    """A small crop in addition to those of `augmented_image`, as in DINO.
 
     Args:
         input_size: Side of the other crops in pixels.
-        size: Side of the output in pixels; null: 3/7 of the others, which is 96 of 224.
-        min_scale: Smallest share of the area that a crop keeps.
-        max_scale: Largest share.
+        size: Side of the output in pixels; null: 3/7 of `input_size`, which is 96 for 224.
+        min_scale: Smallest fraction of the area that a crop keeps.
+        max_scale: Largest fraction.
         flip: As for `augmented_image`.
-        **colour: The rest of its arguments.
+        **colour: The colour arguments of `augmented_image`.
     """
     side = round(input_size * 3 / 7) if size is None else size
     return AugmentedImage(side, min_scale, flip, augmented_image(**colour).colour, max_scale)
 
 
 def centred_image(size: int = 224, resize: int | None = None) -> CentredImage:
-    """The official evaluation transform: shorter side to `resize`, central square of `size`, normalise.
+    """The official evaluation transform: resize the shorter side, crop the central square, normalise.
 
     Args:
         size: Side of the output in pixels.
-        resize: Shorter side before the cut; null: 8/7 of `size`, as the official 256 is of 224.
+        resize: Shorter side before the crop; null: 8/7 of `size`, which is the official 256 for 224.
     """
     return CentredImage(size, round(size * 8 / 7) if resize is None else resize)
 
@@ -87,17 +87,17 @@ def augmented_digit(
     mean: float = MEAN,
     std: float = STD,
 ) -> Transform:
-    """Crop, brightness, contrast, noise: nothing that turns, mirrors or squeezes, so that an angle stays true.
+    """Crop, brightness, contrast, noise: no rotation, flip or change of aspect ratio, which would change the angle.
 
     Args:
         size: Side of the output in pixels.
-        min_scale: Smallest share of the area that a crop keeps; crops are square.
+        min_scale: Smallest fraction of the area that a crop keeps; crops are square.
         brightness: Strength of the jitter in brightness.
         contrast: Strength of the jitter in contrast.
-        noise: Standard deviation of additive Gaussian noise, of the pixel range.
-        max_scale: Largest share of the area that a crop keeps.
-        mean: What is taken from pixels from 0 to 1 in the end.
-        std: What they are then divided by.
+        noise: Standard deviation of additive Gaussian noise, as a fraction of the pixel range.
+        max_scale: Largest fraction of the area that a crop keeps.
+        mean: Subtracted at the end from pixels in [0, 1].
+        std: By which they are then divided.
     """
     return v2.Compose(
         [
@@ -113,38 +113,38 @@ def augmented_digit(
 def local_digit(
     input_size: int = 32, size: int | None = None, min_scale: float = 0.2, max_scale: float = 0.5, **more: float
 ) -> Transform:
-    """A small crop beside those of `augmented_digit`.
+    """A small crop in addition to those of `augmented_digit`.
 
     Args:
         input_size: Side of the other crops in pixels.
-        size: Side of the output in pixels; null: half of the others.
-        min_scale: Smallest share of the area that a crop keeps.
-        max_scale: Largest share.
-        **more: The rest of `augmented_digit`'s arguments.
+        size: Side of the output in pixels; null: half of `input_size`.
+        min_scale: Smallest fraction of the area that a crop keeps.
+        max_scale: Largest fraction.
+        **more: Further arguments of `augmented_digit`.
     """
     side = max(1, input_size // 2) if size is None else size
     return augmented_digit(side, min_scale, max_scale=max_scale, **more)
 
 
 def plain_digit(mean: float = MEAN, std: float = STD) -> "Normalised":
-    """Pixels of whole numbers to floats, in [-1, 1] if not told otherwise; nothing random."""
+    """Integer pixels to floats, in [-1, 1] by default, without augmentation."""
     return Normalised(mean, std)
 
 
 class Normalised:
-    """Pixels, whole numbers or floats from 0 to 1, less a mean and divided by a standard deviation.
+    """Subtracts a mean from pixels (integers, or floats from 0 to 1) and divides by a standard deviation.
 
     Args:
-        mean: Of every channel.
-        std: Of every channel.
+        mean: Mean for every channel.
+        std: Standard deviation for every channel.
 
     Raises:
-        ValueError: For a standard deviation that is not above 0.
+        ValueError: For a standard deviation that is not positive.
     """
 
     def __init__(self, mean: float, std: float) -> None:
         if not std > 0:
-            raise ValueError(f"std must be above 0, got {std}")
+            raise ValueError(f"std must be positive, got {std}")
         self.mean = mean
         self.std = std
 
@@ -155,5 +155,5 @@ class Normalised:
 
     def describe(self) -> Description:
         """Mean and standard deviation."""
-        words = f"Pixels from 0 to 1, then less {self.mean:g} and divided by {self.std:g}."
+        words = f"Pixels from 0 to 1; subtract {self.mean:g} and divide by {self.std:g}."
         return Description({"mean": [self.mean], "std": [self.std]}, words)

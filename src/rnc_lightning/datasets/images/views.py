@@ -1,4 +1,4 @@
-"""Views of an image: whole ones as floats, or uint8 pixels whose colours a device changes later."""
+"""Views of an image: finished ones as floats, or uint8 pixels whose colours are changed later on the device."""
 
 from typing import Any
 
@@ -14,12 +14,13 @@ from rnc_lightning.datasets.images.colour import (
     STD,
     Colour,
     ColourJitter,
-    coloured,
-    normalised_into,
-    planes_into,
+    apply_colour,
+    write_normalised,
+    write_planes,
 )
-from rnc_lightning.datasets.images.crop import CROP_NUMBERS, Pixels, draw_crop, mirrored, resized_crop
+from rnc_lightning.datasets.images.crop import CROP_NUMBERS, Pixels, draw_crop, mirror, resized_crop
 from rnc_lightning.datasets.transform import Description, ImageTransform
+from rnc_lightning.numerics.checks import check_whole_number
 
 
 class AugmentedImage(ImageTransform):
@@ -27,17 +28,17 @@ class AugmentedImage(ImageTransform):
 
     Args:
         size: Side of a view in pixels.
-        min_scale: Smallest share of the area that a crop keeps.
+        min_scale: Smallest fraction of the area that a crop keeps.
         flip: Probability of a horizontal flip.
-        colour: Chances and strengths of the changes of colour.
-        max_scale: Largest share of the area that a crop keeps.
+        colour: Probabilities and strengths of the colour changes.
+        max_scale: Largest fraction of the area that a crop keeps.
 
     Raises:
         ValueError: For a size below 1, or a scale or probability out of its range.
     """
 
     def __init__(self, size: int, min_scale: float, flip: float, colour: ColourJitter, max_scale: float = 1.0) -> None:
-        _check_size(size)
+        check_whole_number("size", size, 1)
         if not 0 < min_scale <= 1:
             raise ValueError(f"min_scale must be above 0 and at most 1, got {min_scale}")
         if not min_scale <= max_scale <= 1:
@@ -52,34 +53,34 @@ class AugmentedImage(ImageTransform):
 
     def views(self, source: Any, count: int) -> Tensor:
         """Views (count, 3, size, size) of one image, as floats in [-1, 1]."""
-        image = as_pixels(source)
+        image = to_pixels(source)
         out = torch.empty(count, 3, self.size, self.size)
         for view in out:
-            pixels, colour = self._drawn(image)
-            normalised_into(view, coloured(pixels, colour))
+            pixels, colour = self._draw(image)
+            write_normalised(view, apply_colour(pixels, colour))
         return out
 
     def pixels(self, source: Any, count: int) -> tuple[Tensor, Tensor]:
-        """The same views before their colours change, as uint8, and what is done to the colours (count, 9)."""
-        image = as_pixels(source)
+        """The same views as uint8 before the colour changes, and the colour changes (count, 9)."""
+        image = to_pixels(source)
         out = torch.empty(count, 3, self.size, self.size, dtype=torch.uint8)
         colours = []
         for view in out:
-            pixels, colour = self._drawn(image)
-            planes_into(view, pixels)
+            pixels, colour = self._draw(image)
+            write_planes(view, pixels)
             colours.append(colour.numbers())
         return out, torch.tensor(colours)
 
-    def _drawn(self, image: Pixels) -> tuple[Pixels, Colour]:
+    def _draw(self, image: Pixels) -> tuple[Pixels, Colour]:
         flip, *uniform = torch.rand(1 + COLOUR_NUMBERS + CROP_NUMBERS, dtype=torch.float64).tolist()
         height, width = image.shape[:2]
         crop = draw_crop(width, height, self.min_scale, uniform[COLOUR_NUMBERS:], self.max_scale)
         pixels = resized_crop(image, crop, self.size)
-        return mirrored(pixels) if flip < self.flip else pixels, self.colour.draw(uniform[:COLOUR_NUMBERS])
+        return mirror(pixels) if flip < self.flip else pixels, self.colour.draw(uniform[:COLOUR_NUMBERS])
 
 
 class CentredImage(ImageTransform):
-    """Resize and central square, by torchvision on a Pillow image, as in the official code.
+    """Resize and central crop, by torchvision on a Pillow image, as in the official code.
 
     Args:
         size: Side of the square in pixels.
@@ -90,43 +91,43 @@ class CentredImage(ImageTransform):
     """
 
     def __init__(self, size: int, resize: int) -> None:
-        _check_size(size)
+        check_whole_number("size", size, 1)
         if resize < size:
             raise ValueError(f"resize must be at least size ({size}), got {resize}")
         self.size = size
         self.resize = resize
-        self._cut = v2.Compose([v2.Resize(resize), v2.CenterCrop(size)])
+        self._crop = v2.Compose([v2.Resize(resize), v2.CenterCrop(size)])
 
     def views(self, source: Any, count: int) -> Tensor:
-        """Equal views (count, 3, size, size) of one image, as floats in [-1, 1]."""
+        """Identical views (count, 3, size, size) of one image, as floats in [-1, 1]."""
         image = self._pixels(source)
         out = torch.empty(1, 3, *image.shape[:2])
-        normalised_into(out[0], image)
+        write_normalised(out[0], image)
         return out.expand(count, -1, -1, -1)
 
     def pixels(self, source: Any, count: int) -> tuple[Tensor, None]:
         """The same as uint8."""
         image = self._pixels(source)
         out = torch.empty(1, 3, *image.shape[:2], dtype=torch.uint8)
-        planes_into(out[0], image)
+        write_planes(out[0], image)
         return out.expand(count, -1, -1, -1), None
 
     def describe(self) -> Description:
         """Sizes and normalisation."""
         facts = {"kind": "image", "resize": self.resize, "crop": self.size, "mean": [MEAN] * 3, "std": [STD] * 3}
         words = (
-            f"RGB images: the shorter side resized to {self.resize} pixels (bilinear, with antialiasing), the central "
-            f"square of {self.size} cut out, pixels from 0 to 1, then less {MEAN:g} and divided by {STD:g} in each "
+            f"RGB images: resize the shorter side to {self.resize} pixels (bilinear, with antialiasing), crop the "
+            f"central square of {self.size}, scale pixels to 0 to 1, subtract {MEAN:g} and divide by {STD:g} in each "
             "channel."
         )
         return Description(facts, words)
 
     def _pixels(self, source: Any) -> Pixels:
-        image = source if isinstance(source, Image.Image) else Image.fromarray(as_pixels(source))
-        return np.asarray(self._cut(image.convert("RGB")))
+        image = source if isinstance(source, Image.Image) else Image.fromarray(to_pixels(source))
+        return np.asarray(self._crop(image.convert("RGB")))
 
 
-def as_pixels(source: Any) -> Pixels:
+def to_pixels(source: Any) -> Pixels:
     """An image as an array (H, W, 3).
 
     Args:
@@ -144,9 +145,4 @@ def as_pixels(source: Any) -> Pixels:
     got = type(source).__name__
     if isinstance(source, Tensor | np.ndarray):
         got += f" of {source.dtype} {tuple(source.shape)}"
-    raise TypeError(f"an image is a Pillow image, a uint8 tensor (3, H, W) or a uint8 array (H, W, 3), not {got}")
-
-
-def _check_size(size: int) -> None:
-    if size < 1:
-        raise ValueError(f"size must be 1 or more, got {size}")
+    raise TypeError(f"an image must be a Pillow image, a uint8 tensor (3, H, W) or a uint8 array (H, W, 3), got {got}")

@@ -1,4 +1,4 @@
-"""Features in the place of inputs: batches for a head on a frozen encoder, cut from one tensor."""
+"""Features instead of inputs: batches for a head on a frozen encoder, taken from one tensor."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from rnc_lightning.datasets.loading.sampling import Draw, SeededBatches
 
 
 class FeaturesDataset(Dataset[dict[str, Tensor]]):
-    """Whole batches `features` (B, F), `y` (B, D) and `index` (B,), by lists of draws, so that each is cut in one step.
+    """Batches `features` (B, F), `y` (B, D) and `index` (B,), indexed by a list of draws, so that each is one lookup.
 
     Args:
         features: (N, F), in the order of the split.
@@ -28,6 +28,6 @@ class FeaturesDataset(Dataset[dict[str, Tensor]]):
 
 
 def features_loader(features: Tensor, targets: Tensor, batches: SeededBatches) -> DataLoader[dict[str, Tensor]]:
-    """A loader of feature batches, in this process: there is nothing left to prepare."""
-    apart = torch.Generator()  # else it draws from the network's, at other moments after a resume
-    return DataLoader(FeaturesDataset(features, targets), sampler=batches, batch_size=None, generator=apart)  # type: ignore[arg-type]
+    """A loader of feature batches, without worker processes: there is nothing to prepare."""
+    own = torch.Generator()  # otherwise it draws from the global one, at other moments after a resume
+    return DataLoader(FeaturesDataset(features, targets), sampler=batches, batch_size=None, generator=own)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Which samples an epoch takes, in which order, and the seed that each one's augmentation draws from."""
+"""The order of the samples in an epoch, and the seed of each sample's augmentation."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from rnc_lightning.numerics.seeding import derive_seed
 
 
 class Draw(NamedTuple):
-    """One sample of an epoch: its place in the split and the seed of its random transforms, None where nothing is."""
+    """One sample of an epoch: its index in the split and the seed of its random transforms (None: not random)."""
 
     sample: int
     seed: int | None = None
@@ -19,14 +19,14 @@ class Draw(NamedTuple):
 class SeededBatches(Sampler[list[Draw]]):
     """The batches of a `SeededSampler`, or one process' share of each.
 
-    Over several processes the batches are those of one process: each takes every W-th sample of each batch. The last
-    batch may then be uneven; in training, where it has fewer samples than there are processes, it is left out, since a
-    process without a sample could not take part.
+    The batches do not depend on the number of processes W: each process takes every W-th sample of each batch. The
+    last batch may then be uneven. In training it is dropped if it has fewer samples than there are processes, because
+    a process without a sample could not take part.
 
     Args:
-        sampler: Gives the order of each epoch, the same in all processes; or how many samples there are, in order.
-        batch_size: Samples a batch, over all processes.
-        drop_last: Whether an incomplete last batch is left out.
+        sampler: Gives the order of each epoch, the same in all processes; a number of samples means in order.
+        batch_size: Samples per batch, over all processes.
+        drop_last: Whether an incomplete last batch is dropped.
         share: (rank, processes).
     """
 
@@ -39,14 +39,14 @@ class SeededBatches(Sampler[list[Draw]]):
         self.rank, self.processes = share
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch comes next; Lightning calls it."""
+        """Set the next epoch; Lightning calls it."""
         if isinstance(self.sampler, SeededSampler):
             self.sampler.set_epoch(epoch)
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.sampler), self.batch_size)
+        full, rest = divmod(len(self.sampler), self.batch_size)
         needed = self.processes if isinstance(self.sampler, SeededSampler) else self.rank + 1
-        return whole + (1 if rest >= needed and not self.drop_last else 0)
+        return full + (rest >= needed and not self.drop_last)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         order = [draw if isinstance(draw, Draw) else Draw(draw) for draw in self.sampler]
@@ -55,15 +55,15 @@ class SeededBatches(Sampler[list[Draw]]):
 
 
 class SeededSampler(Sampler[Draw]):
-    """A fresh permutation each epoch, and a seed a sample, both from (seed, epoch) alone.
+    """A new permutation each epoch and a seed per sample, both determined by (seed, epoch).
 
-    An augmentation therefore depends neither on the worker that computes it nor on what was drawn before:
-    a resumed run repeats the epoch exactly, with any number of workers.
+    An augmentation therefore depends neither on the worker that computes it nor on earlier draws: a resumed run
+    repeats the epoch exactly, with any number of workers.
 
     Args:
         size: Samples in the split.
         seed: Seed of this stage.
-        epoch: The epoch that comes first.
+        epoch: The first epoch.
     """
 
     def __init__(self, size: int, seed: int, epoch: int = 0) -> None:
@@ -72,7 +72,7 @@ class SeededSampler(Sampler[Draw]):
         self.epoch = epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch comes next; Lightning calls it."""
+        """Set the next epoch; Lightning calls it."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -81,7 +81,7 @@ class SeededSampler(Sampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         generator = np.random.default_rng(derive_seed(self.seed, "order", self.epoch))
         order = generator.permutation(self.size)
-        # One seed per sample of the split, so that it does not depend on the place in the order.
+        # Indexed by sample, so that a seed does not depend on the position in the order.
         seeds = generator.integers(0, 2**63 - 1, size=self.size, dtype=np.int64)
         for index in order.tolist():
             yield Draw(index, int(seeds[index]))

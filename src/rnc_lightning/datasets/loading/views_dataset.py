@@ -1,4 +1,4 @@
-"""Samples to batches: augmented views drawn under a seed of their own."""
+"""Samples as augmented views, each sample with its own seed."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 from rnc_lightning.datasets.loading.sampling import Draw
 from rnc_lightning.datasets.splits import Split
 from rnc_lightning.datasets.transform import ImageTransform, Transform
-from rnc_lightning.numerics.seeding import generators_kept, set_cpu_generators
+from rnc_lightning.numerics.checks import check_whole_number
+from rnc_lightning.numerics.seeding import preserve_generators, set_cpu_generators
 
 
 class ViewsDataset(Dataset[dict[str, Any]]):
@@ -20,12 +21,12 @@ class ViewsDataset(Dataset[dict[str, Any]]):
     Args:
         split: Inputs and targets.
         transform: Raw input to tensor; random when it augments.
-        views: Number of views, stacked on a first axis; None for one without that axis.
-        on_device: Leave colours and floats of an `ImageTransform` to the device: `x` is then uint8, and where there
-            is something to do, `colour` (9,) or (V, 9) says what. `batched_colour.finish_on_device` does it. Other
-            transforms are not affected.
-        local: A transform to smaller crops and how many of them: `x_local` (L, C, ...), and `colour_local` beside
-            `colour`. They are drawn after the views, which are the same with and without them.
+        views: Number of views, stacked on a first axis; None for one view without that axis.
+        on_device: Leave the colour changes and the conversion to float of an `ImageTransform` to the device: `x` is
+            then uint8, and `colour` (9,) or (V, 9) holds the changes, if any, for `colour_on_device.finish_on_device`.
+            Other transforms are not affected.
+        local: A transform to smaller crops and their number: `x_local` (L, C, ...), and `colour_local` in addition to
+            `colour`. They are drawn after the views, which do not change because of them.
 
     Raises:
         ValueError: For less than one view.
@@ -39,8 +40,8 @@ class ViewsDataset(Dataset[dict[str, Any]]):
         on_device: bool = False,
         local: tuple[Transform, int] | None = None,
     ) -> None:
-        if views is not None and views < 1:
-            raise ValueError(f"views must be at least 1 or null, got {views}")
+        if views is not None:
+            check_whole_number("views", views, 1)
         self.split = split
         self.transform = transform
         self.views = views
@@ -54,25 +55,25 @@ class ViewsDataset(Dataset[dict[str, Any]]):
         return self.__getitems__([draw])[0]
 
     def __getitems__(self, draws: Sequence[Draw | int]) -> list[dict[str, Any]]:
-        """All samples of a batch: the generators' states are kept once for all of them, which takes its time."""
-        wanted = [draw if isinstance(draw, Draw) else Draw(draw) for draw in draws]
+        """All samples of a batch; saves the generators' states, which is slow, only once for all of them."""
+        batch = [draw if isinstance(draw, Draw) else Draw(draw) for draw in draws]
         transforms = [self.transform] if self.local is None else [self.transform, self.local[0]]
-        torch_alone = all(isinstance(transform, ImageTransform) for transform in transforms)
+        torch_only = all(isinstance(transform, ImageTransform) for transform in transforms)
         samples = []
-        seeds = any(draw.seed is not None for draw in wanted)
-        with generators_kept(torch_alone) if seeds else nullcontext():
-            for index, seed in wanted:
+        random = any(draw.seed is not None for draw in batch)
+        with preserve_generators(torch_only) if random else nullcontext():
+            for index, seed in batch:
                 source = self.split.inputs[index]
                 if seed is not None:
-                    set_cpu_generators(seed, torch_alone)
+                    set_cpu_generators(seed, torch_only)
                 samples.append({**self._views(source), "y": self.split.targets[index], "index": index})
         return samples
 
     def _views(self, source: Any) -> dict[str, Tensor]:
         sample = self._sample(source, self.transform, self.views)
         if self.local is not None:
-            cut = self._sample(source, *self.local)
-            sample |= {f"{key}_local": value for key, value in cut.items()}
+            crops = self._sample(source, *self.local)
+            sample |= {f"{key}_local": value for key, value in crops.items()}
         return sample
 
     def _sample(self, source: Any, transform: Transform, views: int | None) -> dict[str, Tensor]:

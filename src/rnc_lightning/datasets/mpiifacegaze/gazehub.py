@@ -1,13 +1,13 @@
-"""MPIIFaceGaze as GazeHub's script prepares it: normalised faces as files, one label file a person.
+"""MPIIFaceGaze as prepared by GazeHub's script: normalised faces as files, one label file per person.
 
     <root>/Image/pXX/face/<n>.jpg
-    <root>/Label/pXX.label          a header, then a line a picture; blanks between fields, commas within vectors
+    <root>/Label/pXX.label          a header, then a line per picture; blanks between fields, commas within vectors
 
-The header says where a field is. The angles are computed from the vector of `3DGaze`: the two angles of `2DGaze` are
-stored yaw first, which much code takes for pitch first. They serve as a check, in either order.
+The header gives the order of the fields. The angles are computed from the vector `3DGaze`: the two angles of `2DGaze`
+are stored yaw first, which is often mistaken for pitch first. They are only used as a check, in either order.
 
-Lines whose `WhichEye` is right have a picture mirrored by that script, with the gaze mirrored likewise, so they are
-true samples; `eye="left"` leaves them out.
+Lines whose `WhichEye` is right have a picture mirrored by that script and a gaze mirrored accordingly, so they are
+valid samples; `eye="left"` skips them.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from rnc_lightning.datasets.mpiifacegaze.samples import (
     Eye,
     GazeSamples,
     Pictures,
-    lines,
-    numbers,
+    find_plausible,
+    parse_numbers,
     person_of,
     pitch_yaw,
-    plausible,
+    read_lines,
 )
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError
 
-_AGREE = 0.01  # radians between 2DGaze and 3DGaze: the files round to three places or more
+_TOLERANCE = 0.01  # radians between 2DGaze and 3DGaze: the files are rounded to three decimals or more
 
 
 @dataclass(frozen=True)
@@ -52,49 +52,47 @@ def read_gazehub(root: Path, eye: Eye, problems: Problems) -> GazeSamples:
 
     Args:
         root: Folder with `Image/` and `Label/`.
-        eye: Lines of which eye to take.
-        problems: Gets the bad lines.
+        eye: Which lines to use.
+        problems: Receives the bad lines.
 
     Raises:
-        UserError: Where a header lacks a column.
+        UserError: If a header lacks a column.
     """
     pictures = Pictures(root / "Image", problems)
     rows = [
         row
         for file in label_files(root)
-        for row in _rows(file, eye, problems)
+        for row in _read_rows(file, eye, problems)
         if pictures.usable(row.face, row.person, row.where)
     ]
     radians = pitch_yaw(np.array([row.gaze for row in rows], dtype=np.float64).reshape(-1, 3))
-    good = plausible(np.rad2deg(radians), [row.where for row in rows], problems)
-    good &= _agree(radians, rows, good, problems)
-    kept = [rows[i] for i in np.flatnonzero(good).tolist()]
+    good = find_plausible(np.rad2deg(radians), [row.where for row in rows], problems)
+    good &= _check_agreement(radians, rows, good, problems)
+    usable = [rows[i] for i in np.flatnonzero(good).tolist()]
     return GazeSamples(
-        ImageFiles([root / "Image" / row.face for row in kept]),
+        ImageFiles([root / "Image" / row.face for row in usable]),
         np.rad2deg(radians[good]),
-        [row.face for row in kept],
-        np.array([row.person for row in kept], dtype=np.int64),
+        [row.face for row in usable],
+        np.array([row.person for row in usable], dtype=np.int64),
     )
 
 
-def _rows(file: Path, eye: Eye, problems: Problems) -> list[_Row]:
-    numbered = lines(file, problems, headings=1)
+def _read_rows(file: Path, eye: Eye, problems: Problems) -> list[_Row]:
+    numbered = read_lines(file, problems, headings=1)
     header = next(numbered, ("", []))[1]
     if not header:
         return []
     needed = ["Face", "3DGaze"] + (["WhichEye"] if eye != "both" else [])
-    if lacking := [column for column in needed if column not in header]:
-        raise UserError(
-            f"{file}: its first line names no column {', '.join(lacking)}; it reads {' '.join(header)[:200]}"
-        )
+    if missing := [column for column in needed if column not in header]:
+        raise UserError(f"{file}: the header has no column {', '.join(missing)}; it is {' '.join(header)[:200]}")
     rows = []
     for where, fields in numbered:
         if len(fields) != len(header):
             problems.add("wrong number of fields", where, f"{len(fields)}, the header has {len(header)}")
             continue
         cells = dict(zip(header, fields, strict=True))
-        gaze = numbers(cells["3DGaze"].split(","), 3)
-        flat = numbers(cells["2DGaze"].split(","), 2) if "2DGaze" in cells else None
+        gaze = parse_numbers(cells["3DGaze"].split(","), 3)
+        flat = parse_numbers(cells["2DGaze"].split(","), 2) if "2DGaze" in cells else None
         if eye != "both" and cells["WhichEye"] not in ("left", "right"):
             problems.add("eye other than left or right", where, cells["WhichEye"])
         elif eye != "both" and cells["WhichEye"] != eye:
@@ -104,24 +102,18 @@ def _rows(file: Path, eye: Eye, problems: Problems) -> list[_Row]:
         elif "2DGaze" in cells and flat is None:
             problems.add("2DGaze not two numbers", where, cells["2DGaze"])
         else:
-            face = cells["Face"].replace("\\", "/")  # as the script writes them on Windows
+            face = cells["Face"].replace("\\", "/")  # the script writes backslashes on Windows
             rows.append(_Row(where, face, person_of(file), gaze, flat))
     return rows
 
 
-def _agree(radians: np.ndarray, rows: Sequence[_Row], judged: np.ndarray, problems: Problems) -> np.ndarray:
-    """Which rows (N,) have a 2DGaze that fits the angles in either order; of those judged the others are problems."""
+def _check_agreement(radians: np.ndarray, rows: Sequence[_Row], good: np.ndarray, problems: Problems) -> np.ndarray:
+    """Mask (N,) of the rows whose 2DGaze matches the angles in either order; only `good` rows are checked."""
     agree = np.ones(len(rows), dtype=bool)
-    for i, row in enumerate(rows):
-        if row.flat_gaze is None or not judged[i]:
-            continue
-        orders = np.array([row.flat_gaze, row.flat_gaze[::-1]])
-        if not (np.abs(orders - radians[i]) <= _AGREE).all(axis=1).any():
+    for i in np.flatnonzero(good).tolist():
+        (pitch, yaw), flat = radians[i], rows[i].flat_gaze
+        if flat is not None and not (np.abs(np.array([flat, flat[::-1]]) - radians[i]) <= _TOLERANCE).all(axis=1).any():
             agree[i] = False
-            pitch, yaw = radians[i]
-            problems.add(
-                "2DGaze and 3DGaze disagree",
-                row.where,
-                f"2DGaze {row.flat_gaze[0]:g},{row.flat_gaze[1]:g}; by 3DGaze yaw {yaw:.3f}, pitch {pitch:.3f}",
-            )
+            detail = f"2DGaze {flat[0]:g},{flat[1]:g}; 3DGaze gives yaw {yaw:.3f}, pitch {pitch:.3f}"
+            problems.add("2DGaze and 3DGaze disagree", rows[i].where, detail)
     return agree

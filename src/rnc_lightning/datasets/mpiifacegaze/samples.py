@@ -1,4 +1,4 @@
-"""What the layouts of MPIIFaceGaze share: gaze angles from vectors, samples of persons, lines of label files."""
+"""Shared by the layouts of MPIIFaceGaze: gaze angles from vectors, samples, lines of label files."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -10,18 +10,19 @@ from typing import Literal, Protocol
 import numpy as np
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import climbs_out
+from rnc_lightning.datasets.reading.tables import leaves_folder
 from rnc_lightning.datasets.splits import Inputs
+from rnc_lightning.system.errors import first_line
 
 Eye = Literal["both", "left", "right"]
-PLAUSIBLE = 60.0  # degrees to any side: who looks at a laptop's screen never turns the eyes further from its camera
+PLAUSIBLE = 60.0  # degrees to any side: nobody who looks at a laptop's screen looks further away from its camera
 
 
 class Faces(Inputs, Protocol):
-    """Inputs of which some can be taken."""
+    """Inputs from which a subset can be taken."""
 
     def take(self, indices: Sequence[int]) -> "Faces":
-        """Some of the inputs, in the order given."""
+        """Some of the inputs, in this order."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class GazeSamples:
     persons: np.ndarray
 
     def take(self, rows: np.ndarray) -> "GazeSamples":
-        """Some of the samples, in the order given."""
+        """Some of the samples, in this order."""
         indices = rows.tolist()
         return GazeSamples(
             self.inputs.take(indices), self.angles[rows], [self.names[i] for i in indices], self.persons[rows]
@@ -52,7 +53,7 @@ def pitch_yaw(vectors: np.ndarray) -> np.ndarray:
     """Pitch and yaw in radians of gaze directions, the inverse of `rnc_lightning.targets.distances.gaze_vectors`.
 
     Args:
-        vectors: (N, 3) in the camera's frame (z away from the camera, y down), of any length but 0.
+        vectors: (N, 3) in camera coordinates (z away from the camera, y down), of any length except 0.
 
     Returns:
         (N, 2), pitch (up is positive) and yaw; NaN for vectors of length 0 or not finite.
@@ -68,15 +69,15 @@ def pitch_yaw(vectors: np.ndarray) -> np.ndarray:
     return np.stack([np.arcsin(np.clip(-y, -1, 1)), np.arctan2(-x, -z)], axis=1)
 
 
-def plausible(degrees: np.ndarray, where: Sequence[str], problems: Problems) -> np.ndarray:
-    """Which rows (N,) of the angles (N, 2) are gazes; the others become problems."""
+def find_plausible(degrees: np.ndarray, where: Sequence[str], problems: Problems) -> np.ndarray:
+    """Mask (N,) of the plausible angles (N, 2); the others become problems."""
     finite = np.isfinite(degrees).all(axis=1)
     good = finite & (np.abs(degrees) <= PLAUSIBLE).all(axis=1)
     for i in np.flatnonzero(~good).tolist():
         if finite[i]:
-            problems.add(f"gaze outside -{PLAUSIBLE:g} to {PLAUSIBLE:g} degrees", where[i], _told(degrees[i]))
+            problems.add(f"gaze outside -{PLAUSIBLE:g} to {PLAUSIBLE:g} degrees", where[i], _format_angles(degrees[i]))
         else:
-            problems.add("gaze not finite numbers", where[i])
+            problems.add("gaze not finite", where[i])
     return good
 
 
@@ -89,30 +90,30 @@ def person_of(path: Path) -> int:
     return int(path.stem[1:])
 
 
-def lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """Each line of a label file that is not blank: where it is, and its fields, which blanks separate.
+def read_lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """The location and the blank-separated fields of each non-empty line of a label file.
 
     Args:
         path: The file.
-        problems: Gets it where it cannot be read, or has no line beside its headings.
-        headings: How many lines stand before the first sample.
+        problems: Receives the file if it cannot be read or has no samples.
+        headings: Number of lines before the first sample.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        problems.add("unreadable label file", str(path), (str(error).splitlines() or [""])[0])
+        problems.add("unreadable label file", str(path), first_line(error))
         return
     filled = [(number, fields) for number, line in enumerate(text.splitlines(), start=1) if (fields := line.split())]
     if len(filled) <= headings:
-        problems.add("label file without a sample", str(path))
+        problems.add("label file without samples", str(path))
     for number, fields in filled:
         yield f"{path.parent.name}/{path.name}, line {number}", fields
 
 
-def numbers(fields: Sequence[str], count: int) -> list[float] | None:
-    """Fields as numbers, None where they are not so many numbers.
+def parse_numbers(fields: Sequence[str], count: int) -> list[float] | None:
+    """Fields as numbers, None if they are not `count` numbers.
 
-    >>> numbers(["0.5", "-1e-3"], 2), numbers(["0.5", "?"], 2), numbers(["0.5"], 2)
+    >>> parse_numbers(["0.5", "-1e-3"], 2), parse_numbers(["0.5", "?"], 2), parse_numbers(["0.5"], 2)
     ([0.5, -0.001], None, None)
     """
     try:
@@ -123,24 +124,24 @@ def numbers(fields: Sequence[str], count: int) -> list[float] | None:
 
 
 class Pictures:
-    """Refuses what label files should not say of pictures: a way out of the folder, a file twice, one not there.
+    """Checks the pictures named in label files: each exists inside the folder and is named only once.
 
     Args:
-        folder: What the paths are relative to.
-        problems: Gets the lines refused.
+        folder: Folder that the paths are relative to.
+        problems: Receives the bad lines.
     """
 
     def __init__(self, folder: Path, problems: Problems) -> None:
         self.folder = folder
         self.problems = problems
         self._first: dict[Path, str] = {}
-        self._listing = cache(_file_names)  # a folder is listed once; asking for each file is slow over a network
+        self._listing = cache(_file_names)  # each folder is listed once; checking each file is slow over a network
 
     def usable(self, relative: str, person: int, where: str) -> bool:
-        """Whether a line's picture can be used; else it becomes a problem."""
+        """Whether a line's picture can be used; if not, it becomes a problem."""
         path = Path(os.path.normpath(relative))
-        if climbs_out(relative):
-            self.problems.add("path that leads out of the folder", where, relative)
+        if leaves_folder(relative):
+            self.problems.add("path outside the folder", where, relative)
         elif path.parts[:1] != (f"p{person:02}",):
             self.problems.add("picture of another person", where, relative)
         elif path in self._first:
@@ -157,5 +158,5 @@ def _file_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if os.path.isdir(folder) else set()  # noqa: PTH112 - long names
 
 
-def _told(angles: np.ndarray) -> str:
+def _format_angles(angles: np.ndarray) -> str:
     return f"pitch {angles[0]:.1f}, yaw {angles[1]:.1f}"

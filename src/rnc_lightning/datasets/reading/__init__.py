@@ -1,1 +1,1 @@
-"""From files and tables to splits: what is read, what is checked, which samples a split gets."""
+"""Reads files and tables, checks them, and assigns the samples to splits."""

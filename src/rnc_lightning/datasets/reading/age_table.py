@@ -10,7 +10,7 @@ import torch
 
 from rnc_lightning.datasets.images.files import ImageFiles
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, climbs_out, duplicates, labels, read_table
+from rnc_lightning.datasets.reading.tables import Table, find_duplicates, leaves_folder, read_labels, read_table
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 
 
@@ -19,7 +19,7 @@ class AgeRows:
     """Usable rows of a table.
 
     Attributes:
-        table: The rows.
+        table: The rows themselves.
         ages: (N,) float64, years.
         paths: N paths relative to the table.
         parts: N times train, val or test.
@@ -32,30 +32,20 @@ class AgeRows:
 
     def splits(self, files: Sequence[Path | None], problems: Problems) -> dict[SplitName, Split]:
         """The three splits; rows without a file become problems."""
-        found = {i for i, file in enumerate(files) if file is not None}
-        taken: dict[Path, int] = {}
+        first_rows: dict[Path, int] = {}
         for i, file in enumerate(files):
             if file is None:
                 problems.add("missing file", self.table.where(i), self.paths[i])
-            elif (first := taken.setdefault(file, i)) != i:
-                found.discard(i)
-                told = f"{self.paths[i]} and {self.table.where(first)}: {file.name}"
-                problems.add("file that two rows lead to", self.table.where(i), told)
+            elif (first := first_rows.setdefault(file, i)) != i:
+                detail = f"{self.paths[i]} and {self.table.where(first)}: {file.name}"
+                problems.add("file named in two rows", self.table.where(i), detail)
         splits: dict[SplitName, Split] = {}
         for part in PARTS:
-            rows = [i for i in sorted(found) if self.parts[i] == part]
-            ages = torch.tensor(self.ages[rows], dtype=torch.float32)[:, None]
-            chosen = [file for i in rows if (file := files[i]) is not None]
-            inputs = ImageFiles(chosen, [self.table.where(i) for i in rows])
-            splits[part] = Split(inputs, ages, [self.paths[i] for i in rows])
+            chosen = {i: file for file, i in first_rows.items() if self.parts[i] == part}
+            ages = torch.tensor(self.ages[list(chosen)], dtype=torch.float32)[:, None]
+            inputs = ImageFiles(list(chosen.values()), [self.table.where(i) for i in chosen])
+            splits[part] = Split(inputs, ages, [self.paths[i] for i in chosen])
         return splits
-
-    def kept(self, keep: np.ndarray) -> "AgeRows":
-        """The rows where a mask is true."""
-        rows = np.flatnonzero(keep).tolist()
-        return AgeRows(
-            self.table.kept(keep), self.ages[keep], [self.paths[i] for i in rows], [self.parts[i] for i in rows]
-        )
 
 
 def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float], how_to_get: str) -> AgeRows:
@@ -63,25 +53,26 @@ def read_age_table(path: Path, problems: Problems, plausible: tuple[float, float
 
     Args:
         path: The CSV.
-        problems: Gets the bad rows.
-        plausible: Lowest and highest age that is no mistake.
-        how_to_get: What to tell where there is no such file.
+        problems: Receives the bad rows.
+        plausible: Lowest and highest age to accept.
+        how_to_get: How to obtain the data, for the message when the file is missing.
 
     Raises:
-        UserError: Where the table is missing or lacks a column.
+        UserError: If the table is missing or lacks a column.
     """
     table = read_table(path, ["age", "path", "split"], missing=how_to_get)
-    ages, good = labels(table, ["age"], problems, [plausible])
+    ages, good = read_labels(table, ["age"], problems, [plausible])
     paths, parts = [path.replace("\\", "/") for path in table.texts("path")], table.texts("split")
     for i, (relative, part) in enumerate(zip(paths, parts, strict=True)):
         if part not in PARTS:
             problems.add("split other than train, val, test", table.where(i), repr(part))
         elif not relative:
             problems.add("path missing", table.where(i))
-        elif climbs_out(relative):
-            problems.add("path that leads out of the folder", table.where(i), relative)
+        elif leaves_folder(relative):
+            problems.add("path outside the folder", table.where(i), relative)
         else:
             continue
         good[i] = False
-    good &= ~duplicates([os.path.normpath(path) if path else "" for path in paths], table, "path", problems)
-    return AgeRows(table, ages[:, 0], paths, parts).kept(good)
+    good &= ~find_duplicates([os.path.normpath(path) if path else "" for path in paths], table, "path", problems)
+    rows = np.flatnonzero(good).tolist()
+    return AgeRows(table.select(good), ages[good, 0], [paths[i] for i in rows], [parts[i] for i in rows])

@@ -1,4 +1,4 @@
-"""What the paper used of a data set, to be told beside what is on disk."""
+"""What the paper reports about a data set, shown next to what is on disk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from rnc_lightning.datasets.splits import SplitName
 
 @dataclass(frozen=True)
 class Published:
-    """Numbers of the paper for one data set.
+    """The paper's numbers for one data set.
 
     Attributes:
-        counts: Samples in each split; a split that the paper does not have is left out.
+        counts: Samples in each split, without the splits that the paper does not have.
         low: Lowest label.
         high: Highest label.
-        same_split: Whether the very lists of the paper's split are public. Else only the sizes can agree.
-        note: What else to know, such as where a number comes from.
+        same_split: Whether the paper's split is public sample by sample. If not, only the sizes can match.
+        note: Further remarks, such as where a number comes from.
     """
 
     counts: Mapping[SplitName, int]

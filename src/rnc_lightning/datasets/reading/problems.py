@@ -1,4 +1,4 @@
-"""What is wrong with a data set's files, collected, so that a person sees all of it at once."""
+"""Collects everything that is wrong with a data set's files, so that the user sees it all at once."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ class Problem:
     """One sample that cannot be used.
 
     Attributes:
-        kind: What is wrong, the same words for each of its kind: `unreadable image`, `age missing`.
-        where: File, and row where there is one.
-        detail: What a library or the value itself says of it; may be empty.
+        kind: What is wrong, in the same words for all problems of a kind: `unreadable image`, `age missing`.
+        where: The file, and the row if there is one.
+        detail: The bad value or a library's error message; may be empty.
     """
 
     kind: str
@@ -29,7 +29,7 @@ class Problem:
 
 
 class Problems:
-    """A list of problems that a reader adds to while it leaves the bad samples out.
+    """A list of problems that a reader adds to while it skips the bad samples.
 
     >>> problems = Problems()
     >>> problems.add("age missing", "faces.csv, row 7")
@@ -41,7 +41,7 @@ class Problems:
         self._problems: list[Problem] = []
 
     def add(self, kind: str, where: str, detail: str = "") -> None:
-        """Note a sample that cannot be used and was left out."""
+        """Record a sample that cannot be used and was skipped."""
         self._problems.append(Problem(kind, where, detail))
 
     def __len__(self) -> int:
@@ -57,20 +57,20 @@ class Problems:
 
     @property
     def lines(self) -> list[str]:
-        """Each problem in words."""
+        """Each problem as a line of text."""
         return [str(problem) for problem in self._problems]
 
     @property
     def samples(self) -> str:
-        """How many samples have a problem, in words; one may have several."""
+        """How many samples have at least one problem, such as `3 samples`."""
         count = len({problem.where for problem in self._problems})
         return f"{count:,} sample{'' if count == 1 else 's'}"
 
-    def refuse(self, dataset: str) -> None:
-        """Raise where there are any.
+    def raise_if_any(self, dataset: str) -> None:
+        """Raise an error if there are any problems.
 
         Raises:
-            UserError: With every problem as a detail.
+            UserError: Lists every problem in its details.
         """
         if not self._problems:
             return

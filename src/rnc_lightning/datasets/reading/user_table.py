@@ -1,7 +1,7 @@
-"""A table of your own: what images, signals and plain features that it lists have in common.
+"""Reads your own table of samples, whether it lists images, signals or plain features.
 
-A table (CSV or Parquet) has one row a sample. Some columns are targets; one may say which part a row belongs to, one
-which rows belong together (a person, a camera), so that a drawn split keeps them in one part.
+A table (CSV or Parquet) has one row per sample. Some columns are targets. One may name the split of each row, and one
+the group of each row (a person, a camera), so that a random split keeps each group in one part.
 """
 
 import logging
@@ -15,42 +15,39 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rnc_lightning.datasets.reading.drawn_split import Division
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.reading.tables import (
     Table,
+    check_unique_columns,
     csv_header,
-    duplicates,
+    find_duplicates,
     is_file,
     is_parquet,
-    labels,
+    read_labels,
     read_table,
-    refuse_twice,
 )
 from rnc_lightning.datasets.splits import PARTS, Inputs, Split, SplitName
 from rnc_lightning.system.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_WORDS: dict[str, SplitName] = {
+_SPLIT_NAMES: dict[str, SplitName] = {
     "train": "train",
-    "val": "val",
-    "validation": "val",
-    "valid": "val",
-    "dev": "val",
+    **dict.fromkeys(("val", "validation", "valid", "dev"), "val"),
     "test": "test",
 }
 
 
 @dataclass(frozen=True)
-class OwnColumns:
-    """What the columns of a table mean.
+class UserColumns:
+    """Which columns of a table are targets, split and group.
 
     Attributes:
         target: D columns of labels.
-        split: Column with the words train, val and test; None where a split is drawn.
-        group: Column of what belongs together; None where each row stands alone.
-        plausible: By target column, the lowest and the highest label that is no mistake.
+        split: Column with train, val or test; None if the split is drawn.
+        group: Column of the groups; None if there are none.
+        plausible: For each target column the lowest and the highest label to accept.
     """
 
     target: Sequence[str]
@@ -67,7 +64,7 @@ class OwnColumns:
             raise ValueError(f"plausible: {', '.join(strange)} is not among the targets {', '.join(self.target)}")
         for name, bounds in self.plausible.items():
             if not _is_range(bounds):
-                raise ValueError(f"plausible.{name}: two numbers are needed, such as [0, 120], got {bounds}")
+                raise ValueError(f"plausible.{name} must be two numbers, such as [0, 120], got {bounds}")
 
     @property
     def bounds(self) -> list[tuple[float, float]]:
@@ -76,21 +73,21 @@ class OwnColumns:
         return [(float(low), float(high)) for low, high in ends]
 
     @property
-    def present(self) -> list[str]:
+    def required(self) -> list[str]:
         """All columns that the table must have."""
         return [*self.target, *(column for column in (self.split, self.group) if column is not None)]
 
 
 @dataclass(frozen=True)
-class OwnRows:
+class UserRows:
     """Usable rows of a table.
 
     Attributes:
-        table: The rows; `table.where(i)` names file and row in a complaint.
+        table: The rows; `table.where(i)` gives file and row for messages.
         positions: N positions in the table that was read.
-        names: N names, each of them once: what a split file knows a row by.
+        names: N different names, by which a split file refers to the rows.
         targets: (N, D) float64 in label units.
-        parts: N times train, val or test.
+        parts: N values train, val or test.
     """
 
     table: Table
@@ -103,14 +100,14 @@ class OwnRows:
         return len(self.names)
 
     def of(self, part: SplitName) -> list[int]:
-        """The indices, from 0 to N - 1, of one part's rows."""
-        return [i for i, found in enumerate(self.parts) if found == part]
+        """The indices (0 to N - 1) of the rows in one part."""
+        return [i for i, row_part in enumerate(self.parts) if row_part == part]
 
     def splits(self, inputs: Callable[[list[int]], Inputs]) -> dict[SplitName, Split]:
-        """The three splits, one sample a row.
+        """The three splits, one sample per row.
 
         Args:
-            inputs: The inputs of the rows with the indices given.
+            inputs: Returns the inputs for a list of row indices.
         """
         splits: dict[SplitName, Split] = {}
         for part in PARTS:
@@ -120,20 +117,20 @@ class OwnRows:
         return splits
 
 
-def user_division(split: Mapping[str, Any], columns: OwnColumns) -> Division | None:
-    """How a split is drawn; None where the table has a column for it.
+def choose_division(split: Mapping[str, Any], columns: UserColumns) -> Division | None:
+    """How to draw the split; None if the table has a column for it.
 
     Raises:
-        ValueError: Where the arguments contradict each other.
+        ValueError: If the arguments contradict each other.
 
-    >>> user_division({"by": None, "seed": 3}, OwnColumns(["age"], group="person"))
+    >>> choose_division({"by": None, "seed": 3}, UserColumns(["age"], group="person"))
     Division(by='group', val=0.1, test=0.1, seed=3, file=None)
     """
     by, file = split.get("by"), split.get("file")
     if columns.split is not None:
         if by is not None or file is not None:
             raise ValueError(
-                f"split_column={columns.split} says where each row belongs: leave split.by and split.file null"
+                f"split_column={columns.split} already gives the split of each row: leave split.by and split.file null"
             )
         return None
     if by not in (None, "sample", "group"):
@@ -148,23 +145,23 @@ def read_user_table(path: Path, columns: Sequence[str]) -> Table:
     """Read the columns of a CSV or Parquet table.
 
     Raises:
-        UserError: Where there is no such file, it lacks a column or has no rows.
+        UserError: If the file does not exist, lacks a column or has no rows.
     """
-    table = read_table(path, columns, missing="data.csv is the path of the table, seen from where you are")
+    table = read_table(path, columns, missing="data.csv is the path of the table, relative to the current folder")
     if not len(table):
         raise UserError(f"{path} has no rows below its header")
     return table
 
 
-def user_rows(
+def check_user_rows(
     table: Table,
     names: Sequence[str],
     good: np.ndarray,
-    columns: OwnColumns,
+    columns: UserColumns,
     division: Division | None,
     problems: Problems,
     what: str = "row",
-) -> OwnRows:
+) -> UserRows:
     """Check labels, splits and groups, and say which part each usable row belongs to.
 
     Args:
@@ -172,83 +169,82 @@ def user_rows(
         names: What a row is known by; a name that comes again becomes a problem.
         good: Which rows (N,) are usable so far; the others are not looked at for their name.
         columns: What the columns mean.
-        division: How to draw the split; None where `columns.split` is given.
-        problems: Gets the bad rows.
+        division: How to draw the split; None if `columns.split` is given.
+        problems: Receives the bad rows.
         what: What a name is, as in `path that occurs more than once`.
     """
-    targets, usable = labels(table, columns.target, problems, columns.bounds)
+    targets, usable = read_labels(table, columns.target, problems, columns.bounds)
     usable &= good
     groups = table.texts(columns.group) if columns.group is not None else None
-    words: list[SplitName | None] = [None] * len(table)
+    published: list[SplitName | None] = [None] * len(table)
     if columns.split is not None:
-        words, known = _split_words(table, columns.split, problems)
-        usable &= known
+        published = _read_split_column(table, columns.split, problems)
+        usable &= [part is not None for part in published]
     elif groups is not None and division is not None and division.by == "group":
         for i in np.flatnonzero([group == "" for group in groups]).tolist():
             problems.add(f"{columns.group} missing", table.where(i))
             usable[i] = False
-    usable &= ~_repeated(names, good, words, table, what, problems)
+    usable &= ~_find_repeated(names, good, published, table, what, problems)
 
-    kept = np.flatnonzero(usable).tolist()
-    kept_names = [names[i] for i in kept]
-    kept_groups = None if groups is None else [groups[i] for i in kept]
+    chosen = np.flatnonzero(usable).tolist()
+    chosen_names = [names[i] for i in chosen]
+    chosen_groups = None if groups is None else [groups[i] for i in chosen]
     if division is None:
-        parts = [word for i in kept if (word := words[i]) is not None]
+        parts = [part for i in chosen if (part := published[i]) is not None]
     else:
-        parts = _divided(division, kept_names, kept_groups, problems)
-    if kept_groups is not None:
-        _warn_of_torn_groups(table.path.name, str(columns.group), kept_groups, parts)
-    return OwnRows(table.kept(usable), kept, kept_names, targets[kept], parts)
+        parts = _divide(division, chosen_names, chosen_groups, problems)
+    if chosen_groups is not None:
+        _warn_of_separated_groups(table.path.name, str(columns.group), chosen_groups, parts)
+    return UserRows(table.select(usable), chosen, chosen_names, targets[chosen], parts)
 
 
-def _divided(division: Division, names: list[str], groups: list[str] | None, problems: Problems) -> list[SplitName]:
+def _divide(division: Division, names: list[str], groups: list[str] | None, problems: Problems) -> list[SplitName]:
     units = set(groups if division.by == "group" and groups is not None else names)
     if len(units) < len(PARTS) and len(problems):
-        return ["train"] * len(names)  # it ends with the list of problems, of which too few rows are the result
+        return ["train"] * len(names)  # the problems are reported instead: too few rows are left because of them
     return division.divide(names, {} if groups is None else {"group": groups})
 
 
-def _split_words(table: Table, column: str, problems: Problems) -> tuple[list[SplitName | None], np.ndarray]:
+def _read_split_column(table: Table, column: str, problems: Problems) -> list[SplitName | None]:
     texts = table.texts(column)
-    words = [_WORDS.get(text.lower()) for text in texts]
-    for i, (text, word) in enumerate(zip(texts, words, strict=True)):
-        if word is None:
+    parts = [_SPLIT_NAMES.get(text.lower()) for text in texts]
+    for i, (text, part) in enumerate(zip(texts, parts, strict=True)):
+        if part is None:
             kind = f"{column} other than train, val, test" if text else f"{column} missing"
             problems.add(kind, table.where(i), repr(text) if text else "")
-    return words, np.array([word is not None for word in words], dtype=bool)
+    return parts
 
 
-def _repeated(
+def _find_repeated(
     names: Sequence[str],
     good: np.ndarray,
-    words: Sequence[SplitName | None],
+    parts: Sequence[SplitName | None],
     table: Table,
     what: str,
     problems: Problems,
 ) -> np.ndarray:
-    """Which rows repeat an earlier one's name: within a part, or across two, which is worse and said so."""
+    """Mask (N,) of the rows that repeat an earlier row's name; names in two parts are a problem of their own kind."""
     first: dict[str, int] = {}
     across = np.zeros(len(names), dtype=bool)
     for i in np.flatnonzero(good).tolist():
         j = first.setdefault(names[i], i)
-        if words[i] is not None and words[j] is not None and words[i] != words[j]:
+        if parts[i] is not None and parts[j] is not None and parts[i] != parts[j]:
             across[i] = True
-            detail = f"{names[i]}, {words[i]}; {words[j]} in {table.where(j)}"
+            detail = f"{names[i]}, {parts[i]}; {parts[j]} in {table.where(j)}"
             problems.add(f"{what} in two splits", table.where(i), detail)
     keys = [name if good[i] and not across[i] else "" for i, name in enumerate(names)]
-    return across | duplicates(keys, table, what, problems)
+    return across | find_duplicates(keys, table, what, problems)
 
 
-def _warn_of_torn_groups(table: str, column: str, groups: Sequence[str], parts: Sequence[SplitName]) -> None:
-    found: dict[str, set[SplitName]] = {}
+def _warn_of_separated_groups(table: str, column: str, groups: Sequence[str], parts: Sequence[SplitName]) -> None:
+    parts_of: dict[str, set[SplitName]] = {}
     for group, part in zip(groups, parts, strict=True):
-        found.setdefault(group, set()).add(part)
-    torn = sorted(group for group, where in found.items() if group and len(where) > 1)
-    if torn:
-        shown = ", ".join(torn[:5]) + (", ..." if len(torn) > 5 else "")
+        parts_of.setdefault(group, set()).add(part)
+    if separated := sorted(group for group, where in parts_of.items() if group and len(where) > 1):
+        shown = ", ".join(separated[:5]) + (", ..." if len(separated) > 5 else "")
         log.warning(
             "%s: %d of %d groups (column %s) occur in more than one split, %s: a model may know them from training",
-            *(table, len(torn), len(found), column, shown),
+            *(table, len(separated), len(parts_of), column, shown),
         )
 
 
@@ -259,18 +255,18 @@ def _is_range(bounds: object) -> bool:
 
 
 def column_names(path: Path, known: Sequence[str]) -> list[str]:
-    """The names of a table's columns; an index column without a name is left out.
+    """The names of a table's columns; an index column without a name is skipped.
 
     Args:
         path: CSV or Parquet.
-        known: Columns that are there; by them the separator is found.
+        known: Columns that the table has, used to detect the separator.
 
     Raises:
-        UserError: Where a name occurs twice.
+        UserError: If a name occurs twice.
     """
     if not is_file(path) or is_parquet(path):
-        read_user_table(path, known)  # where it cannot be read, this says why
+        read_user_table(path, known)  # raises the right error if it cannot be read
         return [str(name).strip() for name in pd.read_parquet(path).columns]
     names = [name for name in csv_header(path, known)[0] if name]
-    refuse_twice(path, names, names)
+    check_unique_columns(path, names, names)
     return names

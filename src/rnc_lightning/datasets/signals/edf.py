@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 
 import numpy as np
 
@@ -17,12 +16,12 @@ _MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-
 
 @dataclass(frozen=True)
 class EdfHeader:
-    """What an EDF file says of itself, annotations left out.
+    """The header of an EDF file, without annotation channels.
 
     Attributes:
-        patient: The field of the local patient identification.
-        labels: C channel names as written, such as `EEG FP1-REF`.
-        units: C physical units as written.
+        patient: The local patient identification.
+        labels: C channel names as in the file, such as `EEG FP1-REF`.
+        units: C physical units as in the file.
         rates: C sampling rates in Hz.
         counts: C numbers of samples.
     """
@@ -35,39 +34,23 @@ class EdfHeader:
 
     @property
     def age(self) -> float | None:
-        """Age in years as the corpora of Temple University write it, None where it is absent."""
-        return age_of(self.patient)
+        """Age in years, in the notation of Temple University's corpora (`Age:37`); None if absent."""
+        match = re.search(r"\bAge:\s*(\d+(?:\.\d+)?)", self.patient)
+        return None if match is None else float(match[1])
 
     @property
-    def sex(self) -> Literal["F", "M"] | None:
-        """Sex, None where it is absent or withheld (X)."""
-        return sex_of(self.patient)
-
-
-def age_of(patient: str) -> float | None:
-    """Age in years from a patient field, None where it is absent.
-
-    >>> age_of("aaaaaaaq M 01-JAN-1980 aaaaaaaq Age:37"), age_of("aaaaaaaq M 01-JAN-1980 aaaaaaaq")
-    (37.0, None)
-    """
-    found = re.search(r"\bAge:\s*(\d+(?:\.\d+)?)", patient)
-    return None if found is None else float(found[1])
-
-
-def sex_of(patient: str) -> Literal["F", "M"] | None:
-    """Sex from a patient field, None where it is absent or withheld (X)."""
-    found = re.search(r"\s([FM])\s", patient)
-    if found is None:
-        return None
-    return "F" if found[1] == "F" else "M"
+    def sex(self) -> str | None:
+        """`F` or `M`; None if absent or withheld (X)."""
+        match = re.search(r"\s([FM])\s", self.patient)
+        return None if match is None else match[1]
 
 
 def read_header(path: Path) -> EdfHeader:
-    """Read an EDF file's header, and compare the file's size with it; no sample is read.
+    """Read an EDF file's header and compare it with the file's size; no samples are read.
 
     Raises:
-        UserError: Without edfio.
-        ValueError: Where it is no EDF header, contradicts itself, or the file is shorter than it says.
+        UserError: If edfio is not installed.
+        ValueError: If it is not a valid EDF header, or the file is shorter than the header says.
     """
     edfio = _edfio()
     try:
@@ -83,11 +66,11 @@ def read_header(path: Path) -> EdfHeader:
         length, records, seconds = int(start[184:192]), int(start[236:244]), float(start[244:252])
         count = int(start[252:256])
         if length != 256 * (count + 1):
-            raise ValueError(f"its length {length} does not fit {count} signals")
+            raise ValueError(f"a header of {length} bytes does not match {count} signals")
         if count < 1 or records < 1 or not 0 < seconds < float("inf"):
             raise ValueError(f"{records} records of {seconds:g} s with {count} signals")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # edfio shortens `num_data_records` to what the file holds
+            warnings.simplefilter("ignore")  # edfio reduces `num_data_records` to those in the file
             edf = edfio.read_edf(path, header_encoding="latin-1")
         signals = edf.signals
         for signal in signals:
@@ -95,13 +78,13 @@ def read_header(path: Path) -> EdfHeader:
                 if not abs(high - low) > 0:
                     raise ValueError(f"the range of {signal.label} is {low:g} to {high:g}")
             if signal.samples_per_data_record < 1:
-                raise ValueError(f"{signal.label} has {signal.samples_per_data_record} samples a record")
-    except Exception as error:  # a damaged file can bring up almost anything
+                raise ValueError(f"{signal.label} has {signal.samples_per_data_record} samples per record")
+    except Exception as error:  # a damaged file can raise almost anything
         raise ValueError(f"broken EDF header: {error}") from error
     if edf.num_data_records < records:
-        raise ValueError(f"cut short: {edf.num_data_records:,} records of {records:,}")
+        raise ValueError(f"truncated: {edf.num_data_records:,} of {records:,} records")
     if not signals:
-        raise ValueError("no signal in it")
+        raise ValueError("no signals in the file")
     return EdfHeader(
         patient=edf.local_patient_identification.strip(),
         labels=tuple(signal.label.strip() for signal in signals),
@@ -111,29 +94,29 @@ def read_header(path: Path) -> EdfHeader:
     )
 
 
-def pick(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Where the wanted channels are, by name, in the order wanted.
+def find_channels(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """The indices of the wanted channels, found by name.
 
-    Case, the prefix `EEG` and the suffixes of the reference (`-REF`, `-LE`) do not matter.
+    Case, the prefix `EEG` and the suffix for the reference (`-REF`, `-LE`) are ignored.
 
     Raises:
-        ValueError: Where some are missing, or there more than once.
+        ValueError: If a channel is missing or occurs more than once.
 
-    >>> pick(["EEG EKG1-REF", "EEG O1-REF", "EEG FP1-REF"], ["FP1", "O1"])
+    >>> find_channels(["EEG EKG1-REF", "EEG O1-REF", "EEG FP1-REF"], ["FP1", "O1"])
     [2, 1]
     """
-    places: dict[str, list[int]] = {}
+    indices: dict[str, list[int]] = {}
     for i, label in enumerate(labels):
-        places.setdefault(_plain(label), []).append(i)
-    if missing := [name for name in wanted if _plain(name) not in places]:
+        indices.setdefault(_normalise(label), []).append(i)
+    if missing := [name for name in wanted if _normalise(name) not in indices]:
         raise ValueError(f"no channel {', '.join(missing)}")
-    if twice := [name for name in wanted if len(places[_plain(name)]) > 1]:
+    if twice := [name for name in wanted if len(indices[_normalise(name)]) > 1]:
         raise ValueError(f"more than one channel {', '.join(twice)}")
-    return [places[_plain(name)][0] for name in wanted]
+    return [indices[_normalise(name)][0] for name in wanted]
 
 
 def microvolts(unit: str) -> float | None:
-    """Microvolts in one of a unit, None where it is no voltage.
+    """The number of microvolts in one unit, None if the unit is not a voltage.
 
     >>> microvolts("mV"), microvolts("mmHg")
     (1000.0, None)
@@ -142,7 +125,7 @@ def microvolts(unit: str) -> float | None:
 
 
 def used_samples(count: int, rate: float, start: float = 0.0, duration: float | None = None) -> tuple[int, int]:
-    """First sample and the one after the last of `duration` seconds from `start`, within what there is.
+    """The range (first, last + 1) of the samples in `duration` seconds from `start`, limited to the recording.
 
     >>> used_samples(1000, 250.0, start=1.0, duration=2.0), used_samples(1000, 250.0, start=3.0, duration=2.0)
     ((250, 750), (750, 1000))
@@ -157,25 +140,24 @@ def read_samples(path: Path, channels: Sequence[int], first: int, last: int) -> 
     Voltages are in microvolts, other quantities in the file's unit.
 
     Raises:
-        UserError: Without edfio.
-        ValueError: Where the file cannot be read.
+        UserError: If edfio is not installed.
+        ValueError: If the file cannot be read.
     """
     edfio = _edfio()
     try:
         signals = edfio.read_edf(path, header_encoding="latin-1").signals
-        chosen = [signals[i] for i in channels]
         return np.stack(
             [
                 signal.get_data_slice(first / signal.sampling_frequency, last / signal.sampling_frequency)
                 * (microvolts(signal.physical_dimension) or 1.0)
-                for signal in chosen
+                for signal in [signals[i] for i in channels]
             ]
         )
     except (OSError, IndexError) as error:
         raise ValueError(str(error)) from error
 
 
-def _plain(label: str) -> str:
+def _normalise(label: str) -> str:
     return re.sub(r"-(REF|LE)$", "", re.sub(r"^EEG\s+", "", label.strip().upper()))
 
 

@@ -1,4 +1,4 @@
-"""Recordings of minutes, preprocessed once, and the windows that are cut from them."""
+"""Recordings of several minutes, preprocessed once, and the windows cut from them."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
-from rnc_lightning.datasets.reading.file_check import unreadable
+from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.datasets.signals.store import Recording, RecordingStore
@@ -19,10 +19,11 @@ from rnc_lightning.datasets.signals.windows import RecordingFiles, Recordings, W
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.datasets.transform import Description
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, list_files
+from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.targets.groups import Groups
 
 SUFFIXES = (".edf", ".npy", ".npz")
-_AT_ONCE = 8  # recordings without labels that are held in memory
+_CHUNK = 8  # unlabelled recordings in memory at a time
 
 
 @dataclass(frozen=True)
@@ -35,26 +36,27 @@ class LabelledRecording:
 
 
 class RecordingsDataModule(RegressionDataModule):
-    """Recordings of which training sees whole ones (its transform cuts a window) and evaluation evenly spaced windows.
+    """Recordings as samples: complete ones in training (the transform cuts a window), windows in evaluation.
 
-    The predictions of a recording's windows are averaged in validation and test (`Split.groups`).
+    In validation and test the windows are evenly spaced, and the predictions of a recording's windows are averaged
+    (`Split.groups`).
 
     Args:
-        window: Seconds of a window.
-        sampling_rate: Hz after preprocessing.
+        window: Length of a window in seconds.
+        sampling_rate: Sampling rate after preprocessing in Hz.
         low: Lower edge of the band in Hz; null keeps slow waves and the offset.
-        high: Upper edge of the band in Hz; null leaves it to the resampling.
-        eval_windows: Windows of a recording in validation and test at most; null: as many as fit.
-        in_channels: Channels that the encoder expects.
-        channels: Their names, in this order; null: all that a file has.
-        **loading: Arguments of `RegressionDataModule`; `cache_dir: null` holds the recordings in memory.
+        high: Upper edge of the band in Hz; null: limited only by the resampling.
+        eval_windows: Largest number of windows per recording in validation and test; null: as many as fit.
+        in_channels: Number of channels that the encoder expects.
+        channels: Their names, in this order; null: all channels of a file.
+        **loading: Arguments of `RegressionDataModule`; `cache_dir: null` keeps the recordings in memory.
 
     Raises:
         ValueError: For an argument out of its range.
     """
 
     input = "path"  # a table's column of paths
-    rate_column: str | None = None  # a table's column of sampling rates in Hz, where files do not say theirs
+    rate_column: str | None = None  # a table's column of sampling rates in Hz, for files without one
 
     def __init__(
         self,
@@ -73,71 +75,71 @@ class RecordingsDataModule(RegressionDataModule):
         self.window = round(window * sampling_rate)
         if self.window < 1:
             raise ValueError(f"window must be at least one sample, got {window} s at {sampling_rate} Hz")
-        if eval_windows is not None and eval_windows < 1:
-            raise ValueError(f"eval_windows must be at least 1 or null, got {eval_windows}")
+        if eval_windows is not None:
+            check_whole_number("eval_windows", eval_windows, 1)
         if channels is not None and len(channels) != in_channels:
-            raise ValueError(f"channels: {len(channels)} are named, and input.channels is {in_channels}")
+            raise ValueError(f"channels names {len(channels)} channels, but input.channels is {in_channels}")
         self.eval_windows = eval_windows
         self.in_channels = in_channels
         self.channels = None if channels is None else list(channels)
 
     @abstractmethod
     def recording(self, path: Path, rate: float | None = None) -> Recording:
-        """A file as a recording, by its header.
+        """Read a file's header as a recording.
 
         Args:
             path: The file.
-            rate: Its sampling rate in Hz, where the file does not say it and it is not that of the settings.
+            rate: Its sampling rate in Hz, if neither the file nor the configuration defines it.
 
         Raises:
-            ValueError: Where it cannot be one.
+            ValueError: If the file is not a usable recording.
         """
 
-    def refusal(self, recording: Recording) -> tuple[str, str] | None:
-        """Kind and detail of why a recording cannot be used, as far as its header tells; None where it can."""
-        if reason := self.preprocessing.refusal(recording.rate):
+    def unusable_reason(self, recording: Recording) -> tuple[str, str] | None:
+        """Kind and detail of the problem with a recording, judging by its header; None if there is none."""
+        if reason := self.preprocessing.unusable_reason(recording.rate):
             return "sampling rate too low", reason
         if (length := self.preprocessing.length(recording.samples, recording.rate)) < self.window:
             rate = self.preprocessing.sampling_rate
-            return "recording shorter than a window", f"{length / rate:g} s of {self.window / rate:g} s"
+            return "recording shorter than a window", f"{length / rate:g} s, the window is {self.window / rate:g} s"
         return None
 
     def recording_splits(
         self, parts: Mapping[SplitName, Sequence[LabelledRecording]], settings: Mapping[str, Any]
     ) -> dict[SplitName, Split]:
-        """The splits: one sample a recording in training, one a window in validation and test.
+        """The splits: one sample per recording in training, one per window in validation and test.
 
         Args:
-            parts: Usable recordings.
-            settings: What shapes their samples beside band and sampling rate.
+            parts: Usable recordings of each part.
+            settings: Everything except band and sampling rate that affects their samples.
         """
         store = RecordingStore(self.preprocessing, settings, self.cache_dir)
-        return {part: self._split(part, found, store) for part, found in parts.items()}
+        return {part: self._split(part, recordings, store) for part, recordings in parts.items()}
 
     def windows_of(self, recordings: Sequence[LabelledRecording]) -> Split:
-        """Windows of recordings as in the test, preprocessed here and held in memory.
+        """Windows of recordings as in the test, preprocessed here and kept in memory.
 
         Raises:
-            UserError: Where some cannot be preprocessed.
+            UserError: If some cannot be preprocessed.
         """
         store = RecordingStore(self.preprocessing, {}, None)
         store.build([one.recording for one in recordings])
         return self._split("test", recordings, store)
 
     def example_input(self) -> np.ndarray:
-        """A silent window."""
+        """A window of zeros."""
         return np.zeros((self.in_channels, self.window), dtype=np.float32)
 
     def describe_input(self) -> Description:
         """Channels, length, band, sampling rate, and what the transform does."""
-        made = self.preprocessing
+        rate = self.preprocessing.sampling_rate
         facts = {
-            "kind": "signal", "sampling_rate": made.sampling_rate, "low": made.low, "high": made.high,
-            "channels": self.channels, "window": self.window / made.sampling_rate,
+            "kind": "signal", "sampling_rate": rate, "low": self.preprocessing.low, "high": self.preprocessing.high,
+            "channels": self.channels, "window": self.window / rate,
         }  # fmt: skip
         words = (
-            f"Windows of {self.in_channels} channels and {self.window} samples at {made.sampling_rate:g} Hz, float32; "
-            "predictions of a recording's windows are averaged."
+            f"Windows of {self.in_channels} channels and {self.window} samples at {rate:g} Hz, float32; average the "
+            "predictions of a recording's windows."
         )
         return Description(facts, words).then(self.eval_transform)
 
@@ -147,62 +149,61 @@ class RecordingsDataModule(RegressionDataModule):
         rates: list[float | None] = [None] * len(files)
         if self.rate_column is not None and self.rate_column in files.columns:
             rates = pd.to_numeric(files.columns[self.rate_column], errors="coerce").tolist()
-        found: dict[int, Recording] = {}
+        recordings: dict[int, Recording] = {}
         bad: dict[int, str] = {}
         for i, (path, rate) in enumerate(zip(files.paths, rates, strict=True)):
             try:
-                found[i] = self._unlabelled_recording(path, rate)
+                recordings[i] = self._unlabelled_recording(path, rate)
             except ValueError as error:
                 bad[i] = str(error)
-        places = list(found)
-        checked = unreadable(RecordingFiles([found[i] for i in places]), what="recordings")
-        bad |= {places[position]: reason for position, reason in checked.items()}
-        kept = files.without(bad, "unusable recording", problems)
-        return Unlabelled(kept.columns, self._windows_of_each([found[i] for i in places if i not in bad]))
+        indices = list(recordings)
+        unreadable = find_unreadable(RecordingFiles(list(recordings.values())), what="recordings")
+        bad |= {indices[position]: reason for position, reason in unreadable.items()}
+        usable = files.without(bad, "unusable recording", problems)
+        return Unlabelled(usable.columns, self._windows_of_each([recordings[i] for i in indices if i not in bad]))
 
     def _unlabelled_recording(self, path: Path, rate: float | None) -> Recording:
         recording = self.recording(path, rate)
         if recording.channels != self.in_channels:
-            raise ValueError(f"{recording.channels} channels, where the run was trained on {self.in_channels}")
-        if (reason := self.refusal(recording)) is not None:
+            raise ValueError(f"{recording.channels} channels, but the run was trained on {self.in_channels}")
+        if (reason := self.unusable_reason(recording)) is not None:
             raise ValueError(": ".join(reason))
         return recording
 
     def _windows_of_each(self, recordings: Sequence[Recording]) -> Iterator[Split]:
-        for first in range(0, len(recordings), _AT_ONCE):
-            chunk = recordings[first : first + _AT_ONCE]
+        for first in range(0, len(recordings), _CHUNK):
+            chunk = recordings[first : first + _CHUNK]
             yield self.windows_of([LabelledRecording(str(i), one, [0.0]) for i, one in enumerate(chunk)])
 
     def read_once(self) -> None:
-        """Read the splits where they have not been read yet, and preprocess every recording."""
+        """Read the splits and preprocess every recording, unless that has been done already."""
         if self.splits:
             return
         super().read_once()
         inputs = [_recordings(split) for split in self.splits.values()]
-        everything = [recording for part in inputs for recording in part.recordings]
-        inputs[0].store.build(everything, f"recordings of {self.title}")
+        recordings = [recording for part in inputs for recording in part.recordings]
+        inputs[0].store.build(recordings, f"recordings of {self.title}")
 
     def content_digest(self) -> bytes:
         """Sizes of the files, and the preprocessing."""
         inputs = [_recordings(split) for split in self.splits.values()]
         return super().content_digest() + b"".join(part.store.key.encode() for part in inputs)
 
-    def _split(self, part: SplitName, found: Sequence[LabelledRecording], store: RecordingStore) -> Split:
-        recordings = Recordings([one.recording for one in found], store)
-        names = [one.name for one in found]
-        targets = torch.tensor([list(one.target) for one in found], dtype=torch.float32)
-        targets = targets.reshape(len(found), -1 if found else 1)
+    def _split(self, part: SplitName, labelled: Sequence[LabelledRecording], store: RecordingStore) -> Split:
+        recordings = Recordings([one.recording for one in labelled], store)
+        names = [one.name for one in labelled]
+        targets = torch.tensor([list(one.target) for one in labelled], dtype=torch.float32)
+        targets = targets.reshape(len(labelled), -1 if labelled else 1)
         if part == "train":
             return Split(recordings, targets, names)
-        places = [
+        starts = [
             (i, first)
-            for i, one in enumerate(found)
+            for i, one in enumerate(labelled)
             for first in window_starts(store.length(one.recording), self.window, self.eval_windows)
         ]
-        index = torch.tensor([i for i, _ in places], dtype=torch.int64)
-        seconds = [first / self.preprocessing.sampling_rate for _, first in places]
-        window_names = [f"{names[i]} {second:g} s" for (i, _), second in zip(places, seconds, strict=True)]
-        return Split(Windows(recordings, places, self.window), targets[index], window_names, Groups(index, names))
+        index = torch.tensor([i for i, _ in starts], dtype=torch.int64)
+        window_names = [f"{names[i]} {first / self.preprocessing.sampling_rate:g} s" for i, first in starts]
+        return Split(Windows(recordings, starts, self.window), targets[index], window_names, Groups(index, names))
 
 
 def _recordings(split: Split) -> Recordings:

@@ -1,4 +1,4 @@
-"""Transforms of signals (C, T). Each factory is one `_target_` in a data set's YAML."""
+"""Transforms of signals (C, T). Each factory is a `_target_` in a data set's YAML."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,43 +19,41 @@ def random_crop(
     noise: float = 0.0,
     channel_dropout: float = 0.0,
 ) -> Transform:
-    """A window at a random place in time, each view its own.
+    """A window at a random position in time, a new one for each view.
 
     Args:
-        window: Seconds.
-        sampling_rate: Hz.
-        scale: What the values are divided by, the same for all: an amplitude may tell of the target.
-        clip: Values beyond it to either side are set to it, before they are divided; None clips nothing.
-        standardise: Whether each channel of the window then gets mean 0 and standard deviation 1.
-        noise: Standard deviation of additive Gaussian noise, after the scaling; 0 for none.
-        channel_dropout: Probability that a channel is set to 0; 0 for none.
+        window: Length of the window in seconds.
+        sampling_rate: Sampling rate in Hz.
+        scale: All values are divided by it; fixed, because the amplitude may depend on the target.
+        clip: Values are clipped to [-clip, clip] before the division; None: no clipping.
+        standardise: Whether each channel of the window is then scaled to mean 0 and standard deviation 1.
+        noise: Standard deviation of additive Gaussian noise, after the scaling; 0: none.
+        channel_dropout: Probability that a channel is set to 0; 0: none.
 
     Returns:
         A function from an array (C, T) to a float32 tensor (C, window * sampling_rate).
 
     Raises:
-        ValueError: For an argument out of its range; by the function, for a signal shorter than the window.
+        ValueError: For an argument out of its range; the function raises it for a signal shorter than the window.
     """
     values = _Values(scale, clip, standardise)
     length = _length(window, sampling_rate)
     if noise < 0 or not 0 <= channel_dropout < 1:
-        raise ValueError(
-            f"noise must be 0 or more and channel_dropout from 0 to below 1, got {noise} and {channel_dropout}"
-        )
+        raise ValueError(f"noise must be 0 or more and channel_dropout in [0, 1), got {noise} and {channel_dropout}")
     return _RandomCrop(length, values, noise, channel_dropout)
 
 
 def local_crop(window: float, sampling_rate: float, share: float = 1 / 3, **more: Any) -> Transform:
-    """A shorter window beside those of `random_crop`.
+    """A shorter window in addition to those of `random_crop`.
 
     Args:
-        window: Seconds of the others.
-        sampling_rate: Hz.
-        share: Of their length.
-        **more: The rest of `random_crop`'s arguments.
+        window: Length of the other windows in seconds.
+        sampling_rate: Sampling rate in Hz.
+        share: Length of this window as a fraction of the others.
+        **more: Further arguments of `random_crop`.
 
     Raises:
-        ValueError: For a share that is not above 0 and at most 1, and as `random_crop`.
+        ValueError: For a share outside (0, 1], and as `random_crop`.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share must be above 0 and at most 1, got {share}")
@@ -65,13 +63,13 @@ def local_crop(window: float, sampling_rate: float, share: float = 1 / 3, **more
 def centred_crop(
     window: float, sampling_rate: float, scale: float = 1.0, clip: float | None = None, standardise: bool = False
 ) -> Transform:
-    """The window in the middle: all of a signal that is one window long. Arguments as in `random_crop`."""
+    """The window in the middle of a signal. Arguments as in `random_crop`."""
     return _CentredCrop(_length(window, sampling_rate), _Values(scale, clip, standardise))
 
 
 @dataclass(frozen=True)
 class _Values:
-    """Samples to what the encoder sees."""
+    """Converts samples to the encoder's input values."""
 
     scale: float
     clip: float | None
@@ -85,13 +83,13 @@ class _Values:
 
     @property
     def words(self) -> str:
-        """A sentence."""
-        clipped = f"clipped at {self.clip:g} to either side, " if self.clip is not None else ""
-        standardised = ", then each channel of a window to mean 0 and deviation 1" if self.standardise else ""
+        """The conversion as a sentence."""
+        clipped = f"clipped to +-{self.clip:g}, " if self.clip is not None else ""
+        standardised = ", then each channel of a window scaled to mean 0 and deviation 1" if self.standardise else ""
         return f"Values {clipped}divided by {self.scale:g}{standardised}."
 
     def __call__(self, window: np.ndarray) -> Tensor:
-        x = torch.from_numpy(np.array(window, dtype=np.float32))  # a copy: the array may be a file
+        x = torch.from_numpy(np.array(window, dtype=np.float32))  # a copy, since the array may be memory-mapped
         if self.clip is not None:
             x = x.clamp(-self.clip, self.clip)
         x = x / self.scale
@@ -108,7 +106,7 @@ class _RandomCrop:
     channel_dropout: float
 
     def __call__(self, signal: np.ndarray) -> Tensor:
-        first = int(torch.randint(_room(signal, self.length) + 1, ()))
+        first = int(torch.randint(_last_start(signal, self.length) + 1, ()))
         x = self.values(signal[:, first : first + self.length])
         if self.noise:
             x = x + self.noise * torch.randn_like(x)
@@ -127,7 +125,7 @@ class _CentredCrop:
         return Description({"samples": self.length, **asdict(self.values)}, self.values.words)
 
     def __call__(self, signal: np.ndarray) -> Tensor:
-        first = _room(signal, self.length) // 2
+        first = _last_start(signal, self.length) // 2
         return self.values(signal[:, first : first + self.length])
 
 
@@ -138,8 +136,7 @@ def _length(window: float, sampling_rate: float) -> int:
     return length
 
 
-def _room(signal: np.ndarray, length: int) -> int:
-    room: int = signal.shape[1] - length
-    if room < 0:
+def _last_start(signal: np.ndarray, length: int) -> int:
+    if length > signal.shape[1]:
         raise ValueError(f"a window of {length} samples does not fit into a signal of {signal.shape[1]}")
-    return room
+    return signal.shape[1] - length

@@ -1,20 +1,20 @@
-"""Recordings as inputs: whole ones, windows of them, and files that are only to be checked."""
+"""Recordings as inputs: complete ones, windows of them, and files to check."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from rnc_lightning.datasets.reading.file_check import CheckedFiles
+from rnc_lightning.datasets.reading.file_check import CheckedFiles, error_message
 from rnc_lightning.datasets.signals.store import Recording, RecordingStore
 
 
 class Recordings:
-    """Whole preprocessed recordings as inputs: (C, T) float32 each, T of its own.
+    """Complete preprocessed recordings as inputs: (C, T) float32, with a different T for each.
 
     Args:
-        recordings: One a sample.
-        store: Where their samples are.
+        recordings: One per sample.
+        store: Provides the preprocessed recordings.
     """
 
     def __init__(self, recordings: Sequence[Recording], store: RecordingStore) -> None:
@@ -38,13 +38,13 @@ class Windows:
 
     Args:
         recordings: The recordings.
-        places: For each window, the recording's index and the first sample.
+        starts: For each window, the recording's index and the first sample.
         length: Samples of a window.
     """
 
-    def __init__(self, recordings: Recordings, places: Sequence[tuple[int, int]], length: int) -> None:
+    def __init__(self, recordings: Recordings, starts: Sequence[tuple[int, int]], length: int) -> None:
         self.recordings = recordings
-        self.places = list(places)
+        self.starts = list(starts)
         self.length = length
 
     @property
@@ -53,20 +53,20 @@ class Windows:
         return self.recordings.paths
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.starts)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        recording, first = self.places[index]
+        recording, first = self.starts[index]
         return self.recordings[recording][:, first : first + self.length]
 
 
 def window_starts(samples: int, length: int, most: int | None = None) -> list[int]:
-    """First samples of windows that do not overlap, evenly spaced over a recording.
+    """The first samples of non-overlapping windows, evenly spaced over a recording.
 
     Args:
         samples: Samples of the recording.
         length: Samples of a window.
-        most: Windows at most; None for as many as fit.
+        most: Largest number of windows; None: as many as fit.
 
     >>> window_starts(100, 30), window_starts(100, 30, most=2), window_starts(100, 30, most=1)
     ([0, 35, 70], [0, 70], [35])
@@ -79,10 +79,10 @@ def window_starts(samples: int, length: int, most: int | None = None) -> list[in
 
 
 class RecordingFiles:
-    """Recordings as they lie in their files, to be checked.
+    """Recordings read from their files, without preprocessing, to check them.
 
     Args:
-        recordings: One a sample.
+        recordings: One per sample.
     """
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
@@ -96,13 +96,9 @@ class RecordingFiles:
         return self.recordings[index].values()
 
     def problem(self, index: int) -> str | None:
-        """What is wrong with a recording, found by reading all of it; None where nothing is."""
-        try:
-            self.recordings[index].values()
-        except ValueError as error:
-            return str(error)
-        return None
+        """What is wrong with a recording, found by reading it completely; None if nothing is."""
+        return error_message(self.recordings[index].values)
 
     def take(self, indices: Sequence[int]) -> CheckedFiles:
-        """Some of the recordings, in the order given."""
+        """Some of the recordings, in this order."""
         return RecordingFiles([self.recordings[i] for i in indices])

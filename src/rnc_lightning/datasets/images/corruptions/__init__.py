@@ -1,10 +1,10 @@
 """The corruptions of ImageNet-C (Hendrycks and Dietterich, 2019): 19 kinds, 5 severities, for images of any size.
 
-Names, severity constants and recipes are the published ones. Each corruption draws from the generator it is given
-and from nothing else, so that the same seed gives the same pixels in any process. What differs is said where it
-is made: `frost` has a made texture in place of photographs, `motion_blur` and `snow` smear without ImageMagick,
-`spatter` measures distances exactly. Lengths are in pixels at every size, as published for 224, except in
-`elastic_transform` (in proportion to the shorter side) and `fog` (clouds as large as the picture).
+Names, severity constants and recipes are the published ones. Each corruption draws only from the generator that it is
+given, so that the same seed gives the same pixels in any process. Differences are documented at each function: `frost`
+uses a synthetic texture instead of photographs, `motion_blur` and `snow` smear without ImageMagick, `spatter` measures
+distances exactly. Lengths are in pixels at every image size, as published for 224, except in `elastic_transform` (in
+proportion to the shorter side) and `fog` (clouds as large as the image).
 """
 
 from collections.abc import Callable
@@ -29,30 +29,18 @@ from rnc_lightning.datasets.images.corruptions.weather import brightness, fog, s
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.system.errors import suggest
 
-_FUNCTIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
-    "gaussian_noise": gaussian_noise,
-    "shot_noise": shot_noise,
-    "impulse_noise": impulse_noise,
-    "defocus_blur": defocus_blur,
-    "glass_blur": glass_blur,
-    "motion_blur": motion_blur,
-    "zoom_blur": zoom_blur,
-    "snow": snow,
-    "frost": frost,
-    "fog": fog,
-    "brightness": brightness,
-    "contrast": contrast,
-    "elastic_transform": elastic_transform,
-    "pixelate": pixelate,
-    "jpeg_compression": jpeg_compression,
-    "speckle_noise": speckle_noise,
-    "gaussian_blur": gaussian_blur,
-    "spatter": spatter,
-    "saturate": saturate,
-}
+_Function = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+_COMMON: tuple[_Function, ...] = (
+    *(gaussian_noise, shot_noise, impulse_noise),
+    *(defocus_blur, glass_blur, motion_blur, zoom_blur),
+    *(snow, frost, fog, brightness),
+    *(contrast, elastic_transform, pixelate, jpeg_compression),
+)
+_EXTRA: tuple[_Function, ...] = (speckle_noise, gaussian_blur, spatter, saturate)
+_FUNCTIONS = {function.__name__: function for function in (*_COMMON, *_EXTRA)}
 NAMES: tuple[str, ...] = tuple(_FUNCTIONS)
-COMMON: tuple[str, ...] = NAMES[:15]  # those that ImageNet-C's error is measured on
-EXTRA: tuple[str, ...] = NAMES[15:]  # those meant for validation
+COMMON: tuple[str, ...] = NAMES[: len(_COMMON)]  # on which ImageNet-C's error is measured
+EXTRA: tuple[str, ...] = NAMES[len(_COMMON) :]  # meant for validation
 SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
 
 
@@ -64,10 +52,10 @@ def corrupt(image: np.ndarray, name: str, severity: int, generator: np.random.Ge
     [153, 153, 153]
 
     Args:
-        image: (H, W, 3) uint8, RGB, of any size; it is not changed.
+        image: (H, W, 3) uint8, RGB, of any size; not modified.
         name: One of `NAMES`.
         severity: 1 (mild) to 5 (strong).
-        generator: The source of all that is random; some corruptions draw nothing.
+        generator: Source of all random numbers; some corruptions draw none.
 
     Returns:
         (H, W, 3) uint8, a new array.
@@ -77,20 +65,20 @@ def corrupt(image: np.ndarray, name: str, severity: int, generator: np.random.Ge
     """
     _check(name, severity)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        found = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"a corruption takes a NumPy array of uint8, got {found}; convert it first")
+        kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"a corruption needs a NumPy array of uint8, got {kind}; convert it first")
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"a corruption takes an RGB image (height, width, 3), got the shape {image.shape}")
+        raise ValueError(f"a corruption needs an RGB image (height, width, 3), got shape {image.shape}")
     return _FUNCTIONS[name](image, int(severity), generator)
 
 
 class Corruption:
-    """One corruption at one severity, the same for a sample wherever and whenever it is read.
+    """One corruption at one severity, with the same result for a sample whenever it is read.
 
     Args:
         name: One of `NAMES`.
         severity: 1 to 5.
-        seed: With the name, the severity and the sample's index it decides every random draw.
+        seed: Together with the name, the severity and the sample's index it determines every random draw.
 
     Raises:
         ValueError: For an unknown name or a severity that is not 1 to 5.
@@ -113,6 +101,6 @@ class Corruption:
 
 def _check(name: str, severity: int) -> None:
     if name not in _FUNCTIONS:
-        raise ValueError(f"there is no corruption {name!r}; {suggest(name, NAMES)}")
+        raise ValueError(f"unknown corruption {name!r}; {suggest(name, NAMES)}")
     if not isinstance(severity, Integral) or severity not in SEVERITIES:
-        raise ValueError(f"the severity of a corruption is a whole number from 1 to 5, got {severity!r}")
+        raise ValueError(f"the severity of a corruption must be a whole number from 1 to 5, got {severity!r}")

@@ -27,9 +27,9 @@ def defocus_blur(image: np.ndarray, severity: int, generator: np.random.Generato
 def glass_blur(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
     """Smooth the (H, W, 3) uint8 image, displace its pixels by a few, smooth again.
 
-    ImageNet-C means to exchange each pixel with a random neighbour, from the last pixel to the first. Both sides of
-    its assignment are views of one array, so that in effect the pixel takes the neighbour's colour and the neighbour
-    keeps its own. The published images were made so, and this does the same, pixel by pixel in the same order.
+    ImageNet-C intends to exchange each pixel with a random neighbour, from the last pixel to the first. Both sides of
+    its assignment are views of one array, so in effect the pixel takes the neighbour's colour and the neighbour keeps
+    its own. The published images were created that way, and this function does the same in the same order.
     """
     sigma, reach, rounds = _GLASS[severity - 1]
     displaced = to_bytes(_smooth(to_unit(image), sigma))
@@ -45,18 +45,18 @@ def motion_blur(image: np.ndarray, severity: int, generator: np.random.Generator
 
 
 def zoom_blur(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
-    """Mean of the (H, W, 3) uint8 image and of its growing enlargements, as by a zoom while exposing. Draws nothing."""
-    plain = to_unit(image).astype(np.float32)
-    total = plain.copy()
+    """Mean of the (H, W, 3) uint8 image and of growing enlargements, as by zooming during exposure. Draws nothing."""
+    values = to_unit(image).astype(np.float32)
+    total = values.copy()
     end, step = _ZOOM[severity - 1]
-    factors = np.arange(1.0, end, step)  # as published: rounding decides whether the end itself is among them
+    factors = np.arange(1.0, end, step)  # as published: rounding decides whether the end is included
     for factor in factors:
-        total += enlarge(plain, factor)
+        total += enlarge(values, factor)
     return to_bytes(total / (len(factors) + 1))
 
 
 def defocus_kernel(radius: int, softness: float) -> np.ndarray:
-    """A disk (K, K) with sum near 1 and K at least 17, its rim softened by a Gaussian filter of 3 or 5 taps."""
+    """A disk (K, K) with sum near 1 and K at least 17, its edge softened by a Gaussian filter of 3 or 5 taps."""
     half = max(radius, 8)
     steps = np.arange(-half, half + 1)
     disk = (steps[:, None] ** 2 + steps**2 <= radius**2).astype(np.float64)
@@ -64,14 +64,14 @@ def defocus_kernel(radius: int, softness: float) -> np.ndarray:
 
 
 def displace(image: np.ndarray, reach: int, generator: np.random.Generator) -> np.ndarray:
-    """Each inner pixel, from the last to the first, takes the colour that a random near pixel has at that moment.
+    """Each inner pixel, from the last to the first, takes the current colour of a random pixel nearby.
 
-    A pixel whose neighbour came earlier in this order takes the neighbour's new colour, which may itself be taken
-    from a pixel before it. These chains are followed for all pixels at once, twice as far in every pass.
+    If the other pixel was processed earlier, its new colour is taken, which may itself come from a pixel processed
+    before. These chains are followed for all pixels at once, twice as far in each pass.
 
     Args:
         image: (H, W, C).
-        reach: Steps go from -reach to reach - 1 in both directions; a margin of that width keeps its colours.
+        reach: Steps are from -reach to reach - 1 in both directions; a margin of that width keeps its colours.
         generator: Draws the steps.
 
     Returns:
@@ -80,26 +80,26 @@ def displace(image: np.ndarray, reach: int, generator: np.random.Generator) -> n
     height, width = image.shape[:2]
     inner = np.s_[reach + 1 : height - reach + 1, reach + 1 : width - reach + 1]
     index = np.arange(height * width)
-    here = index.reshape(height, width)[inner]
-    step_down, step_right = generator.integers(-reach, reach, size=(2, *here.shape))
-    there = here + step_down * width + step_right
+    pixel = index.reshape(height, width)[inner]
+    step_down, step_right = generator.integers(-reach, reach, size=(2, *pixel.shape))
+    neighbour = pixel + step_down * width + step_right
 
-    visited = np.zeros((height, width), dtype=bool)
-    visited[inner] = True
-    earlier = visited.ravel()[there] & (there > here)
+    displaced = np.zeros((height, width), dtype=bool)
+    displaced[inner] = True
+    earlier = displaced.ravel()[neighbour] & (neighbour > pixel)
     link = index.copy()
-    link[here] = np.where(earlier, there, here)
+    link[pixel] = np.where(earlier, neighbour, pixel)
     while not np.array_equal(further := link[link], link):
         link = further
     source = index
-    source[here] = there  # the end of a chain takes a colour from before this round
+    source[pixel] = neighbour  # the end of a chain takes a colour from before this round
     return image.reshape(height * width, -1)[source[link]].reshape(image.shape)
 
 
 def smear(image: np.ndarray, radius: int, sigma: float, angle: float) -> np.ndarray:
-    """Weighted mean of the picture moved along a line; weights fall off to one side like half a normal curve.
+    """Weighted mean of the image shifted along a line, with the weights of one half of a normal distribution.
 
-    The border's colour goes on outside the picture, so that any size will do.
+    The border pixels are repeated outside the image, so that any size works.
 
     Args:
         image: (H, W) or (H, W, C), float.
@@ -125,12 +125,12 @@ def smear(image: np.ndarray, radius: int, sigma: float, angle: float) -> np.ndar
 
 
 def enlarge(image: np.ndarray, factor: float) -> np.ndarray:
-    """Enlarge the middle of a picture (H, W) or (H, W, C) to its whole size, linearly between pixels."""
+    """Enlarge the centre of an image (H, W) or (H, W, C) to its full size with linear interpolation."""
     return _stretch(_stretch(image, factor, 0), factor, 1)
 
 
 def _stretch(image: np.ndarray, factor: float, axis: int) -> np.ndarray:
-    """`enlarge` along one axis: corner pixels of the crop and of the enlargement lie on each other."""
+    """`enlarge` along one axis; the corner pixels of the crop and of the enlargement coincide."""
     length = image.shape[axis]
     kept = math.ceil(length / factor)
     full = round(kept * factor)
@@ -147,16 +147,16 @@ def _stretch(image: np.ndarray, factor: float, axis: int) -> np.ndarray:
 
 
 def _smooth(image: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian filter over height and width; the border's colour goes on outside."""
+    """Gaussian filter over height and width, with repeated border pixels."""
     return ndimage.gaussian_filter(image, (sigma, sigma, 0), mode="nearest")
 
 
 def _convolve(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Convolve (H, W, C) with a symmetric (K, K), the picture mirrored at its borders, by Fourier transforms."""
+    """Convolve (H, W, C) with a symmetric (K, K) by Fourier transforms; the image is mirrored at its borders."""
     height, width = image.shape[:2]
     margin = len(kernel) // 2
     padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
     size = [fft.next_fast_len(length, real=True) for length in padded.shape[:2]]
     spectrum = fft.rfft2(padded, size, axes=(0, 1)) * fft.rfft2(kernel, size)[..., None]
-    whole = fft.irfft2(spectrum, size, axes=(0, 1))
-    return whole[2 * margin : 2 * margin + height, 2 * margin : 2 * margin + width]
+    result = fft.irfft2(spectrum, size, axes=(0, 1))
+    return result[2 * margin : 2 * margin + height, 2 * margin : 2 * margin + width]

@@ -1,4 +1,4 @@
-"""What cameras and files do: contrast, saturation, large pixels, JPEG."""
+"""Effects of cameras and files: contrast, saturation, large pixels, JPEG."""
 
 from io import BytesIO
 
@@ -7,21 +7,21 @@ from PIL import Image
 
 from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 
-_CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)  # share of the contrast that is left
-_PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)  # share of the resolution that is left
+_CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)  # remaining fraction of the contrast
+_PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)  # remaining fraction of the resolution
 _JPEG = (25, 18, 15, 10, 7)  # quality
 _SATURATE = ((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2))  # factor and summand of the saturation
 
 
 def contrast(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw the (H, W, 3) uint8 image towards each channel's mean. Draws no random number."""
+    """Move the (H, W, 3) uint8 image towards each channel's mean. Draws nothing."""
     plain = to_unit(image)
     mean = plain.mean(axis=(0, 1))
     return to_bytes((plain - mean) * _CONTRAST[severity - 1] + mean)
 
 
 def pixelate(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
-    """Shrink the (H, W, 3) uint8 image by area means and blow it up again. Draws nothing."""
+    """Shrink the (H, W, 3) uint8 image by area means and enlarge it again. Draws nothing."""
     height, width = image.shape[:2]
     share = _PIXELATE[severity - 1]
     picture = Image.fromarray(image)
@@ -32,7 +32,7 @@ def pixelate(image: np.ndarray, severity: int, generator: np.random.Generator) -
 def jpeg_compression(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
     """Write the (H, W, 3) uint8 image as JPEG and read it back. Draws nothing.
 
-    The pixels depend a little on the JPEG library inside Pillow.
+    The pixels depend slightly on the JPEG library in Pillow.
     """
     file = BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=_JPEG[severity - 1])
@@ -52,6 +52,6 @@ def saturate(image: np.ndarray, severity: int, generator: np.random.Generator) -
     coloured = span > 0
     saturation = span / np.where(value > 0, value, 1.0)
     wanted = np.clip(saturation * factor + summand, 0.0, 1.0)
-    # A channel falls short of the value by saturation * value times a number that depends on the hue alone.
+    # A channel is below the value by saturation * value times a number that depends only on the hue.
     shape = np.where(coloured, (value - plain) / np.where(coloured, span, 1.0), [0.0, 1.0, 1.0])
     return to_bytes(value * (1.0 - wanted * shape))

@@ -11,7 +11,7 @@ _WATER = ((0.65, 0.3, 4, 0.69, 0.6), (0.65, 0.3, 3, 0.68, 0.6), (0.65, 0.3, 2, 0
 _MUD = ((0.65, 0.3, 1, 0.65, 1.5), (0.67, 0.4, 1, 0.65, 1.5))  # severities 4 and 5
 _TURQUOISE = np.array([175, 238, 238]) / 255
 _BROWN = np.array([63, 42, 20]) / 255
-_MUD_RIM = 0.8  # mud thinner than this is left out
+_MUD_RIM = 0.8  # thinner mud is removed
 _CANNY = (50, 150)  # gradient of an edge's weak and strong pixels
 _FARTHEST = 20.0  # distances from an edge count up to this many pixels
 _EMBOSS = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
@@ -20,8 +20,8 @@ _EMBOSS = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
 def spatter(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
     """Drops of water (severities 1 to 3) or mud (4 and 5) on the (H, W, 3) uint8 image; sizes are in pixels.
 
-    Deviates from ImageNet-C in one step: distances from a drop's rim are exact here, and approximated by steps of
-    a 5 x 5 mask there. The light on the drops differs by that.
+    Deviates from ImageNet-C in one step: distances from a drop's edge are exact here and approximated by a 5 x 5 mask
+    there, which changes the light on the drops.
     """
     water = severity <= len(_WATER)
     mean, spread, sigma, threshold, last = _WATER[severity - 1] if water else _MUD[severity - 1 - len(_WATER)]
@@ -37,7 +37,7 @@ def spatter(image: np.ndarray, severity: int, generator: np.random.Generator) ->
 
 
 def _water(layer: np.ndarray) -> np.ndarray:
-    """Light on the drops, (H, W) in [0, 1], from their thickness (H, W) uint8: embossed by the distance from rims."""
+    """Light on the drops, (H, W) in [0, 1], from their thickness (H, W) uint8: embossed by the distance from edges."""
     edges = cv2.Canny(layer, *_CANNY) > 0
     distance = ndimage.distance_transform_edt(~edges) if edges.any() else np.full(layer.shape, _FARTHEST)
     distance = ndimage.uniform_filter(np.minimum(distance, _FARTHEST), 3, mode="mirror")

@@ -7,20 +7,20 @@ from scipy import fft, ndimage
 
 from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 
-# Strength and standard deviation of the displacement, reach of the affine map's corners. ImageNet-C gives them as
-# multiples of 244 pixels for pictures of 224.
+# Strength and standard deviation of the displacement, range of the affine map's corners. ImageNet-C gives them as
+# multiples of 244 pixels for images of 224.
 _ELASTIC = ((2.0, 0.7, 0.1), (2.0, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
 _UNIT = 244 / 224
-_TRUNCATE = 3.0  # the Gaussian filter ends after so many standard deviations
+_TRUNCATE = 3.0  # the Gaussian filter ends after this many standard deviations
 
 
 def elastic_transform(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
     """Distort the (H, W, 3) uint8 image.
 
     All lengths are in proportion to the shorter side; at 224 pixels they are the published ones. The published
-    severities are no scale of one thing: 1 and 2 are large and smooth distortions, 3 to 5 small and rough ones, so
-    that the distance to the clean picture falls from 2 to 3. Some packages have replaced them by constants of their
-    own; numbers made with those are not comparable.
+    severities do not increase one quantity: 1 and 2 are large and smooth distortions, 3 to 5 small and rough ones, so
+    that the distance to the clean image decreases from 2 to 3. Some packages use other constants; their results are
+    not comparable.
     """
     height, width = image.shape[:2]
     strength, sigma, reach = (share * _UNIT * min(height, width) for share in _ELASTIC[severity - 1])
@@ -36,7 +36,7 @@ def elastic_transform(image: np.ndarray, severity: int, generator: np.random.Gen
 
 
 def _affine(height: int, width: int, reach: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The map from places in the result to places in the source that undoes a random shift of three corners.
+    """The map from positions in the result to positions in the source that undoes a random shift of three corners.
 
     Args:
         height: Rows.
@@ -55,10 +55,10 @@ def _affine(height: int, width: int, reach: float, generator: np.random.Generato
 
 
 def smooth(field: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian filter of (H, W) with the picture mirrored at its borders, fast for any width.
+    """Gaussian filter of (H, W) with mirrored borders, fast for any width.
 
-    Mirrored borders make the filter a plain product in the cosine transform, so that a filter of a thousand taps
-    costs no more than one of ten.
+    With mirrored borders the filter is a product in the cosine transform, so that a filter of a thousand taps costs no
+    more than one of ten.
     """
     spectrum = fft.dctn(field, type=2)
     for axis, length in enumerate(field.shape):
@@ -68,7 +68,7 @@ def smooth(field: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _response(length: int, sigma: float) -> np.ndarray:
-    """What the truncated Gaussian filter makes of each of the `length` cosines."""
+    """The factor by which the truncated Gaussian filter scales each of the `length` cosines."""
     taps = np.arange(1, int(_TRUNCATE * sigma + 0.5) + 1)
     weights = np.exp(-0.5 * (taps / sigma) ** 2)
     cosines = np.cos(math.pi / length * np.outer(np.arange(length), taps))

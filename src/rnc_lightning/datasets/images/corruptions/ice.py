@@ -1,4 +1,4 @@
-"""Frost: crystals of ice on the glass before the picture."""
+"""Frost: ice crystals on a glass in front of the camera."""
 
 import math
 
@@ -8,29 +8,29 @@ from scipy import fft
 from rnc_lightning.datasets.images.corruptions.pixels import to_bytes, to_unit
 from rnc_lightning.datasets.images.corruptions.plasma import plasma
 
-_FROST = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # weight of the picture, of the ice
+_FROST = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # weight of the image, of the ice
 _NEEDLE = (6.0, 0.7)  # length and width of a needle in pixels, as standard deviations
 _TINT = (0.87, 1.0, 1.07)  # pale blue; the luminance stays about the same
-_MEAN = (0.45, 0.8)  # the range in which a texture's mean lies, of the pixel range
-_SPREAD = (0.07, 0.17)  # the range of its standard deviation
+_MEAN = (0.45, 0.8)  # range of a texture's mean, as fractions of the pixel range
+_SPREAD = (0.07, 0.17)  # range of its standard deviation
 
 
 def frost(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
     """Blend the (H, W, 3) uint8 image with a texture of ice.
 
     Deviates from ImageNet-C: there the texture is a random crop of one of five photographs of frost, which are not
-    shipped here; `ice` makes one instead. The weights of picture and texture are the published ones. Numbers for
-    frost are therefore not comparable with those of others.
+    included here; `ice` generates one instead. The weights of image and texture are the published ones. Results for
+    frost are therefore not comparable with published ones.
     """
-    kept, added = _FROST[severity - 1]
+    image_weight, ice_weight = _FROST[severity - 1]
     texture = ice(image.shape[0], image.shape[1], generator)
-    return to_bytes(kept * to_unit(image) + added * texture)
+    return to_bytes(image_weight * to_unit(image) + ice_weight * texture)
 
 
 def ice(height: int, width: int, generator: np.random.Generator) -> np.ndarray:
-    """A made texture of ice: needles in three directions 60 degrees apart, over large pale and dark patches.
+    """A synthetic texture of ice: needles in three directions 60 degrees apart, over large pale and dark patches.
 
-    Brightness and contrast differ from texture to texture, in ranges like those of photographs of frost.
+    Brightness and contrast vary between textures, in ranges like those of photographs of frost.
 
     Returns:
         (height, width, 3) float64 in [0, 1].
@@ -43,7 +43,7 @@ def ice(height: int, width: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def _needles(height: int, width: int, angle: float, generator: np.random.Generator) -> np.ndarray:
-    """White noise smoothed much along one direction and little across it, (height, width), standardised."""
+    """White noise smoothed strongly along one direction and weakly across it, (height, width), standardised."""
     down, right = fft.fftfreq(height)[:, None], fft.rfftfreq(width)
     along = down * math.sin(angle) + right * math.cos(angle)
     across = down * math.cos(angle) - right * math.sin(angle)

@@ -17,13 +17,13 @@ def gaussian_noise(image: np.ndarray, severity: int, generator: np.random.Genera
 
 
 def shot_noise(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
-    """Poisson counts in place of the values of the (H, W, 3) uint8 image: few photons, much noise."""
+    """Poisson counts instead of the values of the (H, W, 3) uint8 image: few photons, much noise."""
     photons = _SHOT[severity - 1]
     return to_bytes(generator.poisson(to_unit(image) * photons) / photons)
 
 
 def impulse_noise(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
-    """Salt and pepper: values of the (H, W, 3) uint8 image, each channel for itself, become 0 or 255, half each."""
+    """Salt and pepper: random values of the (H, W, 3) uint8 image become 0 or 255, each channel independently."""
     share = _IMPULSE[severity - 1]
     draw = generator.random(image.shape)
     noisy = image.copy()

@@ -1,9 +1,8 @@
-"""From bytes to numbers in [0, 1] and back."""
+"""Conversion from bytes to numbers in [0, 1] and back."""
 
 import numpy as np
 
-# Rounding errors leave a value that should be a whole number a little below it; this lifts it before the cut.
-_LIFT = 1e-4
+_LIFT = 1e-4  # added before rounding down, since rounding errors can leave a whole number slightly too small
 
 
 def to_unit(image: np.ndarray) -> np.ndarray:
@@ -12,7 +11,7 @@ def to_unit(image: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
-    """Floats around [0, 1] to uint8; what lies outside is clipped and fractions are cut off, as in ImageNet-C.
+    """Floats around [0, 1] to uint8, clipped and rounded down, as in ImageNet-C.
 
     >>> to_bytes(np.array([-0.2, 0.5, 1.0, 1.3])).tolist()
     [0, 127, 255, 255]
@@ -21,5 +20,5 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
 
 
 def luminance(image: np.ndarray) -> np.ndarray:
-    """Grey value (H, W) of an RGB picture (H, W, 3), with the weights of ITU-R BT.601."""
+    """Grey value (H, W) of an RGB image (H, W, 3), with the weights of ITU-R BT.601."""
     return 0.299 * image[..., 0] + 0.587 * image[..., 1] + 0.114 * image[..., 2]

@@ -2,23 +2,23 @@
 
 import numpy as np
 
-_FIRST = 100.0  # the first displacements lie within the square of this; only ratios matter in the end
+_FIRST = 100.0  # the first displacements are at most its square; only ratios matter in the end
 
 
 def plasma(height: int, width: int, decay: float, generator: np.random.Generator) -> np.ndarray:
-    """A texture whose large forms are strong and whose small forms are weak.
+    """A texture with strong large structures and weak small ones.
 
-    It is the corner of a square that repeats itself seamlessly. The square's side is the smallest power of two that
-    covers the longer side: 256 for a picture of 224, as in ImageNet-C.
+    It is the corner of a square that tiles seamlessly. The square's side is the smallest power of two that covers the
+    longer side: 256 for an image of 224, as in ImageNet-C.
 
     Args:
         height: Rows.
         width: Columns.
-        decay: The range of the random displacements falls by its square with each halving of the spacing.
+        decay: The range of the random displacements is divided by its square with each halving of the spacing.
         generator: Draws the displacements.
 
     Returns:
-        (height, width) float64 in [0, 1]; 0 and 1 are reached in the square, not always in its corner.
+        (height, width) float64 in [0, 1]; 0 and 1 occur in the square, but not always in its corner.
     """
     grid = np.zeros((1, 1))
     amplitude = _FIRST

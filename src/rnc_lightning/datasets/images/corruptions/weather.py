@@ -7,7 +7,7 @@ from rnc_lightning.datasets.images.corruptions.pixels import luminance, to_bytes
 from rnc_lightning.datasets.images.corruptions.plasma import plasma
 
 # Mean and standard deviation of the flakes' noise, enlargement, threshold, radius and standard deviation of their
-# fall in pixels, weight of the picture before it is whitened.
+# motion in pixels, weight of the original image.
 _SNOW = (
     (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
     (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
@@ -21,9 +21,9 @@ _BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)  # added to the value of hue, saturation
 
 
 def snow(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
-    """Whiten the (H, W, 3) uint8 image and let flakes fall over it; their size is in pixels.
+    """Whiten the (H, W, 3) uint8 image and add falling flakes; their size is in pixels.
 
-    The flakes are smeared by `smear`, where ImageNet-C calls ImageMagick's motion blur.
+    The flakes are smeared with `smear`; ImageNet-C uses ImageMagick's motion blur.
     """
     mean, spread, factor, threshold, radius, sigma, weight = _SNOW[severity - 1]
     flakes = enlarge(generator.normal(mean, spread, size=image.shape[:2]), factor)
@@ -37,7 +37,7 @@ def snow(image: np.ndarray, severity: int, generator: np.random.Generator) -> np
 
 
 def fog(image: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
-    """Add clouds to the (H, W, 3) uint8 image and scale down to its former brightness.
+    """Add clouds to the (H, W, 3) uint8 image and scale it down to the original brightness.
 
     The clouds repeat after the smallest power of two that covers the longer side.
     """
@@ -54,6 +54,6 @@ def brightness(image: np.ndarray, severity: int, generator: np.random.Generator)
     plain = to_unit(image)
     value = plain.max(axis=-1, keepdims=True)
     raised = np.minimum(value + added, 1.0)
-    # At one hue and saturation the channels are in proportion to the value; black has neither and turns grey.
+    # With hue and saturation fixed, the channels are proportional to the value; black has neither and becomes grey.
     scaled = plain * (raised / np.where(value > 0, value, 1.0))
     return to_bytes(np.where(value > 0, scaled, raised))

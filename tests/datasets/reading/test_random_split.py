@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnc_lightning.datasets.reading.drawn_split import Division, read_division, write_division
+from rnc_lightning.datasets.reading.random_split import Division, read_division, write_division
 from rnc_lightning.system.errors import UserError
 
 NAMES = [f"image-{i:03d}" for i in range(200)]
@@ -52,7 +52,7 @@ def test_a_file_of_an_earlier_run_is_used_again(tmp_path: Path) -> None:
     again = Division(seed=9, file=str(tmp_path / "split.csv"))
     assert again.divide(NAMES) == parts
     assert again.divide(NAMES[:50]) == parts[:50]
-    with pytest.raises(UserError, match="does not say where 1 of 201 samples belong, other for one"):
+    with pytest.raises(UserError, match="does not contain 1 of the 201 samples, for example other"):
         again.divide([*NAMES, "other"])
     (tmp_path / "split.csv").write_text("name,split\nimage-000,trane\n")
     with pytest.raises(UserError, match=r"split other than train, val, test: 'trane', split\.csv, row 2"):
@@ -61,7 +61,7 @@ def test_a_file_of_an_earlier_run_is_used_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("val", "test"), [(0.0, 0.1), (0.1, 0.0), (0.5, 0.5), (-0.1, 0.5)])
 def test_shares_that_leave_nothing_are_refused(val: float, test: float) -> None:
-    with pytest.raises(ValueError, match="must be positive and leave a share"):
+    with pytest.raises(ValueError, match="must be positive and sum to less than 1"):
         Division(val=val, test=test)
 
 
@@ -74,5 +74,5 @@ def test_unknown_groupings_and_too_few_groups() -> None:
 
 def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("name,split\na,train\nb,val\na,test\n")
-    with pytest.raises(UserError, match=r"split\.csv says train and, in split\.csv, row 4, test of a"):
+    with pytest.raises(UserError, match=r"split\.csv assigns a to train and, in split\.csv, row 4, to test"):
         read_division(tmp_path / "split.csv", ["a"])
