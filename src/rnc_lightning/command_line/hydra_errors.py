@@ -96,6 +96,10 @@ def _reworded(message: str) -> str:
 
 
 _WORDS = (  # what Hydra's messages become
+    (
+        r"Could not find 'hydra/sweeper/sampler/",
+        "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'",
+    ),
     (r"No match in the defaults list\. To append to your default list use \+(\S+)", "{0}: is added with +; write +{0}"),
     (r"^Could not override '(.+)'\. Did you mean to override (\S+)\? ", "{0}: unknown option; did you mean {1}?"),
     (r"^Could not append to config\. An item .* remove \+ prefix: '(.+?)' Or", "+{0}: is there already; write {0}"),
