@@ -11,6 +11,7 @@ from rnc_lightning.command_line.compose import config_directory
 from rnc_lightning.system.errors import suggest
 
 ADDED = ("budget", "debug", "experiment", "search")  # groups that no defaults list has: they are chosen with `+`
+_NO_OPTUNA = "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'"
 _MOST_SHOWN = 12  # choices beside the nearest one
 
 
@@ -49,7 +50,7 @@ def _missing_choice(error: MissingConfigException) -> str:
     if group == "hydra/launcher" and choice == "submitit_slurm":
         return "hydra/launcher=slurm needs submitit: pip install 'rnc-lightning[slurm]'"
     if group == "hydra/sweeper" and choice == "optuna":
-        return "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'"
+        return _NO_OPTUNA
     if not group:
         return str(error).splitlines()[0]
     place = re.match(r"In '([^']+)'", str(error))
