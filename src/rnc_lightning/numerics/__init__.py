@@ -1,1 +1,3 @@
 """Precision, seeds, checks of arguments, and collectives over processes."""
+
+__all__ = ["checks", "distributed", "precision", "seeding"]
