@@ -1,4 +1,4 @@
-"""Examples of docstrings (`>>> ...`) as blocks of code; plain Markdown would take them for quotations."""
+"""Show examples in docstrings (`>>> ...`) as blocks of code; plain Markdown would show them as quotations."""
 
 from markdown import Extension, Markdown
 from markdown.preprocessors import Preprocessor
@@ -6,7 +6,7 @@ from markdown.preprocessors import Preprocessor
 
 class _Fences(Preprocessor):
     def run(self, lines: list[str]) -> list[str]:
-        """Put a fence around each example and what it prints."""
+        """Put a fence around each example and its output."""
         fenced: list[str] = []
         fence = inside = False
         for line in [*lines, ""]:
@@ -26,5 +26,5 @@ class Doctests(Extension):
     """The Markdown extension."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - the name is Markdown's
-        """Work before the fences are read."""
+        """Run before the fences are read."""
         md.preprocessors.register(_Fences(md), "doctests", 29)

@@ -1,4 +1,4 @@
-"""The links and headings of a Markdown text, without those that stand in code."""
+"""The links and headings of a Markdown text, except those in code."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ _HEADING = re.compile(r"^#{1,6} +(?P<title>.+?)(?: +#+)?$")
 
 
 def prose(markdown: str) -> Iterator[tuple[str, bool]]:
-    """The lines of a text, each with whether it is prose (and not part of a block of code)."""
+    """The lines of a text, each with whether it is prose and not part of a code block."""
     fence, before = "", ""
     for line in markdown.splitlines(keepends=True):
         opened = _FENCE.match(line)
@@ -24,14 +24,14 @@ def prose(markdown: str) -> Iterator[tuple[str, bool]]:
             yield line, False
         elif indented:
             yield line, False
-            continue  # a block of indented code goes on until a line that is not indented
+            continue  # a block of indented code ends at a line that is not indented
         else:
             yield line, True
         before = line
 
 
 def replaced_links(markdown: str, replacement: Callable[[str], str]) -> str:
-    """The text with the target of each link (of each picture, too) replaced."""
+    """The text with the target of each link and picture replaced."""
 
     def replaced(line: str) -> str:
         spans = [match.span() for match in _CODE_SPAN.finditer(line)]
@@ -46,7 +46,7 @@ def replaced_links(markdown: str, replacement: Callable[[str], str]) -> str:
 
 
 def links(markdown: str) -> list[str]:
-    """The targets of all links, in their order."""
+    """The targets of all links, in order."""
     found: list[str] = []
     replaced_links(markdown, lambda target: found.append(target) or target)
     return found
@@ -58,7 +58,7 @@ def is_relative(target: str) -> bool:
 
 
 def anchors(markdown: str) -> set[str]:
-    """The anchors of a text's headings, as code hosts make them."""
+    """The anchors of the headings, in the form used by code hosts."""
     seen: dict[str, int] = {}
     found: set[str] = set()
     for line, is_prose in prose(markdown):

@@ -1,4 +1,4 @@
-"""A stored notebook as a page: its text, its code, and the outputs as they were stored."""
+"""A notebook as a page: its text, its code, and the stored outputs."""
 
 import base64
 import json
@@ -7,7 +7,12 @@ from typing import Any
 
 
 def notebook_markdown(text: str, name: str) -> tuple[str, dict[str, bytes]]:
-    """The Markdown of a notebook, given as the text of its file, and its pictures by file name."""
+    """The Markdown of a notebook and its pictures by file name.
+
+    Args:
+        text: Content of the notebook's file.
+        name: Prefix of the pictures' file names.
+    """
     pieces: list[str] = []
     pictures: dict[str, bytes] = {}
     for cell in json.loads(text)["cells"]:
@@ -28,10 +33,10 @@ def notebook_markdown(text: str, name: str) -> tuple[str, dict[str, bytes]]:
 
 
 def _shown(output: dict[str, Any]) -> str:
-    """An output without a picture: a table as HTML, all else as it was printed."""
+    """An output without a picture: a table as HTML, everything else as printed text."""
     data = output.get("data", {})
     if "text/html" in data:
         table = re.sub(r"<style.*?</style>\n?", "", "".join(data["text/html"]), flags=re.DOTALL)
-        return table.replace('<table border="1" class="dataframe">', "<table>")  # it looks like the others then
+        return table.replace('<table border="1" class="dataframe">', "<table>")  # so that it looks like other tables
     printed = "".join(output.get("text", data.get("text/plain", "")))
     return f"````text\n{printed.rstrip()}\n````" if printed else ""

@@ -1,4 +1,4 @@
-"""Which files of the repository the site shows, and at which address each."""
+"""The files of the repository that the site shows, and the address of each."""
 
 import os
 import re
@@ -15,7 +15,7 @@ PICTURES = {".png", ".svg", ".jpg", ".gif"}
 
 
 def site_path(path: str) -> str:
-    """The address, below the site's root, of a file that is given from the repository's root."""
+    """The address (relative to the site's root) of a file (relative to the repository's root)."""
     where = PurePosixPath(path)
     if path == "README.md":
         return "index.md"
@@ -23,14 +23,14 @@ def site_path(path: str) -> str:
         return path.removeprefix("docs/")
     if where.suffix == ".ipynb":
         return str(where.with_suffix(".md"))
-    return f"source/{path}.md"  # code and data that a page links to get a page of their own
+    return f"source/{path}.md"  # code and data that pages link to get their own page
 
 
 def linked_file(origin: str, target: str) -> str:
-    """The file that a relative link leads to, from the repository's root; of a folder, what is to be read in it.
+    """The file that a relative link leads to, relative to the repository's root; for a folder, its README.md.
 
     Raises:
-        ValueError: The link leads to nothing, or out of the repository.
+        ValueError: If the link is broken or leads out of the repository.
     """
     path = os.path.normpath(PurePosixPath(origin).parent / target.split("#")[0]) if target[0] != "#" else origin
     here = ROOT / path
@@ -39,12 +39,12 @@ def linked_file(origin: str, target: str) -> str:
     if here.is_dir() and (here / "README.md").is_file():
         return f"{path}/README.md"
     if not here.is_file():
-        raise ValueError(f"{origin}: the link {target} leads to nothing that the site could show")
+        raise ValueError(f"{origin}: the link {target} leads to no file that the site can show")
     return path
 
 
 def shown_files() -> dict[str, str]:
-    """Address of each file that the site shows: the pages and all that they link to."""
+    """Address of each file that the site shows: the pages and every file that they link to."""
     waiting = [path.relative_to(ROOT).as_posix() for pattern in FIRST_PAGES for path in sorted(ROOT.glob(pattern))]
     waiting += [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob(NOTEBOOKS))]
     found: dict[str, str] = {}
@@ -61,7 +61,7 @@ def shown_files() -> dict[str, str]:
 
 
 def page_text(path: str) -> tuple[str, dict[str, bytes]]:
-    """What a page for a file of the repository says, in Markdown, and the pictures that lie beside it."""
+    """The page of a file of the repository in Markdown, and the pictures that belong to it, by file name."""
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.endswith(".ipynb"):
         return notebook_markdown(text, PurePosixPath(path).stem)
@@ -72,14 +72,14 @@ def page_text(path: str) -> tuple[str, dict[str, bytes]]:
 
 
 def with_site_links(markdown: str, origin: str, addresses: Mapping[str, str]) -> str:
-    """A page's text with the links of the repository turned into those of the site."""
+    """The text of a page, with links between files of the repository replaced by links between pages of the site."""
     own = PurePosixPath(addresses[origin]).parent
 
     def address(target: str) -> str:
         if not is_relative(target) or target.startswith("#"):
             return target
         if not (ROOT / PurePosixPath(origin).parent / target.split("#")[0]).exists():
-            return target  # a picture of a notebook, which lies beside its page
+            return target  # a picture of a notebook, in the same folder as its page
         there = os.path.relpath(addresses[linked_file(origin, target)], own)
         anchor = target.partition("#")[2]
         return f"{there}#{anchor}" if anchor else there
@@ -88,20 +88,15 @@ def with_site_links(markdown: str, origin: str, addresses: Mapping[str, str]) ->
 
 
 def room_pages(package: Path) -> dict[str, str]:
-    """Address and text of a page for each room of the package, and of one for the modules that are in none."""
+    """Address and text of a page for each room of the package, and of one for its commands."""
     rooms = sorted(init.parent for init in package.glob("*/__init__.py"))
     pages = {f"api/{room.name}.md": _room_page(room.name, _modules(room, package)) for room in rooms}
-    loose = (path for path in sorted(package.glob("*.py")) if not path.name.startswith("_"))
-    targets, others = [], []
-    for path in loose:
-        (targets if path.stem in ("targets", "distances") else others).append(f"{package.name}.{path.stem}")
-    pages["api/targets.md"] = _room_page("targets and distances", targets)
-    pages["api/others.md"] = _room_page("entry points and the rest", others)
-    return pages
+    commands = [f"{package.name}.{path.stem}" for path in sorted(package.glob("*.py")) if path.stem != "__init__"]
+    return {**pages, "api/commands.md": _room_page("commands", commands)}
 
 
 def _modules(room: Path, package: Path) -> list[str]:
-    """The room itself and its modules, by their dotted names."""
+    """Dotted names of the room itself and its modules."""
     names = []
     for path in sorted(room.rglob("*.py"), key=lambda path: path.relative_to(room).parts):
         parts = path.relative_to(package.parent).with_suffix("").parts
@@ -117,7 +112,7 @@ def _room_page(title: str, modules: Iterable[str]) -> str:
 
 
 def _options(module: str) -> str:
-    """Nothing is shown twice: a room that only hands on what its modules define shows its own words alone."""
+    """Options of a module's page: the members of a room that only re-exports are shown with its modules, not twice."""
     init = ROOT / "src" / Path(*module.split(".")) / "__init__.py"
-    hands_on = init.is_file() and not re.search(r"^(def|class) ", init.read_text(encoding="utf-8"), re.MULTILINE)
-    return "    options: {members: false}\n" if hands_on else ""
+    reexports = init.is_file() and not re.search(r"^(def|class) ", init.read_text(encoding="utf-8"), re.MULTILINE)
+    return "    options: {members: false}\n" if reexports else ""

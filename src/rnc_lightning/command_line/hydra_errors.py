@@ -11,6 +11,7 @@ from rnc_lightning.command_line.compose import config_directory
 from rnc_lightning.system.errors import suggest
 
 ADDED = ("budget", "debug", "experiment", "search")  # groups that no defaults list has: they are chosen with `+`
+_NO_OPTUNA = "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'"
 _MOST_SHOWN = 12  # choices beside the nearest one
 
 
@@ -49,7 +50,7 @@ def _missing_choice(error: MissingConfigException) -> str:
     if group == "hydra/launcher" and choice == "submitit_slurm":
         return "hydra/launcher=slurm needs submitit: pip install 'rnc-lightning[slurm]'"
     if group == "hydra/sweeper" and choice == "optuna":
-        return "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'"
+        return _NO_OPTUNA
     if not group:
         return str(error).splitlines()[0]
     place = re.match(r"In '([^']+)'", str(error))
@@ -96,6 +97,10 @@ def _reworded(message: str) -> str:
 
 
 _WORDS = (  # what Hydra's messages become
+    (
+        r"Could not find 'hydra/sweeper/sampler/",
+        "hydra/sweeper=optuna is not installed: pip install 'rnc-lightning[sweep]'",
+    ),
     (r"No match in the defaults list\. To append to your default list use \+(\S+)", "{0}: is added with +; write +{0}"),
     (r"^Could not override '(.+)'\. Did you mean to override (\S+)\? ", "{0}: unknown option; did you mean {1}?"),
     (r"^Could not append to config\. An item .* remove \+ prefix: '(.+?)' Or", "+{0}: is there already; write {0}"),

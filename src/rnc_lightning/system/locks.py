@@ -1,4 +1,4 @@
-"""Lock files: one process works; the others wait, or are refused, and are told why.
+"""Lock files: one process works; others wait, or stop with the reason.
 
 The operating system releases a lock when its process ends, however it ends.
 """

@@ -19,6 +19,7 @@ from rnc_lightning.datasets.images.transforms import augmented_digit, plain_digi
 from rnc_lightning.encoders import SmallResNet
 from rnc_lightning.heads import PointHead
 from rnc_lightning.metrics import effective_rank, feature_ordinality, neighbours_error, ridge_error
+from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.diagnostics import StageOneDiagnostics, evenly_spaced
 from rnc_lightning.runs.fitting.fit import StagePlan, fit_stage
 from rnc_lightning.stages import CosinePerEpoch, Pretrain, Regress, Stage
@@ -89,7 +90,7 @@ def _fit(folder: Path, *callbacks: Callback, module: Stage | None = None, logger
         module,
         _data(),
         StagePlan(epochs=EPOCHS, batch_size=32, views=views, drop_last=True),
-        folder,
+        StageDirectory(folder),
         seed=0,
         origin={},
         make_trainer=partial(Trainer, accelerator="cpu", **quiet),

@@ -14,6 +14,7 @@ from rnc_lightning.datasets.digits import DigitsDataModule
 from rnc_lightning.datasets.images.transforms import augmented_digit, plain_digit
 from rnc_lightning.datasets.loading.sampling import SeededBatches, SeededSampler
 from rnc_lightning.heads import PointHead
+from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.fit import StagePlan, fit_stage
 from rnc_lightning.stages import CosinePerEpoch, Regress
 from rnc_lightning.targets import TargetSpec
@@ -52,7 +53,7 @@ def _fit(folder: Path, plan: dict[str, Any], freeze: bool = True) -> tuple[Regre
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
     make_trainer = partial(Trainer, accelerator="cpu", **quiet)
     settings: dict[str, Any] = {"seed": 0, "origin": {"run": "test"}, "make_trainer": make_trainer}
-    fit_stage(module, data, StagePlan(batch_size=16, **plan), folder, **settings)
+    fit_stage(module, data, StagePlan(batch_size=16, **plan), StageDirectory(folder), **settings)
     return module, data, pd.read_csv(folder / "metrics.csv")
 
 
