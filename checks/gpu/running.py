@@ -46,7 +46,7 @@ def end(running: "subprocess.Popen[bytes]") -> None:
     running.wait()
 
 
-def last_lines(log: Path, count: int = 12, offset: int = 0) -> list[str]:
+def last_lines(log: Path, count: int = 25, offset: int = 0) -> list[str]:
     """The last lines of a file that are not blank, from a place in it on."""
     if not log.is_file():
         return []

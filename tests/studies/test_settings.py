@@ -106,11 +106,7 @@ def test_options_replace_settings() -> None:
         ("robustness", ["study.seeds"], "study.seeds: an option is key=value"),
         ("robustness", ["study.corruptions=[fog"], r"study\.corruptions=\[fog: "),
         ("robustness", ["data=agedb,imdb_wiki"], "data=agedb,imdb_wiki: a study takes one data set"),
-        (
-            "reduced_data",
-            ["data=tuab"],
-            r"of sizes for data=tuab: set study\.sizes=\.\.\., or add by_data\.tuab to ",
-        ),
+        ("reduced_data", ["data=tuab"], r"sizes for data=tuab: set study\.sizes=\.\.\., or add by_data\.tuab to "),
         ("unseen_targets", ["data=tuab"], "has no value of ranges .*; it has digits, imdb_wiki, agedb"),
     ],
 )
