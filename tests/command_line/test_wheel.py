@@ -31,7 +31,7 @@ def _train(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_runs_from_any_directory_on_its_own_configuration(installed: Path, tmp_path: Path) -> None:
     where = subprocess.run(
-        [sys.executable, "-c", "import rnc_lightning.runs.parts as c; print(c.config_directory())"],
+        [sys.executable, "-c", "import rnc_lightning.command_line.compose as c; print(c.config_directory())"],
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,

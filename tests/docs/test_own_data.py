@@ -76,7 +76,7 @@ def test_a_configuration_of_your_own_composes() -> None:
 
     from rnc_lightning.command_line.compose import check_keys, config_directory, resolve_config
 
-    section = _section("A configuration of your own")
+    section = _section("Your own configuration")
     text = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
     Path("my_conf/experiment").mkdir(parents=True)
     Path("my_conf/experiment/ink.yaml").write_text(text)

@@ -126,7 +126,7 @@ def test_another_target_is_refused(faces: Path) -> None:
 
 def test_corruptions_are_for_images(tmp_path: Path) -> None:
     run = array_run(tmp_path / "run")
-    with pytest.raises(UserError, match="defined for images"):
+    with pytest.raises(UserError, match="need images"):
         evaluate_run(run, corruptions=["fog"], severities=[1])
     table = evaluate_run(run)
     assert table["mae"].tolist() == [result_of(run)["test"]["mae"]]

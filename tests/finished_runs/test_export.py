@@ -97,8 +97,8 @@ def test_timm_loads_a_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         torch.testing.assert_close(encoder(x), features, rtol=1e-4, atol=1e-5)
     card = (place / "README.md").read_text()
     assert 'timm.create_model("test_resnet", checkpoint_path="model.safetensors", num_classes=0' in card
-    assert "resized to 37 pixels" in card
-    assert "AgeDB is given by its authors on request" in card
+    assert "shorter side to 37 pixels" in card
+    assert "AgeDB is provided by its authors on request" in card
 
 
 @needs_onnx

@@ -58,7 +58,7 @@ def test_a_table_keeps_its_columns(faces: Path, photos: Path) -> None:
     names = sorted(path.name for path in photos.glob("below/*.jpg"))[:3]
     rows = [f"{i};photos/below/{name};{40 + i};x{i}" for i, name in enumerate(names)]
     Path("my.csv").write_text("\n".join(["no;photo;age_years;note", *rows, "9;photos/none.jpg;1;y"]), encoding="utf-8")
-    with pytest.raises(UserError, match=r"no column path, .*input=.*photo"):
+    with pytest.raises(UserError, match=r"no column path .*input=.*photo"):
         predict_run(faces, "my.csv", "out.csv")
     table = predict_run(faces, "my.csv", "out.csv", column="photo", on_bad="skip")
     assert list(table.columns) == ["no", "photo", "age_years", "note", "age_years_predicted"]
@@ -141,7 +141,7 @@ def test_recordings_get_the_mean_over_their_windows(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="2 samples cannot be used") as error:
         predict_run(run, "signals", "out.csv")
     assert "recording shorter than a window" in error.value.details[0]
-    assert "3 channels, where the run was trained on 2" in error.value.details[1]
+    assert "3 channels, but the run was trained on 2" in error.value.details[1]
     table = predict_run(run, "signals", "out.csv", on_bad="skip").set_index("file")
     known = pd.read_csv(run / "predictions.csv")
     expected = dict(zip(known["name"], known["speed_prediction"], strict=True))

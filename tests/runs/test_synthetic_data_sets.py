@@ -127,5 +127,5 @@ def test_a_cache_is_refused_where_images_are_no_files(start: Start, tmp_path: Pa
     from rnc_lightning.system.errors import UserError
 
     write_synthetic("mpiifacegaze", tmp_path / "raw", samples=15, size=24, layout="raw", quiet=True)
-    with pytest.raises(UserError, match=r"data\.cache=true: these inputs are no whole image files"):
+    with pytest.raises(UserError, match=r"data\.cache=true: these inputs are not one image file each"):
         start("mpiifacegaze", "data.cache=true", f"data.root={tmp_path}/raw/MPIIFaceGaze")

@@ -41,7 +41,7 @@ def test_several_data_sets_share_a_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["AgeDB", "SYNTHETIC_DATA.txt", "agedb.csv", "skyfinder"]
     text = (out / "SYNTHETIC_DATA.txt").read_text()
     assert "made by a program" in text
-    assert "nobody and no place" in text
+    assert "no real person and no real place" in text
     assert list(synthetic_data_sets(out)) == ["agedb", "skyfinder"]
     assert "write_synthetic('agedb', samples=30, size=24, seed=4, traps=True)" in text
 
