@@ -19,15 +19,18 @@ FOUND = Findings(
 )
 
 
-@pytest.mark.parametrize("synthetic", [True, False])
-def test_files_of_a_study(tmp_path: Path, stand_in: StandIn, synthetic: bool) -> None:
-    runs = [stand_in("l1", 0, {}, {"mae": 1.0}), stand_in("l1", 3, {}, {"mae": 1.0}, synthetic_data=synthetic)]
+@pytest.mark.parametrize(
+    ("synthetic", "note"),
+    [(["inputs", "target"], "**Synthetic data**"), (["target"], "**Synthetic target**"), ([], None)],
+)
+def test_files_of_a_study(tmp_path: Path, stand_in: StandIn, synthetic: list[str], note: str | None) -> None:
+    runs = [stand_in("l1", 0, {}, {"mae": 1.0}), stand_in("l1", 3, {}, {"mae": 1.0}, synthetic_parts=synthetic)]
     write_findings(FOUND, "Title", "Question?", runs, tmp_path / "new" / "out")
     out = tmp_path / "new" / "out"
     assert sorted(file.name for file in out.iterdir()) == ["claims.csv", "figure.png", "results.csv", "results.md"]
     page = (out / "results.md").read_text()
     assert page.startswith("# Title\n\nQuestion?\n\n")
-    assert ("**Synthetic data**" in page) is synthetic  # one run is enough
+    assert (note in page) if note else "**Synthetic" not in page  # one run is enough
     for line in (
         "![Title](figure.png)",
         "## Errors",
