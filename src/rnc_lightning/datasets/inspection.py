@@ -131,17 +131,21 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
             first[1] += f" ({found.windows[part]:,} windows)"
         for name, column in found.labels.get(part, {}).items():
             numbers = [f"{column[key]:.4g}" for key in ("low", "mean", "high")]
-            table.add_row(*first, name, *numbers, f"{column['distinct']:,.0f}")
+            table.add_row(*first, escape(name), *numbers, f"{column['distinct']:,.0f}")
             first = ["", "", ""]
         if not found.counts[part]:
             table.add_row(*first)
     console.print(table)
     for name, count in found.outside.items():
-        console.print(f"{count} labels of {name} are outside the configured range: heads with bins clip them to it")
+        console.print(
+            f"{count} labels of {escape(name)} are outside the configured range: heads with bins clip them to it"
+        )
     _print_copies(found.copies, console)
     if len(found.problems):
         kinds = ", ".join(f"{count} x {kind}" for kind, count in found.problems.counts.items())
-        console.print(f"[red]{found.problems.samples} cannot be used[/]: {kinds}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[red]{found.problems.samples} cannot be used[/]: {escape(kinds)}", highlight=False, soft_wrap=True
+        )
         for problem in found.problems:
             console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
         console.print("Fix them, or train without them: data.on_bad=skip")
@@ -160,7 +164,9 @@ def _print_agreement(found: Inspection, console: Console) -> None:
         console.print("synthetic data, according to the marker file: not comparable with the paper")
         return
     if differences := "; ".join(found.disagreements()):
-        console.print(f"[yellow]differs from the paper's data[/]: {differences}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[yellow]differs from the paper's data[/]: {escape(differences)}", highlight=False, soft_wrap=True
+        )
     elif found.published.same_split:
         console.print("[green]agrees with the paper's data[/] in counts and label range")
     else:
@@ -179,7 +185,7 @@ def _print_copies(copies: Iterable[Copies], console: Console) -> None:
             line = f"  {', '.join(copy.paths)} ({', '.join(copy.parts)})"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         if len(sets) > 20:
-            console.print(f"  and {len(sets) - 20} more (--json lists all)")
+            console.print(f"  and {len(sets) - 20} more (json=FILE lists all)")
 
 
 def _summary(labels: Tensor, names: list[str] | None) -> dict[str, dict[str, float]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnc_lightning.command_line.identity import without_volatile
 from rnc_lightning.finished_runs.finished_run import FinishedRun, open_run
+from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256, write_text
 from rnc_lightning.system.synthetic_marker import ALL_PARTS
@@ -76,7 +77,7 @@ def _write(run: FinishedRun, folder: Path, tolerance: float | None) -> None:
 
     regressor = run.regressor().cpu()
     prepared = prepared_input(run)
-    origin = read_card(run.path / "encoder.safetensors")
+    origin = read_card(RunDirectory(run.path).encoder)
     save_encoder(regressor.exported_encoder, folder / "encoder.safetensors", origin)
     backbone = _timm_arguments(run.config["encoder"])
     if backbone is not None:

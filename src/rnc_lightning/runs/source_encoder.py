@@ -12,7 +12,7 @@ from rnc_lightning.system.errors import UserError
 def encoder_file(encoder_from: str) -> Path:
     """The encoder file in a run's directory, or `encoder_from` itself if it is such a file."""
     path = Path(encoder_from)
-    return path if path.suffix == ".safetensors" else path / "encoder.safetensors"
+    return path if path.suffix == ".safetensors" else RunDirectory(path).encoder
 
 
 def source_of(encoder_from: str | None) -> dict[str, Any] | None:

@@ -84,9 +84,9 @@ def print_findings(findings: Findings, out: Path, console: Console) -> None:
         console.print(rich_table("Claims", CLAIM_HEADINGS, claims_table(findings.claims)))
     for note in findings.notes:
         console.print(note, markup=False)
-    console.print(f"results: {out / 'results.md'}", soft_wrap=True)
+    console.print(f"results: {out / 'results.md'}", markup=False, soft_wrap=True)
     if findings.draw is not None:
-        console.print(f"figure: {out / 'figure.png'}", soft_wrap=True)
+        console.print(f"figure: {out / 'figure.png'}", markup=False, soft_wrap=True)
 
 
 def describe_runs(runs: Sequence[StudyRun]) -> list[str]:

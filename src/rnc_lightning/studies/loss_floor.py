@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from rnc_lightning.objectives.rnc import rnc_loss, rnc_loss_floor
+from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.targets.distances import l1_distance
 
@@ -158,10 +159,10 @@ def training_history(run: Path) -> pd.DataFrame:
     Raises:
         UserError: If the run did not log them.
     """
-    stage = run / "stages" / "pretrain"
-    excess = _read_column(stage / "metrics.csv", "train/excess", "excess", "only the RnC loss has a floor")
+    stage = RunDirectory(run).stage("pretrain")
+    excess = _read_column(stage.history, "train/excess", "excess", "only the RnC loss has a floor")
     fix = "train with callbacks.diagnostics.every_n_epochs=1"
-    order = _read_column(stage / "diagnostics.csv", "diagnostics/spearman", "spearman", fix)
+    order = _read_column(stage.diagnostics, "diagnostics/spearman", "spearman", fix)
     return excess.merge(order, on="epoch", how="outer")
 
 

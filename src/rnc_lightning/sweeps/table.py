@@ -34,7 +34,7 @@ def print_sweep(records: Sequence[JobRecord], folder: Path, metric: str, console
     for record in failed:
         line = f"  {record.number} ({names[record.number]}): {record.reason}; see {record.log}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"sweep directory: {folder}", soft_wrap=True)
+    console.print(f"sweep directory: {folder}", markup=False, soft_wrap=True)
 
 
 def print_best(records: Sequence[JobRecord], metric: str, direction: str, console: Console) -> None:
@@ -50,6 +50,6 @@ def print_best(records: Sequence[JobRecord], metric: str, direction: str, consol
     if not values:
         return
     best = (max if direction == "maximize" else min)(values, key=values.__getitem__)
-    console.print(f"best: {metric} {best.value:.6g} (run {best.number}), in {best.run}", soft_wrap=True)
+    console.print(f"best: {metric} {best.value:.6g} (run {best.number}), in {best.run}", markup=False, soft_wrap=True)
     command = f"  python -m rnc_lightning.train {shlex.join(best.overrides)}"
     console.print(command, markup=False, highlight=False, soft_wrap=True)
