@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def _shown(found: Inspection) -> str:
     console = Console(width=200, record=True)
     print_inspection("agedb", found, console)
     return console.export_text()
+
+
+def test_a_name_with_brackets_is_printed_as_it_is(tmp_path: Path) -> None:
+    synthetic_agedb.write(tmp_path)
+    found = _inspect(tmp_path)
+    labels = {part: {"age[y]": columns["age"]} for part, columns in found.labels.items()}
+    shown = _shown(replace(found, labels=labels, outside={"age[y]": 2}))
+    assert "2 labels of age[y] are outside" in shown
+    assert shown.count("age[y]") == 4  # a row for each part, and that line
 
 
 def test_a_sound_data_set(tmp_path: Path) -> None:
