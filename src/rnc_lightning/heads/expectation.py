@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnc_lightning.heads.point import point_error
-from rnc_lightning.heads.reduction import batch_mean, check_rows
+from rnc_lightning.heads.reduction import batch_mean, check_rows, sample_means, without_missing
 from rnc_lightning.numerics.checks import check_choice, check_positive_number
 from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import Grid, TargetSpec
@@ -130,9 +130,11 @@ class ExpectationHead(nn.Module):
         check_rows(outputs, target)
         per_dimension = [
             self._sample_loss(logits, labels, grid)
-            for logits, labels, grid in zip(self._split(outputs), target.unbind(dim=1), self.grids, strict=True)
+            for logits, labels, grid in zip(
+                self._split(outputs), without_missing(target).unbind(dim=1), self.grids, strict=True
+            )
         ]
-        return batch_mean(torch.stack(per_dimension, dim=1).mean(dim=1), weight)
+        return batch_mean(sample_means(torch.stack(per_dimension, dim=1), target), weight)
 
     def decode(self, outputs: Tensor) -> Tensor:
         """Outputs to predictions (B, D) in label units, always within the grid."""

@@ -57,7 +57,9 @@ def compute_metrics(
     )
     metrics = regression_metrics(len(target), target.angular_unit)
     metrics.update(prediction, truth)
-    order = feature_ordinality(features, truth, target.distance) if ordinality else {}
+    labelled = ~truth.isnan().any(dim=1)
+    ranked = features[labelled], target.ranking_labels(truth)[labelled]
+    order = feature_ordinality(*ranked, target.distance) if ordinality else {}
     found = {**metrics.compute(), **order}
     return finite_or_none({name: found[name] for name in _ORDER if name in found})
 
