@@ -308,3 +308,23 @@ def test_damaged_npz_files_end_in_one_line(tmp_path: Path, content: bytes) -> No
     (tmp_path / "my.npz").write_bytes(content)
     with pytest.raises(UserError, match=r"cannot be read as \.npz"):
         _read(tmp_path / "my.npz", target=["y"])
+
+
+@pytest.mark.parametrize("offset", [0, 20240113, 1_700_000_000, 1e9])
+def test_large_labels_stay_apart(offset: float, tmp_path: Path) -> None:
+    """float32 has steps of 2 at 20240113 and of 128 at unix seconds."""
+    frame = _frame().assign(y=lambda rows: offset + np.arange(len(rows)) / 8)
+    module = _read(_write(tmp_path / "my.csv", frame), id="number", inputs=["a", "b"])
+    found = {}
+    for split in module.splits.values():
+        assert split.targets.dtype == torch.float64
+        found |= dict(zip(split.names, split.targets[:, 0].tolist(), strict=True))
+    assert [found[str(number)] for number in frame["number"]] == frame["y"].tolist()
+
+
+def test_a_constant_target_is_refused(tmp_path: Path) -> None:
+    frame = _frame().assign(y=20240113, part=["train"] * 20 + ["val"] * 10 + ["test"] * 10)
+    frame.loc[30:, "y"] = 7  # the other parts do not matter
+    path = _write(tmp_path / "my.csv", frame)
+    with pytest.raises(UserError, match=r"my\.csv: the target y is 20240113 in all 20 training samples: there is"):
+        _read(path, split_column="part", split=None)

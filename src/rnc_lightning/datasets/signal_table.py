@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
@@ -36,6 +37,8 @@ class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
     Raises:
         ValueError: For arguments out of range, or that contradict each other.
     """
+
+    label_dtype = torch.float64  # like the other tables of users
 
     def __init__(
         self,

@@ -30,7 +30,8 @@ class Split:
 
     Attributes:
         inputs: N inputs, read by index: an image, an array, a signal.
-        targets: (N, D) float32 in label units.
+        targets: (N, D) float32 or float64 in label units. Users' own tables keep float64, in which large labels such as
+            dates differ.
         names: N names that the user recognises (a path, a source image), for predictions.csv.
         groups: Samples whose predictions are averaged in validation and test; None if there are no groups.
     """

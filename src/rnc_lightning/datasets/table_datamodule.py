@@ -14,6 +14,7 @@ from rnc_lightning.datasets.reading.user_table import (
     choose_division,
     read_user_table,
 )
+from rnc_lightning.datasets.splits import Split, SplitName
 
 
 class UserTableDataModule(RegressionDataModule):
@@ -61,6 +62,18 @@ class UserTableDataModule(RegressionDataModule):
     def target_names(self) -> Sequence[str]:
         """The columns of labels."""
         return self.columns.target
+
+    def split_problem(self, splits: Mapping[SplitName, Split]) -> str | None:
+        """Set if a split is empty, or a target is the same in all training rows."""
+        if (problem := super().split_problem(splits)) is not None:
+            return problem
+        for name, column in zip(self.columns.target, splits["train"].targets.unbind(dim=1), strict=True):
+            if (value := float(column[0])) == column.min() == column.max():
+                return (
+                    f"{self.title}: the target {name} is {value:.15g} in all {len(column):,} training samples: there "
+                    "is nothing to learn. Choose another target, or check the split"
+                )
+        return None
 
     def read_file_rows(self, input: str, problems: Problems) -> tuple[UserRows, list[Path]]:
         """The usable rows of a table of files, and the file of each row.

@@ -112,7 +112,7 @@ class UserRows:
         splits: dict[SplitName, Split] = {}
         for part in PARTS:
             chosen = self.of(part)
-            targets = torch.tensor(self.targets[chosen], dtype=torch.float32)
+            targets = torch.tensor(self.targets[chosen], dtype=torch.float64)  # float32 cannot tell some dates apart
             splits[part] = Split(inputs(chosen), targets, [self.names[i] for i in chosen])
         return splits
 

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,7 @@ class RecordingsDataModule(RegressionDataModule):
     """
 
     input = "path"  # a table's column of paths
+    label_dtype: ClassVar[torch.dtype] = torch.float32
     rate_column: str | None = None  # a table's column of sampling rates in Hz, for files without one
 
     def __init__(
@@ -192,7 +193,7 @@ class RecordingsDataModule(RegressionDataModule):
     def _split(self, part: SplitName, labelled: Sequence[LabelledRecording], store: RecordingStore) -> Split:
         recordings = Recordings([one.recording for one in labelled], store)
         names = [one.name for one in labelled]
-        targets = torch.tensor([list(one.target) for one in labelled], dtype=torch.float32)
+        targets = torch.tensor([list(one.target) for one in labelled], dtype=self.label_dtype)
         targets = targets.reshape(len(labelled), -1 if labelled else 1)
         if part == "train":
             return Split(recordings, targets, names)
