@@ -43,7 +43,7 @@ class Regress(Stage):
         frozen_autocast: Precision of a frozen encoder; None for that of the trainer.
         regularizers: By name, the `weight` and the `term`: a module from features (B, V, F) and y (B, D) to a scalar,
             or a function that builds it from `in_features` and `target`. If it has `needs_predictions`, it also gets
-            the decoded predictions (B, V, D), detached.
+            the decoded predictions (B, V, D), detached; with `needs_weights` the sample weights (B,), if any.
         weighting: Builds from `target` a module from y (B, D) to sample weights (B,); None for ones.
         calibration: Builds from `in_features` and `target` a module from training features (N, F) and y (N, D) to the
             features that the head gets (see `FDS`); None for no calibration.
@@ -153,6 +153,8 @@ class Regress(Stage):
             if getattr(term, "needs_predictions", False):
                 decoded = self.head.decode(outputs.detach())
                 inputs.append(rearrange(decoded, "(b v) d -> b v d", v=features.shape[1]))
+            if getattr(term, "needs_weights", False) and self.weighting is not None:
+                inputs.append(self.weighting(y))
             value = term(*inputs)
             self.log_epoch(f"train/{name}", value.detach(), len(y))
             loss = loss + self._weights[name] * value
