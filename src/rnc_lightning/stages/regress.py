@@ -100,7 +100,8 @@ class Regress(Stage):
             self.encoder.eval()
         metrics = regression_metrics(len(self.target), self.target.angular_unit)
         self.val_metrics = metrics.clone(prefix="val/")
-        self.test_metrics = metrics.clone(prefix="test/")
+        every = regression_metrics(len(self.target), self.target.angular_unit, self.target.names)
+        self.test_metrics = every.clone(prefix="test/")
         self.test_ordinality = FeatureOrdinality(target_distance=self.target.distance)
         self._validation: list[tuple[Tensor, ...]] = []
         self._predictions: list[tuple[Tensor, ...]] = []
