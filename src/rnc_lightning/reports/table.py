@@ -278,7 +278,7 @@ def _constants(dataset: str, metric: str, finished: Sequence[Run], warnings: lis
     for fingerprint, values in sorted(by_data.items()):
         label = f"data {fingerprint[:8]}" if len(by_data) > 1 else ""
         constants[label] = values[0] if values else None
-        if values and not np.allclose(values, values[0], rtol=1e-5, atol=1e-9):
+        if values and not np.allclose(values, values[0], rtol=1e-5, atol=0):
             warnings.append(
                 f"{dataset}: runs on data {fingerprint} disagree on the constant predictor's {metric} "
                 f"({min(values):.6g} to {max(values):.6g}); the first is shown."
