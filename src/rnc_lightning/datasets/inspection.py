@@ -15,6 +15,7 @@ from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import PARTS, SplitName
+from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.system.files import sha256
 from rnc_lightning.system.synthetic_marker import ALL_PARTS, synthetic_note
 from rnc_lightning.targets import TargetSpec
@@ -130,7 +131,7 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
         if part in found.windows:
             first[1] += f" ({found.windows[part]:,} windows)"
         for name, column in found.labels.get(part, {}).items():
-            numbers = [f"{column[key]:.4g}" for key in ("low", "mean", "high")]
+            numbers = [format_number(column[key], trim=True) for key in ("low", "mean", "high")]
             table.add_row(*first, escape(name), *numbers, f"{column['distinct']:,.0f}")
             first = ["", "", ""]
         if not found.counts[part]:

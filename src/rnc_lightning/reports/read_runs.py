@@ -52,8 +52,10 @@ class Run:
     git_revision: str | None = None
     fingerprint: str | None = None
     units: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the target's dimensions
     test: Mapping[str, float | None] = field(default_factory=dict)
     constant: Mapping[str, float | None] = field(default_factory=dict)
+    worse: tuple[str, ...] = ()  # metrics in which it is worse than the constant predictor
     encoders: Mapping[str, bool] = field(default_factory=dict)
     machine: str = ""
 
@@ -129,8 +131,10 @@ def _read(path: Path, name: str) -> Run:
         git_revision=_text(result, "git_revision", "") or None,
         fingerprint=_text(result, "data_fingerprint", "") or None,
         units=_texts(result, "units") if result.get("units") else (),
+        names=tuple(map(_clean, _mapping(result, "target"))),
         test=_numbers(result, "test"),
         constant=_numbers(result, "constant"),
+        worse=_texts(result, "worse_than_constant") if result.get("worse_than_constant") else (),
         encoders=_encoders(result),
         machine=_machine(_mapping(result, "machine")),
     )
@@ -175,7 +179,7 @@ def _mapping(result: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _numbers(result: Mapping[str, Any], key: str) -> dict[str, float | None]:
-    return {name: _number(f"{key}.{name}", value) for name, value in _mapping(result, key).items()}
+    return {_clean(name): _number(f"{key}.{name}", value) for name, value in _mapping(result, key).items()}
 
 
 def _number(name: str, value: Any) -> float | None:

@@ -44,7 +44,7 @@ class Regress(Stage):
         frozen_autocast: Precision of a frozen encoder; None for that of the trainer.
         regularizers: By name, the `weight` and the `term`: a module from features (B, V, F) and y (B, D) to a scalar,
             or a function that builds it from `in_features` and `target`. If it has `needs_predictions`, it also gets
-            the decoded predictions (B, V, D), detached.
+            the decoded predictions (B, V, D), detached; with `needs_weights` the sample weights (B,), if any.
         weighting: Builds from `target` a module from y (B, D) to sample weights (B,); None for ones.
         calibration: Builds from `in_features` and `target` a module from training features (N, F) and y (N, D) to the
             features that the head gets (see `FDS`); None for no calibration.
@@ -101,7 +101,8 @@ class Regress(Stage):
             self.encoder.eval()
         metrics = regression_metrics(len(self.target), self.target.angular_unit)
         self.val_metrics = metrics.clone(prefix="val/")
-        self.test_metrics = metrics.clone(prefix="test/")
+        every = regression_metrics(len(self.target), self.target.angular_unit, self.target.names)
+        self.test_metrics = every.clone(prefix="test/")
         self.test_ordinality = FeatureOrdinality(target_distance=self.target.distance)
         self._validation: list[tuple[Tensor, ...]] = []
         self._predictions: list[tuple[Tensor, ...]] = []
@@ -162,12 +163,16 @@ class Regress(Stage):
         return loss
 
     def _regularizer_inputs(self, term: nn.Module, features: Tensor, outputs: Tensor, y: Tensor) -> list[Tensor]:
-        inputs = [*self.rows_for_distances(features, y)]
+        """What a regularizer gets, of the samples that have all their labels."""
+        inputs = []
         if getattr(term, "needs_predictions", False):
             decoded = self.target.distance_labels(self._decode(outputs.detach()))
-            predictions = rearrange(decoded, "(b v) d -> b v d", v=features.shape[1])
-            inputs.append(predictions if len(inputs[0]) == len(y) else predictions[~y.isnan().any(dim=1)])
-        return inputs
+            inputs.append(rearrange(decoded, "(b v) d -> b v d", v=features.shape[1]))
+        if getattr(term, "needs_weights", False) and self.weighting is not None:
+            inputs.append(self.weighting(self.target.to_model(y)))
+        if self.target.partial:
+            inputs = [rows[~y.isnan().any(dim=1)] for rows in inputs]
+        return [*self.rows_for_distances(features, y), *inputs]
 
     def _decode(self, outputs: Tensor) -> Tensor:
         """Outputs of the head to predictions (B, D) in label units, float64 if labels are scaled."""
