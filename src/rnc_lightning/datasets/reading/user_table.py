@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rnc_lightning.datasets.reading.csv_files import check_unique_columns, csv_layout
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.reading.tables import (
     Table,
-    check_unique_columns,
-    csv_header,
     find_duplicates,
     is_file,
     is_parquet,
@@ -267,6 +266,6 @@ def column_names(path: Path, known: Sequence[str]) -> list[str]:
     if not is_file(path) or is_parquet(path):
         read_user_table(path, known)  # raises the right error if it cannot be read
         return [str(name).strip() for name in pd.read_parquet(path).columns]
-    names = [name for name in csv_header(path, known)[0] if name]
+    names = [name for name in csv_layout(path, known).names if name]
     check_unique_columns(path, names, names)
     return names
