@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rnc_lightning.datasets.reading.input_columns import is_index_name
+from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import Table, is_file
 from rnc_lightning.datasets.reading.user_files import find_files
@@ -124,16 +126,19 @@ def _named(names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"file": shown})
 
 
-def read_whole_table(path: Path, known: Sequence[str]) -> Table:
-    """All columns of a table.
+def read_whole_table(path: Path, known: Sequence[str], form: NumberFormat | None = None) -> Table:
+    """All columns of a table, as they are; of a CSV, columns without a name only if they have a cell that is not empty.
 
     Args:
         path: CSV or Parquet.
         known: Columns that the table has, used to detect the separator.
+        form: How its numbers are written; None: found out.
 
     Raises:
         UserError: If the file does not exist or is not a table.
     """
     if not is_file(path):
         raise UserError(f"inputs={path}: there is no such file or folder")
-    return read_user_table(path, column_names(path, known))
+    table = read_user_table(path, column_names(path, known), form)
+    unnamed = [name for name in table.frame.columns if is_index_name(name) and table.frame[name].isna().all()]
+    return Table(path, table.frame.drop(columns=unnamed), table.whole)

@@ -23,6 +23,7 @@ _THOUSANDS = {".": ".", ",": ",", "'": "'\u2019", " ": _SPACES}  # the character
 _NEVER_DECIMAL = "'\u2019" + _SPACES
 _PLAIN = re.compile(r"[0-9+\-.eE\n]*")
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
+_NUMBER_LIKE = re.compile(rf"[+\-\u2212]?[\d.,]['\u2019\d.,{_SPACES}]*(?:e[+-]?\d+)?|true|false", re.I | re.ASCII)
 _SIGNED = re.compile(
     rf"(?:[$€£¥]|EUR|USD|CHF)?[{_SPACES}]*[+-]?[{_SPACES}]*\d[\d.,'{_SPACES}]*(?:%|‰|[$€£¥]|EUR|USD|CHF)?", re.I
 )
@@ -107,6 +108,15 @@ def gather_evidence(frame: pd.DataFrame, semicolons: bool) -> Evidence:
             points |= bool(readings.only_point.any())
             commas |= bool(readings.only_comma.any())
     return Evidence(points, commas, semicolons)
+
+
+def looks_like_number(cell: str) -> bool:
+    """Whether a cell is made of digits and marks, or is true or false.
+
+    >>> [looks_like_number(cell) for cell in ("1.171,5", "-1e-5", "True", "A1", "")]
+    [True, True, True, False, False]
+    """
+    return _NUMBER_LIKE.fullmatch(cell) is not None
 
 
 def has_sign(cell: str) -> bool:

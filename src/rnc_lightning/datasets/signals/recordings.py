@@ -195,8 +195,9 @@ class RecordingsDataModule(RegressionDataModule):
         names = [one.name for one in labelled]
         targets = torch.tensor([list(one.target) for one in labelled], dtype=self.label_dtype)
         targets = targets.reshape(len(labelled), -1 if labelled else 1)
+        partial = bool(targets.isnan().any())  # the table's reader has checked that this is allowed
         if part == "train":
-            return Split(recordings, targets, names)
+            return Split(recordings, targets, names, partial=partial)
         starts = [
             (i, first)
             for i, one in enumerate(labelled)
@@ -204,7 +205,9 @@ class RecordingsDataModule(RegressionDataModule):
         ]
         index = torch.tensor([i for i, _ in starts], dtype=torch.int64)
         window_names = [f"{names[i]} {first / self.preprocessing.sampling_rate:g} s" for i, first in starts]
-        return Split(Windows(recordings, starts, self.window), targets[index], window_names, Groups(index, names))
+        return Split(
+            Windows(recordings, starts, self.window), targets[index], window_names, Groups(index, names), partial
+        )
 
 
 def _recordings(split: Split) -> Recordings:
