@@ -114,7 +114,7 @@ class ArrayDataModule(UserTableDataModule):
             values = filled(values, replacement)
         centre, scale = np.zeros(len(inputs)), np.ones(len(inputs))
         if self.standardize and training:
-            if constant := [inputs[i] for i in np.flatnonzero(np.ptp(values[training], axis=0) == 0)]:
+            if constant := [inputs[i] for i in np.flatnonzero(np.ptp(values[training], axis=0) == 0).tolist()]:
                 log.warning("%s: constant inputs in the training split: %s", self.title, ", ".join(constant))
             centre, scale = standardisation(values[training])
         self.preparation = {"inputs": list(inputs), **fill, "centre": centre.tolist(), "scale": scale.tolist()}

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
@@ -77,17 +79,8 @@ class UserTableDataModule(RegressionDataModule):
         if (problem := super().split_problem(splits)) is not None:
             return problem
         for name, labels in zip(self.columns.target, splits["train"].targets.unbind(dim=1), strict=True):
-            column = labels[~labels.isnan()]
-            if not len(column):
-                return (
-                    f"{self.title}: no training sample has a label of {name}: leave it out of data.target, or check "
-                    "the split"
-                )
-            if (value := float(column[0])) == column.min() == column.max():
-                return (
-                    f"{self.title}: the target {name} is {value:.15g} in all {len(column):,} training samples{' that have it' if len(column) < len(labels) else ''}: there "
-                    "is nothing to learn. Choose another target, or check the split"
-                )
+            if (reason := _nothing_to_learn(labels)) is not None:
+                return f"{self.title}: the target {name} {reason}. Choose another target, or check the split"
         return None
 
     def read_file_rows(self, input: str, problems: Problems) -> tuple[UserRows, list[Path]]:
@@ -102,3 +95,13 @@ class UserTableDataModule(RegressionDataModule):
         names, files, good = find_files(table, input, self.root, problems)
         rows = check_user_rows(table, names, good, self.columns, self.division, problems, what=input)
         return rows, [files[i] for i in rows.positions]
+
+
+def _nothing_to_learn(labels: Tensor) -> str | None:
+    """Why one dimension of the training labels (N,), NaN where missing, cannot be learned; None if it can."""
+    known = labels[~labels.isnan()]
+    if not len(known):
+        return "has no label in the training samples"
+    if (value := float(known[0])) == known.min() == known.max():
+        return f"is {value:.15g} in all {len(known):,} training samples: there is nothing to learn"
+    return None

@@ -140,5 +140,5 @@ def read_whole_table(path: Path, known: Sequence[str], form: NumberFormat | None
     if not is_file(path):
         raise UserError(f"inputs={path}: there is no such file or folder")
     table = read_user_table(path, column_names(path, known), form)
-    unnamed = [name for name in table.frame.columns if is_index_name(name) and table.frame[name].isna().all()]
-    return Table(path, table.frame.drop(columns=unnamed), table.whole)
+    empty = [name for name in table.frame.columns if is_index_name(name) and table.frame[name].isna().all()]
+    return Table(path, table.frame.drop(columns=empty), table.whole)

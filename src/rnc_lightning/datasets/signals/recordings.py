@@ -205,9 +205,8 @@ class RecordingsDataModule(RegressionDataModule):
         ]
         index = torch.tensor([i for i, _ in starts], dtype=torch.int64)
         window_names = [f"{names[i]} {first / self.preprocessing.sampling_rate:g} s" for i, first in starts]
-        return Split(
-            Windows(recordings, starts, self.window), targets[index], window_names, Groups(index, names), partial
-        )
+        windows, groups = Windows(recordings, starts, self.window), Groups(index, names)
+        return Split(windows, targets[index], window_names, groups, partial)
 
 
 def _recordings(split: Split) -> Recordings:
