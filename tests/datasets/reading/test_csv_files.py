@@ -23,7 +23,7 @@ def test_the_separator_that_is_said_is_taken(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("sep=#\na#b,c\n1#2\n")
     assert read_table(tmp_path / "t.csv", ["a", "b,c"]).texts("b,c") == ["2"]
     (tmp_path / "t.csv").write_text("sep=;\na;b\n1;2\n3;4;5\n")
-    with pytest.raises(UserError, match="row 4, has 3 cells but the header has 2|line 4"):
+    with pytest.raises(UserError, match="line 4"):
         read_table(tmp_path / "t.csv", ["a"])
 
 

@@ -32,7 +32,7 @@ def _parse(cells: list[str], decimal: str | None = None, thousands: str | None =
         (["1 171", "1\u00a0171", "1\u202f171", "1\u2009171,5"], [1171.0, 1171.0, 1171.0, 1171.5]),
         (["\u22121.5"], [-1.5]),  # the minus sign of word processors
         (["", "NA", "n/a", "None", "7"], [NAN, NAN, NAN, NAN, 7.0]),
-        (["12 %", "5€", "1_0", "0x1", "1,23,456", "1 1", "1.1.1", "١", "inf", "'5'"], [NAN] * 10),
+        (["12 %", "5€", "1_0", "0x1", "1,23,456", "1 1", "1.1.1", "\u0661", "inf", "'5'"], [NAN] * 10),
         (["True", "FALSE", ""], [1.0, 0.0, NAN]),
         (["True", "1"], [NAN, 1.0]),
         (["yes", "no"], [NAN, NAN]),  # in either format: text
