@@ -200,7 +200,7 @@ def test_a_table_to_predict_from_keeps_its_own_columns(tmp_path: Path) -> None:
     text = "\n".join([",id,code,note", "0,1234567890,007,NaN", '1,,1e5,"a, b"'])
     (tmp_path / "t.csv").write_text(text + "\n")
     kept = read_whole_table(tmp_path / "t.csv", ["id"]).frame
-    assert kept.to_csv(index=False).splitlines()[1:] == text.splitlines()[1:]
+    assert kept.to_csv(index=False).splitlines() == text.splitlines()
     (tmp_path / "t.csv").write_text("id;code;\n1;2;\n3;4;\n")  # a separator at the end of each row is no column
     assert list(read_whole_table(tmp_path / "t.csv", ["id"]).frame.columns) == ["id", "code"]
 

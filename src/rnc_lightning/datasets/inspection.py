@@ -41,9 +41,7 @@ class Inspection:
     synthetic_parts: tuple[str, ...]  # `inputs`, `target`, both or none
     counts: Mapping[str, int]
     windows: Mapping[str, int]  # samples in each part if they are grouped, else empty
-    labels: Mapping[
-        str, Mapping[str, Mapping[str, float]]
-    ]  # part -> dimension -> low, mean, high, distinct (missing)
+    labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct (missing)
     outside: Mapping[str, int]  # labels outside the configured range, by dimension
     problems: Problems
     refusal: str | None  # why it cannot be used for training although each sample is fine

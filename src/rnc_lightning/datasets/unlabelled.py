@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rnc_lightning.datasets.reading.input_columns import is_index_name
+from rnc_lightning.datasets.reading.csv_files import csv_layout
 from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, is_file
+from rnc_lightning.datasets.reading.tables import Table, is_file, is_parquet
 from rnc_lightning.datasets.reading.user_files import find_files
 from rnc_lightning.datasets.reading.user_table import column_names, read_user_table
 from rnc_lightning.datasets.splits import Inputs, Split
@@ -140,5 +140,7 @@ def read_whole_table(path: Path, known: Sequence[str], form: NumberFormat | None
     if not is_file(path):
         raise UserError(f"inputs={path}: there is no such file or folder")
     table = read_user_table(path, column_names(path, known), form)
-    empty = [name for name in table.frame.columns if is_index_name(name) and table.frame[name].isna().all()]
-    return Table(path, table.frame.drop(columns=empty), table.whole)
+    table.whole.options = False  # those of the run are fixed
+    unnamed = [] if is_parquet(path) else [i for i, name in enumerate(csv_layout(path, known).names) if not name]
+    frame = table.frame.drop(columns=[f"Unnamed: {i}" for i in unnamed if table.frame[f"Unnamed: {i}"].isna().all()])
+    return Table(path, frame.rename(columns={f"Unnamed: {i}": "" for i in unnamed}), table.whole)

@@ -49,6 +49,13 @@ def test_csv_and_parquet_give_the_same_inputs(tmp_path: Path) -> None:
         assert table.texts("whole") == ["1", "", "3"]
 
 
+def test_the_named_index_of_a_parquet_file_is_a_column_as_in_csv(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": [3, 1, 2], "a": [1, 5, 2], "y": [1.0, 2.0, 3.0]}).set_index("id")
+    for path in _write(tmp_path, frame, index=True):
+        assert _chosen(path) == ["id", "a"]
+        assert read_table(path, ["id"]).texts("id") == ["3", "1", "2"]
+
+
 def test_columns_of_row_numbers_are_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     frame = pd.DataFrame({"Unnamed: 0": [3, 1, 2], "Unnamed: 0.1": [1, 2, 0], "a": [1, 5, 2], "y": [1.0, 2.0, 3.0]})
     with caplog.at_level(logging.INFO):

@@ -103,7 +103,7 @@ GERMAN = "id;preis;gewicht\na;0,5;919\nb;1,25;1.171\nc;2,5;12\n"
 def test_german_thousands_points_are_refused_in_one_line_with_the_option(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(GERMAN)
-    table = read_table(path, ["gewicht"])
+    table = read_table(path, ["gewicht"], form=NumberFormat())
     assert read_table(path, ["preis"]).numbers("preis").tolist() == [0.5, 1.25, 2.5]
     with pytest.raises(UserError) as raised:
         table.numbers("gewicht")
@@ -111,6 +111,8 @@ def test_german_thousands_points_are_refused_in_one_line_with_the_option(tmp_pat
         "t.csv, row 3, column gewicht: '1.171' may be 1171 or 1.171: set data.decimal=comma data.thousands=point, or "
         "data.decimal=point"
     )
+    with pytest.raises(UserError, match=r"may be 1171 or 1\.171: write 1171 or 1\.1710$"):
+        read_table(path, ["gewicht"]).numbers("gewicht")  # a table without options
     said = read_table(path, ["gewicht"], form=NumberFormat("comma", "point"))
     assert said.numbers("gewicht").tolist() == [919.0, 1171.0, 12.0]
     assert said.select(np.array([False, True, False])).numbers("gewicht").tolist() == [1171.0]

@@ -30,11 +30,20 @@ _SIGNED = re.compile(
 
 
 class AmbiguousNumberError(ValueError):
-    """A cell, whose text is `cell`, that may be two numbers."""
+    """A cell that may be two numbers.
 
-    def __init__(self, message: str, cell: str) -> None:
+    Args:
+        message: Says so.
+        cell: Its text.
+        options: The options with which the user can decide.
+        rewriting: How to write it without a doubt, where there are no options.
+    """
+
+    def __init__(self, message: str, cell: str, options: str, rewriting: str) -> None:
         super().__init__(message)
         self.cell = cell
+        self.options = options
+        self.rewriting = rewriting
 
 
 @dataclass(frozen=True)
@@ -223,18 +232,19 @@ def _choose_decimal(readings: _Readings, evidence: Callable[[], Evidence]) -> st
 
 def _ambiguous(cell: str) -> AmbiguousNumberError:
     if "." in cell:
-        whole, fix = cell.replace(".", ""), "data.decimal=comma data.thousands=point, or data.decimal=point"
+        whole, options = cell.replace(".", ""), "data.decimal=comma data.thousands=point, or data.decimal=point"
     else:
-        whole, fix = cell.replace(",", ""), "data.decimal=comma, or data.decimal=point data.thousands=comma"
-    return AmbiguousNumberError(f"{cell!r} may be {whole} or {cell.replace(',', '.')}: set {fix}", cell)
+        whole, options = cell.replace(",", ""), "data.decimal=comma, or data.decimal=point data.thousands=comma"
+    fraction = cell.replace(",", ".")
+    return AmbiguousNumberError(
+        f"{cell!r} may be {whole} or {fraction}", cell, f"set {options}", f"write {whole} or {fraction}0"
+    )
 
 
 def _mixed(point: str, comma: str) -> AmbiguousNumberError:
-    message = (
-        f"{comma!r} is written with other marks than {point!r} in the same column: write all of them alike "
-        "(data.decimal=point or data.decimal=comma then lists the others)"
-    )
-    return AmbiguousNumberError(message, comma)
+    alike = "write all of them alike"
+    options = f"{alike} (data.decimal=point or data.decimal=comma lists the others)"
+    return AmbiguousNumberError(f"{comma!r} has other marks than {point!r} in the same column", comma, options, alike)
 
 
 def _matches(cells: Sequence[str], decimal: str, thousands: str) -> np.ndarray:

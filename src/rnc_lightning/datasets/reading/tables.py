@@ -31,11 +31,15 @@ class WholeFile:
         frame: The columns.
         form: The marks of its numbers, as far as the user says.
         semicolons: Whether its separator is a semicolon.
+        options: Whether the user can say them with options; for messages.
     """
 
-    def __init__(self, frame: pd.DataFrame, form: NumberFormat, semicolons: bool = False) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, form: NumberFormat, semicolons: bool = False, options: bool = False
+    ) -> None:
         self.frame = frame
         self.form = form
+        self.options = options
         self.semicolons = semicolons
 
     @cached_property
@@ -90,7 +94,8 @@ class Table:
                 found = parse_numbers(texts, self.whole.form, lambda: self.whole.evidence)
             except AmbiguousNumberError as error:
                 where = self.where([text.replace("\u2212", "-") for text in texts].index(error.cell))
-                raise UserError(f"{where}, column {column}: {error}") from None
+                fix = error.options if self.whole.options else error.rewriting
+                raise UserError(f"{where}, column {column}: {error}: {fix}") from None
         return np.where(np.abs(found) <= np.finfo(np.float32).max, found, np.nan)
 
     def select(self, keep: np.ndarray) -> "Table":
@@ -112,7 +117,7 @@ def read_table(
         columns: Required columns.
         optional: Columns that are read if they exist.
         missing: Added to the error message if the file does not exist.
-        form: How numbers are written; None: found out.
+        form: How numbers are written, where options say so; None: found out.
 
     Raises:
         UserError: If the file is missing, is not a table, or lacks a column.
@@ -122,14 +127,14 @@ def read_table(
     wanted = {*columns, *optional}
     semicolons = False
     if is_parquet(path):
-        frame = _parquet(path, wanted)
+        frame = parquet_frame(path, wanted)
     else:
         frame, layout = read_csv_frame(path, wanted)
         semicolons = layout.separator == ";"
     if absent := [column for column in columns if column not in frame.columns]:
         present = frame.columns if is_parquet(path) else csv_layout(path, wanted).names
         raise UserError(f"{path} has no column {', '.join(absent)}; its columns are {', '.join(present)}")
-    whole = WholeFile(frame, form or NumberFormat(), semicolons)
+    whole = WholeFile(frame, form or NumberFormat(), semicolons, options=form is not None)
     return Table(path, frame[[column for column in frame.columns if column in wanted]], whole)
 
 
@@ -213,13 +218,20 @@ def leaves_folder(relative: str) -> bool:
     return Path(plain).is_absolute() or plain.split("/")[0] == ".." or (len(plain) > 1 and plain[1] == ":")
 
 
-def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
+def parquet_frame(path: Path, wanted: set[str]) -> pd.DataFrame:
+    """All columns of a Parquet file and the named ones of its index; the index is each row's number, from 1 up.
+
+    Raises:
+        UserError: If it cannot be read, or a wanted name occurs twice.
+    """
     try:
         frame = pd.read_parquet(path, dtype_backend="numpy_nullable")  # integers stay integers beside empty cells
     except ImportError as error:
         raise UserError(f"{path}: Parquet needs pyarrow: pip install 'rnc-lightning[parquet]'") from error
     except (ValueError, OSError) as error:
         raise UserError(f"{path} is not a Parquet file: {first_line(error)}") from error
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
     frame.columns = [name.strip() if isinstance(name, str) else str(name) for name in frame.columns]
     check_unique_columns(path, list(frame.columns), wanted)
     return frame.set_axis(range(1, len(frame) + 1), axis=0)

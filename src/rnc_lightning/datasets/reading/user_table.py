@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from rnc_lightning.datasets.reading.csv_files import check_unique_columns, csv_layout
@@ -24,6 +23,7 @@ from rnc_lightning.datasets.reading.tables import (
     find_duplicates,
     is_file,
     is_parquet,
+    parquet_frame,
     read_labels,
     read_table,
 )
@@ -278,9 +278,11 @@ def column_names(path: Path, known: Sequence[str]) -> list[str]:
     Raises:
         UserError: If a name occurs twice.
     """
-    if not is_file(path) or is_parquet(path):
-        read_user_table(path, known)  # raises the right error if it cannot be read
-        return [str(name).strip() for name in pd.read_parquet(path).columns]
-    names = [name or f"Unnamed: {i}" for i, name in enumerate(csv_layout(path, known).names)]
+    if not is_file(path):
+        read_user_table(path, known)  # raises the right error
+    if is_parquet(path):
+        names = list(parquet_frame(path, set()).columns)
+    else:
+        names = [name or f"Unnamed: {i}" for i, name in enumerate(csv_layout(path, known).names)]
     check_unique_columns(path, names, names)
     return names
