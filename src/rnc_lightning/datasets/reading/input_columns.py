@@ -15,8 +15,6 @@ log = logging.getLogger(__name__)
 _INDEX_NAME = re.compile(  # what pandas calls an index
     r"(unnamed[:_ ]*\d+([._]\d+|_level_\d+)*|__index_level_\d+__|)", re.IGNORECASE
 )
-    r"(unnamed[:_ ]*\d+([._]\d+|_level_\d+)*|__index_level_\d+__|)", re.IGNORECASE
-)  # what pandas calls an index
 _FEWEST = 3  # values; fewer are in order by chance
 
 
