@@ -89,7 +89,7 @@ class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
         """Sampling rate in Hz by row number, if the table has a column of them."""
         if self.rate_column is None:
             return {}
-        table = read_table(self.csv, [self.rate_column])
+        table = read_table(self.csv, [self.rate_column], form=self.form)
         return dict(zip(table.frame.index.tolist(), table.numbers(self.rate_column).tolist(), strict=True))
 
     def recording(self, path: Path, rate: float | None = None) -> Recording:

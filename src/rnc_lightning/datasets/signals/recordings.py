@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.tables import Table
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.datasets.signals.store import Recording, RecordingStore
 from rnc_lightning.datasets.signals.windows import RecordingFiles, Recordings, Windows, window_starts
@@ -149,7 +149,7 @@ class RecordingsDataModule(RegressionDataModule):
         files = list_files(inputs, SUFFIXES, self.input, problems)
         rates: list[float | None] = [None] * len(files)
         if self.rate_column is not None and self.rate_column in files.columns:
-            rates = pd.to_numeric(files.columns[self.rate_column], errors="coerce").tolist()
+            rates = Table(inputs.path, files.columns).numbers(self.rate_column).tolist()
         recordings: dict[int, Recording] = {}
         bad: dict[int, str] = {}
         for i, (path, rate) in enumerate(zip(files.paths, rates, strict=True)):
@@ -195,8 +195,9 @@ class RecordingsDataModule(RegressionDataModule):
         names = [one.name for one in labelled]
         targets = torch.tensor([list(one.target) for one in labelled], dtype=self.label_dtype)
         targets = targets.reshape(len(labelled), -1 if labelled else 1)
+        partial = bool(targets.isnan().any())  # the table's reader has checked that this is allowed
         if part == "train":
-            return Split(recordings, targets, names)
+            return Split(recordings, targets, names, partial=partial)
         starts = [
             (i, first)
             for i, one in enumerate(labelled)
@@ -204,7 +205,8 @@ class RecordingsDataModule(RegressionDataModule):
         ]
         index = torch.tensor([i for i, _ in starts], dtype=torch.int64)
         window_names = [f"{names[i]} {first / self.preprocessing.sampling_rate:g} s" for i, first in starts]
-        return Split(Windows(recordings, starts, self.window), targets[index], window_names, Groups(index, names))
+        windows, groups = Windows(recordings, starts, self.window), Groups(index, names)
+        return Split(windows, targets[index], window_names, groups, partial)
 
 
 def _recordings(split: Split) -> Recordings:
