@@ -52,7 +52,7 @@ def test_a_sweep_file_composes_and_asks_for_what_is_logged(path: Path) -> None:
             for key in name.split("."):
                 value = value[key]
             assert told["value"] in (value, config["head_name"] if name == "head" else value)
-        assert sweep["metric"] == {"name": f"regress/{config['stages']['regress']['monitor']}", "goal": "minimize"}
+        assert sweep["metric"] == {"name": "regress/val/mae", "goal": "minimize"}
 
 
 @pytest.mark.slow

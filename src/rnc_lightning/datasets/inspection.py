@@ -16,7 +16,6 @@ from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import PARTS, SplitName
-from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.system.files import sha256
 from rnc_lightning.system.synthetic_marker import ALL_PARTS, synthetic_note
 from rnc_lightning.targets import TargetSpec

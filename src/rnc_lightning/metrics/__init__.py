@@ -5,10 +5,11 @@ from rnc_lightning.metrics.feature_ordinality import FeatureOrdinality, feature_
 from rnc_lightning.metrics.feature_spread import effective_rank, view_alignment
 from rnc_lightning.metrics.geometric_mean_error import GeometricMeanError, geometric_mean_error
 from rnc_lightning.metrics.probes import neighbours_error, ridge_error
-from rnc_lightning.metrics.regression import regression_metrics
+from rnc_lightning.metrics.regression import EpochMeanAbsoluteError, regression_metrics
 
 __all__ = [
     "AngularError",
+    "EpochMeanAbsoluteError",
     "FeatureOrdinality",
     "GeometricMeanError",
     "angular_error",

@@ -43,6 +43,7 @@ class Stage(LightningModule):
     """
 
     takes_local_views = False  # whether it uses `x_local` of a batch
+    monitor: str | None = None  # name of the metric that chooses the best epoch
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
+from rnc_lightning.metrics import EpochMeanAbsoluteError, FeatureOrdinality, regression_metrics
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.checks import check_choice, check_finite_number
 from rnc_lightning.numerics.precision import at_least_float32
@@ -101,6 +101,11 @@ class Regress(Stage):
             self.encoder.eval()
         metrics = regression_metrics(len(self.target), self.target.angular_unit)
         self.val_metrics = metrics.clone(prefix="val/")
+        self.monitor = "val/mae"
+        self.val_scaled_mae: EpochMeanAbsoluteError | None = None
+        if len(self.target) > 1 and self.target.is_scaled:  # in label units the largest dimension would decide alone
+            self.monitor = "val/scaled_mae"
+            self.val_scaled_mae = EpochMeanAbsoluteError(len(self.target))
         every = regression_metrics(len(self.target), self.target.angular_unit, self.target.names)
         self.test_metrics = every.clone(prefix="test/")
         self.test_ordinality = FeatureOrdinality(target_distance=self.target.distance)
@@ -190,7 +195,7 @@ class Regress(Stage):
         """Add a batch to the validation metrics."""
         prediction = self._predict(self._batch_features(batch))
         if self._groups("val") is None:
-            self.val_metrics.update(prediction, batch["y"])
+            self._update_validation(batch["y"], prediction)
         else:
             self._validation.append((batch["index"], batch["y"], prediction))
 
@@ -203,9 +208,17 @@ class Regress(Stage):
             _, y, prediction = _average_groups(groups, index, y, prediction)
             if not distributed.is_first():  # the metrics sum over all processes, so count the groups once
                 y, prediction = y[:0], prediction[:0]
-            self.val_metrics.update(prediction, y)
+            self._update_validation(y, prediction)
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
+        if self.val_scaled_mae is not None:
+            self.log("val/scaled_mae", self.val_scaled_mae.compute())
+            self.val_scaled_mae.reset()
+
+    def _update_validation(self, y: Tensor, prediction: Tensor) -> None:
+        self.val_metrics.update(prediction, y)
+        if self.val_scaled_mae is not None:
+            self.val_scaled_mae.update(self.target.to_model(prediction), self.target.to_model(y))
 
     def on_test_epoch_start(self) -> None:
         """Delete the predictions of an earlier test."""

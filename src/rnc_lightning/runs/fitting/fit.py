@@ -36,7 +36,7 @@ class StagePlan:
         drop_last: Whether an incomplete last batch is skipped.
         augment: Whether training samples are augmented.
         checkpoint: `last`, or `best` by `monitor` (the lowest value).
-        monitor: Name of the metric that chooses the `best` epoch.
+        monitor: Name of the metric that chooses the `best` epoch; None for the stage's own choice.
         features_once: Whether a frozen encoder's features are computed only once for inputs that are not augmented.
     """
 
@@ -58,8 +58,6 @@ class StagePlan:
         check_whole_number("local_views", self.local_views, least=0)
         if self.checkpoint not in ("last", "best"):
             raise ValueError(f"checkpoint must be last or best, got {self.checkpoint}")
-        if self.checkpoint == "best" and not self.monitor:
-            raise ValueError("checkpoint: best needs a monitor, such as val/mae")
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def fit_stage(
             NonFiniteLossGuard(directory.non_finite_loss),
             history,
             *callbacks,
-            *_checkpoints(directory.path, plan),
+            *_checkpoints(directory.path, plan, plan.monitor or module.monitor),
         ],
         logger=list(loggers) or False,
         default_root_dir=directory.path,
@@ -182,7 +180,7 @@ def _regressor_callbacks(module: Stage, plan: StagePlan, seed: int) -> Iterator[
         yield LabelStatistics(seed)
 
 
-def _checkpoints(directory: Path, plan: StagePlan) -> list[ModelCheckpoint]:
+def _checkpoints(directory: Path, plan: StagePlan, monitor: str | None) -> list[ModelCheckpoint]:
     """One callback for the best epoch if `plan` asks for it, and one for the last, which is written after it.
 
     So the state of `best` is saved in `last`, and a stop between the two repeats at most one epoch.
@@ -191,4 +189,6 @@ def _checkpoints(directory: Path, plan: StagePlan) -> list[ModelCheckpoint]:
     last = ModelCheckpoint(filename="last", **settings)
     if plan.checkpoint == "last":
         return [last]
-    return [ModelCheckpoint(filename="best", monitor=plan.monitor, mode="min", **settings), last]
+    if monitor is None:
+        raise UserError(f"stages.{directory.name}: checkpoint=best needs a monitor, the name of a metric of this stage")
+    return [ModelCheckpoint(filename="best", monitor=monitor, mode="min", **settings), last]
