@@ -1,11 +1,13 @@
 """How labels become the numbers that a model sees, and back."""
 
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
 from torch import Tensor
 
+from rnc_lightning.objectives import RnCLoss
 from rnc_lightning.targets import TargetDimension, TargetSpec
 from rnc_lightning.targets.resolution import label_resolution
 
@@ -41,16 +43,13 @@ def test_bins_are_the_same_ones_for_the_model(transform: str | None) -> None:
     if transform is None:
         torch.testing.assert_close(model.bins(spec.to_model(labels)), spec.bins(labels))
     centres = spec.to_labels(model.grids[0].centres(like=labels)[:, None])
-    torch.testing.assert_close(
-        centres[0], labels.min(dim=0).values.floor() if transform is None else labels.min(dim=0).values
-    )
+    lowest = labels.min(dim=0).values
+    torch.testing.assert_close(centres[0], lowest.floor() if transform is None else lowest)
 
 
 def test_a_fitted_target_survives_its_json() -> None:
     labels = _labels(1.0, 2.0, 4.0)[:, None]
     spec = TargetSpec({"y": {"step": None}}, standardize=True).fitted(labels)
-    from dataclasses import asdict
-
     again = TargetSpec({name: asdict(dimension) for name, dimension in spec.dimensions.items()})
     torch.testing.assert_close(again.to_model(labels), spec.to_model(labels), rtol=0, atol=0)
 
@@ -102,7 +101,6 @@ def test_labels_of_the_paper_keep_their_digits(labels: Tensor) -> None:
         (torch.tensor([-201, -7, 0, 3, 250, 489]) / 10, 0.1),
         (torch.tensor([0.0, 2.0, 5.0, 9.0]), 1.0),  # no two are 1 apart
         (2000 + torch.arange(40) / 4, 0.25),
-        (torch.linspace(0, 1, 300) ** 2 * 77.7, None),
         (torch.randn(1000, generator=torch.Generator().manual_seed(0)), None),
         (torch.full((3,), 5.0), None),
     ],
@@ -116,8 +114,6 @@ def test_labels_that_are_multiples_of_a_number(labels: Tensor, expected: float |
 @pytest.mark.parametrize("type_", [torch.float32, torch.float64])
 def test_tenths_tie_exactly(type_: torch.dtype, standardize: bool) -> None:
     """The floor of RnC's loss on labels in tenths is that on whole numbers."""
-    from rnc_lightning.objectives import RnCLoss
-
     tenths = torch.randint(-200, 490, (256, 1), generator=torch.Generator().manual_seed(0))
     exact = RnCLoss().floor(tenths.double(), views=2)
     labels = (tenths.double() / 10).to(type_)

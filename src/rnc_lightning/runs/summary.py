@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.runs.built import BuiltRun
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.request import RunRequest
@@ -71,7 +72,9 @@ def _target(target: TargetSpec) -> str:
     def describe(name: str) -> str:
         dimension = target.dimensions[name]
         unit = f" {dimension.unit}" if dimension.unit else ""
-        return f"{name}, {dimension.low:g} to {dimension.high:g}{unit}"
+        ends = [format_number(end, trim=True) for end in (dimension.low, dimension.high)]
+        seen = f", {dimension.transform}" if dimension.transform else ""
+        return f"{name}, {' to '.join(ends)}{unit}{seen}{', standardised' if dimension.is_scaled else ''}"
 
     return "; ".join(map(describe, target.names))
 

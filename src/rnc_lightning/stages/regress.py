@@ -212,7 +212,7 @@ class Regress(Stage):
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
         if self.val_scaled_mae is not None:
-            self.log("val/scaled_mae", self.val_scaled_mae.compute())
+            self.log_dict({"val/scaled_mae": self.val_scaled_mae.compute()})
             self.val_scaled_mae.reset()
 
     def _update_validation(self, y: Tensor, prediction: Tensor) -> None:
