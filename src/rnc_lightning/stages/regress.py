@@ -212,7 +212,9 @@ class Regress(Stage):
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
         if self.val_scaled_mae is not None:
-            self.log_dict({"val/scaled_mae": self.val_scaled_mae.compute()})
+            scaled = self.val_scaled_mae.compute()
+            assert isinstance(scaled, Tensor)
+            self.log("val/scaled_mae", scaled)
             self.val_scaled_mae.reset()
 
     def _update_validation(self, y: Tensor, prediction: Tensor) -> None:
