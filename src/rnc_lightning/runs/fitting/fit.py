@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
@@ -22,7 +23,7 @@ from rnc_lightning.runs.fitting.features_once import FeaturesOnce
 from rnc_lightning.runs.fitting.label_statistics import LabelStatistics
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.regress import Regress
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
 
 ONE_VALUE = "Expected more than 1 value per channel"  # how PyTorch's batch normalisation refuses a single row
 
@@ -138,7 +139,7 @@ def fit_stage(
         use_distributed_sampler=False,  # the data module divides the batches itself, exactly
     )
     start = resume_point(directory.path, plan.checkpoint == "best")
-    with _explain_single_rows():
+    with _explain_lightning():
         trainer.fit(module, datamodule=datamodule, ckpt_path=start)
     distributed.wait_for_all()
 
@@ -163,14 +164,16 @@ def fit_stage(
 
 
 @contextmanager
-def _explain_single_rows() -> Iterator[None]:
-    """Say in one line what batch normalisation finds wrong with a single row.
+def _explain_lightning() -> Iterator[None]:
+    """Say in one line what Lightning finds wrong with the trainer, and batch normalisation with a single row.
 
     Raises:
-        UserError: In place of PyTorch's ValueError.
+        UserError: In their place.
     """
     try:
         yield
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {first_line(error)}") from error
     except ValueError as error:
         if ONE_VALUE not in str(error):
             raise
