@@ -67,7 +67,10 @@ def wandb(
         init_timeout: Seconds to wait for the server before the run continues offline.
         finish_timeout: Seconds to wait at the end of the run for data to be sent.
     """
-    from rnc_lightning.tracking.weights_and_biases import StageWandbLogger, open_run
+    try:
+        from rnc_lightning.tracking.weights_and_biases import StageWandbLogger, open_run
+    except ImportError as error:
+        raise UserError(f"logger=wandb needs the package wandb, which cannot be imported ({error})") from error
 
     run = open_run(
         directory,
