@@ -121,6 +121,7 @@ def test_a_few_tensors_may_be_missing_and_are_named(
         (lambda t: {key: value for key, value in t.items() if key.startswith("layer1")}, r"has only \d+ of the \d+"),
         (lambda t: timm.create_model("test_vit").state_dict(), "has only 0 of the"),
         (_twice_as_wide, "does not fit test_resnet: .* in the file and .* in the model"),
+        (lambda t: {key: value / 0 for key, value in t.items()}, "values that are not finite numbers in conv1"),
         (lambda t: {"epoch": 3}, "holds no named tensors"),
         (lambda t: [1, 2], "holds no named tensors"),
         (lambda t: torch.zeros(3), "holds no named tensors"),

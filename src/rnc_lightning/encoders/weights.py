@@ -172,6 +172,8 @@ def _check_fit(tensors: Mapping[str, Tensor], needed: Mapping[str, Tensor], name
                 f"weights: {path} does not fit {name}: {key} is {_size(tensors[key])} in the file and "
                 f"{_size(needed[key])} in the model"
             )
+        if key in tensors and not tensors[key].isfinite().all():
+            raise ValueError(f"weights: {path} has values that are not finite numbers in {key}")
     missing = [key for key in needed if key not in tensors]
     if len(missing) > _MOST_MISSING * len(needed):
         raise ValueError(
