@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from torch import nn
 
 from rnc_lightning.datasets.loading.sampling import SeededBatches, SeededSampler
 from rnc_lightning.encoders import MLP, SmallResNet
 from rnc_lightning.runs.fitting.batches import fit_to_data, join_single
-from rnc_lightning.runs.fitting.fit import StagePlan
+from rnc_lightning.runs.fitting.fit import StagePlan, _explain_lightning
 from rnc_lightning.runs.run import run
 from rnc_lightning.system.errors import UserError
 
@@ -85,6 +86,16 @@ def test_a_sample_is_joined_only_where_the_encoder_would_refuse_it() -> None:
 def test_only_single_samples_are_refused(count: int, batch_size: int) -> None:
     with pytest.raises(UserError, match="batch normalisation in training needs two"):
         _joined(count, MLP(5, 8, 1), torch.randn(5), batch_size=batch_size)
+
+
+def test_what_is_found_only_in_training_is_one_line_too() -> None:
+    """Such as a gradient cache of one row, or a share of the batches in which there is none."""
+    with pytest.raises(UserError, match=r"batch normalisation in training needs two rows"), _explain_lightning():
+        nn.BatchNorm1d(3)(torch.zeros(1, 3))
+    with pytest.raises(UserError, match=r"^trainer: You requested 0\.001$"), _explain_lightning():
+        raise MisconfigurationException("You requested 0.001\nof the batches")
+    with pytest.raises(ValueError, match="a bug"), _explain_lightning():
+        raise ValueError("a bug")
 
 
 def test_a_batch_larger_than_the_data(caplog: pytest.LogCaptureFixture) -> None:
