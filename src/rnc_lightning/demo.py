@@ -13,7 +13,8 @@ from rich.text import Text
 
 from rnc_lightning.command_line.compose import compose_config, resolve_config
 from rnc_lightning.command_line.identity import run_path
-from rnc_lightning.command_line.options import quoted, run_command
+from rnc_lightning.command_line.options import run_command
+from rnc_lightning.command_line.quoting import quoted
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.run import run
 

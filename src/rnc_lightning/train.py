@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from rnc_lightning.command_line.compose import config_directory
 from rnc_lightning.command_line.messages import run_cli, task
-from rnc_lightning.command_line.options import path_quoted
+from rnc_lightning.command_line.quoting import path_quoted
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.runs.run import run_and_return_metric
 from rnc_lightning.sweeps.callback import run_and_show_sweep

@@ -1,13 +1,16 @@
 """What Hydra finds wrong is said in one line, in the same words everywhere."""
 
+import shlex
 from collections.abc import Callable
 
 import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
+from rnc_lightning.command_line.compose import resolve_config
 from rnc_lightning.command_line.hydra_errors import is_hydras
 from rnc_lightning.command_line.messages import one_line, reason
+from rnc_lightning.command_line.quoting import path_quoted, quoted
 
 
 @pytest.mark.parametrize(
@@ -34,7 +37,7 @@ from rnc_lightning.command_line.messages import one_line, reason
         ("head=3", "a group takes the name of a choice, such as head=l1; "),
         ("head=l1,crn", "head=l1,crn: several values; -m runs each; head=[l1,crn] is a list"),
         ("hello", "hello: an option is key=value, such as seed=1; --help shows all"),
-        ("seed=[1", "seed=[1: cannot be read ("),
+        ("seed=[1", "seed=[1: cannot be read because of [ without quotes; write "),
     ],
 )
 def test_it_is_one_line_without_the_search_path(
@@ -48,6 +51,50 @@ def test_it_is_one_line_without_the_search_path(
     for word in ("search path", "\n", "hydra.cc", "no such"):
         assert word not in line
     assert reason(refused.value) == line
+
+
+@pytest.mark.parametrize(
+    ("argument", "because", "value"),
+    [
+        ("dataset=müll", "ü", "müll"),
+        ("dataset=日本", "日 本", "日本"),
+        ("dataset=~/x.csv", "~", "~/x.csv"),
+        ("dataset=a=b", "=", "a=b"),
+        ("dataset=a[1] (2)", "[ ] ( )", "a[1] (2)"),
+        ("dataset=it's", "'", "it's"),
+        ('dataset="half', '"', '"half'),
+        ("dataset=a&b;c#d!", "& ; # !", "a&b;c#d!"),
+        ("dataset=[größe]", "ö ß", ["größe"]),
+        ("dataset=[body (kg), 'alter']", "( )", None),
+        ("dataset=[größe,alter]", "ö ß", ["größe", "alter"]),
+    ],
+)
+def test_the_quoted_form_that_is_shown_works(
+    argument: str, because: str, value: object, compose_config: Callable[..., DictConfig]
+) -> None:
+    with pytest.raises(HydraException) as refused:
+        compose_config(argument)
+    line = one_line(refused.value)
+    assert f"cannot be read because of {because}" in line
+    (form,) = shlex.split(line.rpartition("; write ")[2])  # what a shell passes on
+    assert value is None or compose_config(form).dataset == value
+
+
+def test_a_key_that_quotes_do_not_help_is_sent_to_a_file(compose_config: Callable[..., DictConfig]) -> None:
+    with pytest.raises(HydraException) as refused:
+        compose_config("+data.plausible.größe=[0,3]")
+    assert "+data.plausible.größe cannot be read because of ö ß; set it in a YAML file" in one_line(refused.value)
+
+
+@pytest.mark.parametrize("value", ["müll.csv", "~/x.csv", "a=b.csv", "a[1] (2).csv", "it's.csv", "~/größe/a.csv"])
+def test_paths_of_tables_need_no_quotes_and_a_tilde_is_the_home_directory(
+    value: str, compose_config: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    words = [path_quoted(f"data.csv={value}"), "data.target=[y]", f"+data.root={quoted('~/pictures')}"]
+    config = resolve_config(compose_config("data=table", "method=l1", *words[:2], words[2].lstrip("+")))
+    assert config["data"]["csv"] == value.replace("~/", "/home/me/")
+    assert config["data"]["root"] == "/home/me/pictures"
 
 
 def test_a_bug_stays_one() -> None:

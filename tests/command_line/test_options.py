@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from rnc_lightning.command_line.commands import help_text, load_command, names_in
 from rnc_lightning.command_line.compose import config_directory
 from rnc_lightning.command_line.hydra_errors import ADDED
-from rnc_lightning.command_line.options import path_quoted, quoted, read_options, several
+from rnc_lightning.command_line.options import read_options, several
+from rnc_lightning.command_line.quoting import path_quoted, quoted
 from rnc_lightning.command_line.usage import UsageError
 from rnc_lightning.command_line.values import TYPES
 from rnc_lightning.synthetic import WRITERS

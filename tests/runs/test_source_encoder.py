@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 from safetensors.torch import load_file
 
-from rnc_lightning.command_line.options import path_quoted
+from rnc_lightning.command_line.quoting import path_quoted
 from rnc_lightning.runs.run import run
 from rnc_lightning.system.errors import UserError
 
@@ -76,7 +76,7 @@ def test_a_run_s_directory_needs_no_quotes(tmp_path: Path) -> None:
     place = tmp_path / "a=1,b=[2]"
     place.mkdir()
     assert path_quoted(f"encoder_from={place}") == f'encoder_from="{place}"'
-    for word in (f"encoder_from='{place}'", f"encoder_from={place}x", f"other={place}"):
+    for word in (f"encoder_from='{place}'", f"encoder_from={place},{place}x", f"other={place}"):
         assert path_quoted(word) == word
 
 

@@ -14,9 +14,12 @@ from wandb_file import WrittenRun, written_runs
 
 from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.runs.run import run
+from rnc_lightning.sweeps.callback import Sweep
+from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256
 from rnc_lightning.tracking import dashboard
 from rnc_lightning.tracking import weights_and_biases as wandb_run
+from rnc_lightning.tracking.wandb_variables import refuse_one_id_for_many, with_variables
 
 SHORT = ["recipe.pretrain.epochs=2", "recipe.linear_probe.epochs=3"]
 ENDING = "test/mae"
@@ -204,6 +207,70 @@ def test_synthetic_data_are_named_and_tagged(tmp_path: Path) -> None:
     (found,) = written_runs(tmp_path)
     assert (found.config["dataset"], found.config["synthetic_data"]) == ("agedb_synthetic", True)
     assert list(found.run.tags) == ["agedb", "synthetic data", "x" * 64]
+
+
+def test_the_environment_says_what_the_configuration_leaves_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = {
+        "experiment": "e",
+        "seed": 0,
+        "dataset": "d",
+        "setting": "s",
+        "synthetic_data": False,
+        "synthetic_parts": [],
+    }
+    settings: dict[str, Any] = {"entity": None, "tags": ["digits"], "init_timeout": 1, "finish_timeout": 1}
+    (tmp_path / "elsewhere").mkdir()
+    for name, value in (
+        ("PROJECT", "theirs"), ("ENTITY", "team"), ("NAME", "my run"), ("RUN_GROUP", "my group"),
+        ("TAGS", "first,second"), ("DIR", str(tmp_path / "elsewhere")),
+    ):  # fmt: skip
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    (tmp_path / "run").mkdir()
+    wandb_run.open_run(
+        tmp_path / "run", name="e/seed=0", config={"stages": {}}, identity=identity, project=None, **settings
+    )
+    wandb_run.finish(0)
+    (found,) = written_runs(tmp_path / "elsewhere")
+    assert (found.run.project, found.run.entity) == ("theirs", "team")
+    assert (found.run.display_name, found.run.run_group) == ("my run", "my group")
+    assert list(found.run.tags) == ["digits", "first", "second"]
+    assert not (tmp_path / "run/wandb").exists()
+
+
+def test_the_command_line_says_more_than_the_environment() -> None:
+    given = {"project": "mine", "entity": "me", "name": "run", "group": "g", "tags": ["a"], "dir": "run"}
+    environment = {"WANDB_PROJECT": "theirs", "WANDB_ENTITY": "team", "WANDB_NAME": "", "WANDB_TAGS": ""}
+    assert with_variables(given, environment) == given
+    open_ = {**given, "project": None, "entity": None}
+    assert with_variables(open_, {})["project"] == "rnc_lightning"
+    assert with_variables(open_, {})["entity"] is None
+    found = with_variables(open_, {**environment, "WANDB_JOB_TYPE": "trial"})
+    assert (found["project"], found["entity"], found["job_type"]) == ("theirs", "team", "trial")
+
+
+def test_the_configuration_names_no_project_so_that_the_environment_can() -> None:
+    assert compose_config(["logger=wandb"]).logger.wandb.project is None
+    assert compose_config(["logger=wandb", "logger.wandb.project=p"]).logger.wandb.project == "p"
+
+
+def test_one_id_is_refused_for_many_runs() -> None:
+    chosen = list(compose_config(["logger=[wandb,tensorboard]"]).logger.values())
+    refuse_one_id_for_many(chosen, {})
+    refuse_one_id_for_many(compose_config(["logger=tensorboard"]).logger.values(), {"WANDB_RUN_ID": "x"})
+    with pytest.raises(UserError, match=r"^WANDB_RUN_ID=x: all runs would write into one W&B run; unset it"):
+        refuse_one_id_for_many(chosen, {"WANDB_RUN_ID": "x"})
+
+
+def test_a_sweep_with_one_id_ends_before_its_first_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config = compose_config(["logger=wandb"])
+    monkeypatch.setenv("WANDB_RUN_ID", "x")
+    with pytest.raises(SystemExit):
+        Sweep().on_multirun_start(config)
+    assert capsys.readouterr().err.startswith("error: WANDB_RUN_ID=x: ")
 
 
 def test_a_key_is_found_where_wandb_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def resolve_config(cfg: DictConfig) -> dict[str, Any]:
             ) from error
         key = f"{error.full_key}: " if error.full_key else ""
         raise UserError(f"{key}{str(error).splitlines()[0]}") from error
-    return _as_dict(container)
+    return _as_dict(_without_tilde(container))
 
 
 def with_option(config: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
@@ -94,6 +94,15 @@ def check_known(config: Mapping[str, Any], known: set[str], prefix: str) -> None
     for key in config:
         if key not in known:
             raise UserError(f"{prefix}{key}: unknown option; {suggest(key, sorted(known), prefix)}")
+
+
+def _without_tilde(value: Any) -> Any:
+    """A configuration with `~/` at the start of a text as the home directory: shells replace it only in some places."""
+    if isinstance(value, dict):
+        return {key: _without_tilde(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_tilde(inner) for inner in value]
+    return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~/") else value
 
 
 def _as_dict(container: object) -> dict[str, Any]:

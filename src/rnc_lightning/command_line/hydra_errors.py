@@ -8,6 +8,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from rnc_lightning.command_line.compose import config_directory
+from rnc_lightning.command_line.quoting import readable_form, unreadable_characters
 from rnc_lightning.system.errors import suggest
 
 ADDED = ("budget", "debug", "experiment", "search")  # groups that no defaults list has: they are chosen with `+`
@@ -69,8 +70,13 @@ def _unreadable(argument: str, said: str) -> str:
     if "=" not in argument:
         return f"{argument}: an option is key=value, such as seed=1; --help shows all"
     key, _, value = argument.partition("=")
-    reason = said.splitlines()[0]
-    return f"{argument}: cannot be read ({reason}); a text with such characters is quoted: '{key}=\"{value}\"'"
+    form = readable_form(argument)
+    inside = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    special = " ".join(unreadable_characters(key if form is None else inside))
+    reason = f"because of {special}" if special else f"({said.splitlines()[0]})"
+    if form is None:
+        return f"{argument}: {key} cannot be read {reason}; set it in a YAML file (--config-dir), where names are free"
+    return f"{argument}: cannot be read {reason} without quotes; write {form}"
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:

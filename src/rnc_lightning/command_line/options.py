@@ -17,6 +17,7 @@ from yaml import YAMLError
 from rnc_lightning.command_line.commands import Command, help_text, load_command
 from rnc_lightning.command_line.compose import ROOT_KEYS, config_directory
 from rnc_lightning.command_line.messages import run_plain
+from rnc_lightning.command_line.quoting import path_quoted
 from rnc_lightning.command_line.usage import HELP, UsageError, refuse_flags
 from rnc_lightning.command_line.values import REQUIRED, Option
 from rnc_lightning.system.errors import UserError, suggest
@@ -129,35 +130,6 @@ def several(value: Any, known: Sequence[Any], what: str) -> list[Any]:
         if isinstance(one, bool) or one not in known:
             raise UserError(f"{what}={one}: unknown option; {suggest(str(one), [*map(str, known), 'all'])}")
     return chosen
-
-
-_PLACES = ("paths.", "encoder_from=", "data.root=", "data.csv=", "data.split.file=")  # options of training with paths
-_OUTPUTS = ("paths.",)  # of which nobody sweeps over several, and which need not be there yet
-
-
-def path_quoted(argument: str) -> str:
-    """An option of training, quoted for Hydra where its value is a path with characters that mean something to it.
-
-    A comma in a path that is not there may part two values of a sweep, and stays what it is.
-
-    >>> path_quoted("paths.output_dir=runs/a=[1,2]"), path_quoted("paths.run_dir=null"), path_quoted("seed=0,1")
-    ('paths.output_dir="runs/a=[1,2]"', 'paths.run_dir=null', 'seed=0,1')
-    """
-    key, _, value = argument.partition("=")
-    is_path = f"{key.lstrip('+')}=".startswith(_PLACES) and value[:1] not in ("'", '"') and "${" not in value
-    if not is_path or not re.search(r"[^\w./~+-]", value):
-        return argument
-    return f"{key}={quoted(value)}" if key.startswith(_OUTPUTS) or Path(value).exists() else argument
-
-
-def quoted(value: object) -> str:
-    r"""A text as Hydra reads it, whatever characters are in it.
-
-    >>> print(quoted('a "b" [c]'))
-    "a \"b\" [c]"
-    """
-    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), str(value))
-    return f'"{escaped}"'
 
 
 def _subcommand(program: str, about: str, works: Mapping[str, Work], arguments: Sequence[str]) -> None:

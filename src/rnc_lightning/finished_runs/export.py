@@ -145,7 +145,11 @@ def _timm_arguments(encoder: Mapping[str, Any]) -> dict[str, Any] | None:
     """The arguments of `timm.create_model` for the encoder; None if it is not from timm."""
     if not str(encoder["_target_"]).endswith(".TimmEncoder"):
         return None
-    return {"name": encoder["name"], "in_chans": encoder.get("in_channels", 3), **(encoder.get("kwargs") or {})}
+    from rnc_lightning.encoders.timm import model_arguments
+
+    settings = {key: encoder.get(key) for key in ("img_size", "kwargs")}
+    arguments = model_arguments(encoder["name"], encoder.get("in_channels", 3), **settings)
+    return {"name": arguments.pop("model_name"), **arguments}
 
 
 def _facts(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from lightning import Callback, Trainer
 
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+from rnc_lightning.numerics import distributed
+from rnc_lightning.runs.fitting.batches import fit_to_data, join_single
 from rnc_lightning.runs.fitting.fit import StagePlan, check_local_views
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.runs.request import RunRequest
@@ -59,6 +61,8 @@ def build(request: RunRequest, parts: Parts) -> BuiltRun:
     datamodule = parts.data()
     labels = datamodule.splits["train"].targets
     target = parts.target(labels, datamodule.target_names)
+    processes, smaller = distributed.world_size(), bool(request.config["recipe"].get("smaller_batches"))
+    plans = {stage: fit_to_data(plan, stage, len(labels), processes, smaller) for stage, plan in plans.items()}
     modules = {stage: parts.stage(stage, target) for stage in plans}
     last = request.stages[-1]
     regressor = modules[last]
@@ -67,4 +71,6 @@ def build(request: RunRequest, parts: Parts) -> BuiltRun:
     regressor.fit_labels(labels)
     for stage, module in modules.items():
         check_local_views(module, datamodule, plans[stage])
+    if processes == 1 or not request.trainer.get("sync_batchnorm"):
+        plans = {stage: join_single(plan, modules[stage], datamodule, processes) for stage, plan in plans.items()}
     return BuiltRun(datamodule, target, plans, modules, make_trainer, callbacks)

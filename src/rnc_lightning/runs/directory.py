@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rnc_lightning.command_line.identity import config_differences
+from rnc_lightning.runs.other_epochs import other_epochs
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_atomically, write_text
 
@@ -198,7 +199,8 @@ class RunDirectory(TestFolder):
         """
         if self.begun() and (changes := list(config_differences(self.config(), config))):
             raise UserError(
-                f"{self.path} holds a run with another configuration ({'; '.join(changes)}). "
+                other_epochs(self.path, changes)
+                or f"{self.path} holds a run with another configuration ({'; '.join(changes)}). "
                 "Choose another directory for this run (paths.run_dir=...), or delete that one."
             )
 

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf.errors import OmegaConfBaseException
 
 from rnc_lightning.command_line.compose import check_known
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from lightning import Callback, Trainer
@@ -107,23 +107,23 @@ class Parts:
         seed_all(derive_seed(self.config["seed"], name, "weights"))
         encoder = _build("encoder", self.config["encoder"])
         make = _build(f"stages.{name}.module", stage["module"])
-        with _errors_at(f"stages.{name}.optimizer"):
+        with _errors_at(f"stages.{name}.optimizer", called=True):
             optimizer = instantiate(stage["optimizer"], _convert_="all")
             optimizer([torch.nn.Parameter(torch.zeros(1))])  # reports a bad learning rate now, not after stage one
-        with _errors_at(f"stages.{name}.schedule"):
+        with _errors_at(f"stages.{name}.schedule", called=True):
             schedule = instantiate(stage["schedule"], _convert_="all")
             schedule(optimizer([torch.nn.Parameter(torch.zeros(1))]), epochs=stage["epochs"])
         settings = {"encoder": encoder, "target": target, "optimizer": optimizer, "schedule": schedule}
         if "head" in make.keywords:
-            settings["head"] = _errors_at("head")(make.keywords["head"])
-        with _errors_at(f"stages.{name}"):
+            settings["head"] = _errors_at("head", called=True)(make.keywords["head"])
+        with _errors_at(f"stages.{name}", called=True):
             return make(**settings, epochs=stage["epochs"])
 
     def trainer(self) -> "Callable[..., Trainer]":
         """A factory of Trainers; each stage adds its own arguments."""
         from rnc_lightning.runs.fitting.trainers import trainer_factory
 
-        with _errors_at("trainer"):
+        with _errors_at("trainer", called=True):
             return trainer_factory(instantiate(self.config["trainer"], _partial_=True, _convert_="all"))
 
     def callbacks(self) -> "list[Callback]":
@@ -138,18 +138,23 @@ class Parts:
         chosen = [config for config in self.config["logger"].values() if config]
         if not distributed.is_first():
             return [loggers.dummy_logger() for _ in chosen]
-        with _errors_at("logger"):
+        with _errors_at("logger", called=True):
             return [instantiate(config, _convert_="all")(**context) for config in chosen]
 
 
 def _build(key: str, config: Mapping[str, Any]) -> Any:
-    with _errors_at(key):
+    with _errors_at(key, called=True):
         return instantiate(config, _convert_="all")
 
 
 @contextmanager
-def _errors_at(key: str) -> Iterator[None]:
-    """Turn a constructor's error about its arguments into one line that begins with the configuration key."""
+def _errors_at(key: str, called: bool = False) -> Iterator[None]:
+    """Turn a constructor's error about its arguments into one line that begins with the configuration key.
+
+    Args:
+        key: Where in the configuration it is.
+        called: Whether the block only calls what a `_target_` names: then every exception is meant, whatever its type.
+    """
     try:
         yield
     except UserError:
@@ -160,8 +165,19 @@ def _errors_at(key: str) -> Iterator[None]:
         match = re.search(r"full_key: (\S+)", lines[-1]) if lines else None
         if isinstance(cause, UserError):
             raise cause from None
-        reason = str(cause).splitlines()[0] if cause is not error else " ".join(lines)
+        reason = _reason(cause) if cause is not error else " ".join(lines)
         full_key = match[1] if match else key
         raise UserError(f"{full_key if full_key.startswith(key) else f'{key}.{full_key}'}: {reason}") from error
     except (ValueError, TypeError, OmegaConfBaseException, ImportError) as error:
-        raise UserError(f"{key}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{key}: {_reason(error)}") from error
+    except Exception as error:
+        # Full disks and the like are explained elsewhere.
+        if not called or (isinstance(error, OSError) and not isinstance(error, FileNotFoundError)):
+            raise
+        raise UserError(f"{key}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, with its type where that says more."""
+    usual = isinstance(error, ValueError | TypeError | ImportError | OmegaConfBaseException) and str(error)
+    return first_line(error) if usual or not str(error) else f"{type(error).__name__}: {first_line(error)}"

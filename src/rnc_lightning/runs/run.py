@@ -192,9 +192,18 @@ def count_processes(trainer: Mapping[str, Any]) -> int:
     (2, 1)
 
     Raises:
-        UserError: For strategies that would start processes themselves.
+        UserError: For strategies that would start processes themselves, settings that do not fit the suite's stages,
+            and GPUs that are not there.
     """
-    from rnc_lightning.runs.devices import check_strategy, count_devices
+    from rnc_lightning.runs.devices import check_strategy, count_devices, named_gpus
+    from rnc_lightning.runs.trainer_settings import check_gpus, check_settings
 
     check_strategy(trainer.get("strategy"))
-    return count_devices(trainer.get("devices", 1), trainer.get("accelerator", "auto"))
+    check_settings(trainer)
+    devices, accelerator = trainer.get("devices", 1), trainer.get("accelerator", "auto")
+    count = count_devices(devices, accelerator)
+    if accelerator in ("gpu", "cuda") or (accelerator == "auto" and (count > 1 or named_gpus(devices))):
+        import torch
+
+        check_gpus(named_gpus(devices) or count, torch.cuda.device_count(), accelerator)
+    return count

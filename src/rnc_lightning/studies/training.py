@@ -1,6 +1,7 @@
 """Train the missing runs of a study, one after the other or several in parallel."""
 
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from rnc_lightning.studies.bench import StudyRun
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.processes import describe_exit_code
 from rnc_lightning.system.scheduler import GpuPool, Job, gpus_needed, run_jobs, visible_gpus
+from rnc_lightning.tracking.wandb_variables import refuse_one_id_for_many
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +31,15 @@ def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dic
 
     Returns:
         Directory of each failed run -> why it failed.
+
+    Raises:
+        UserError: If all runs would write into one W&B run.
     """
     waiting = list({run.path: run for run in runs if not run.finished}.values())
     if not waiting:
         return {}
+    if len(waiting) > 1:
+        refuse_one_id_for_many((one for run in waiting for one in run.request.config["logger"].values()), os.environ)
     failed: dict[Path, str] = {}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress, _log_warnings_only():

@@ -4,6 +4,7 @@ A Hydra callback (`hydra.callbacks.sweep` in conf/train.yaml) writes one record 
 them. Hydra itself reports failed jobs only after the last job, and then raises only the first failure.
 """
 
+import os
 import sys
 import time
 import traceback
@@ -34,6 +35,7 @@ from rnc_lightning.sweeps.record import (
 )
 from rnc_lightning.sweeps.table import print_best, print_sweep
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.tracking.wandb_variables import refuse_one_id_for_many
 
 
 class Sweep(Callback):
@@ -51,7 +53,12 @@ class Sweep(Callback):
         self._started: dict[int, float] = {}
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Start the sweep's records."""
+        """Start the sweep's records; a sweep whose runs would share one W&B run ends here."""
+        try:
+            refuse_one_id_for_many((config.get("logger") or {}).values(), os.environ)
+        except UserError as error:  # Hydra only warns of errors in callbacks
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
         self.folder = Path(config.hydra.sweep.dir)
         self.metric = config.optimized_metric
         sweeper = config.hydra.sweeper

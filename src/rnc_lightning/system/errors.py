@@ -40,7 +40,7 @@ def suggest(name: object, known: Iterable[object], prefix: str = "") -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its type if it has no message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def wandb(
     name: str,
     config: Mapping[str, Any],
     identity: Mapping[str, Any],
-    project: str = "rnc_lightning",
+    project: str | None = None,
     entity: str | None = None,
     tags: Mapping[str, str] | None = None,
     log_encoder: bool = False,
@@ -60,14 +60,17 @@ def wandb(
         name: Displayed name.
         config: Resolved configuration.
         identity: The run's identity as in `result.json`, and which parts of its data are synthetic.
-        project: W&B project.
-        entity: W&B user or team; None for the default of the key.
+        project: W&B project; None for WANDB_PROJECT, else `rnc_lightning`.
+        entity: W&B user or team; None for WANDB_ENTITY, else the default of the key.
         tags: Tags, as values of a dict so that the command line can change one.
         log_encoder: Whether the encoder is sent as an artifact.
         init_timeout: Seconds to wait for the server before the run continues offline.
         finish_timeout: Seconds to wait at the end of the run for data to be sent.
     """
-    from rnc_lightning.tracking.weights_and_biases import StageWandbLogger, open_run
+    try:
+        from rnc_lightning.tracking.weights_and_biases import StageWandbLogger, open_run
+    except ImportError as error:
+        raise UserError(f"logger=wandb needs the package wandb, which cannot be imported ({error})") from error
 
     run = open_run(
         directory,

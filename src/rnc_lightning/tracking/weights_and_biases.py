@@ -21,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from rnc_lightning.system.files import write_text
 from rnc_lightning.system.synthetic_marker import synthetic_note
 from rnc_lightning.tracking.run_files import RunFiles
+from rnc_lightning.tracking.wandb_variables import with_variables
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def open_run(
     name: str,
     config: Mapping[str, Any],
     identity: Mapping[str, Any],
-    project: str,
+    project: str | None,
     entity: str | None,
     tags: Iterable[Any],
     init_timeout: float,
@@ -47,9 +48,10 @@ def open_run(
         directory: Run directory.
         name: Displayed name.
         config: Resolved configuration.
-        identity: The run's identity as in `result.json`; `experiment` becomes the group, `seed` the job type.
-        project: W&B project.
-        entity: W&B user or team; None for the default of the key.
+        identity: The run's identity as in `result.json`; `experiment` becomes the group, `seed` the job type, unless
+            the environment names others.
+        project: W&B project; None for that of the environment.
+        entity: W&B user or team; None for that of the environment, else the default of the key.
         tags: Tags; empty ones are skipped.
         init_timeout: Seconds to wait for the server before the run continues offline.
         finish_timeout: Seconds to wait at the end of the run for data to be sent.
@@ -73,9 +75,9 @@ def open_run(
             init_timeout=init_timeout, finish_timeout=finish_timeout, finish_timeout_raises=True, silent=True
         ),
     }
-    mode = None if has_key() or "WANDB_MODE" in os.environ else "offline"
+    mode = None if has_key() or os.environ.get("WANDB_MODE") else "offline"
     try:
-        run = _init(arguments, mode)
+        run = _init(with_variables(arguments, os.environ), mode)
     except Exception as error:  # W&B raises many types
         log.warning("W&B cannot be used, the run continues without it: %s", _first_line(error))
         return None

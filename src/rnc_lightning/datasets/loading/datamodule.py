@@ -81,6 +81,7 @@ class RegressionDataModule(DataSource, LightningDataModule):
         local_views: int = 0,
         drop_last: bool = False,
         augment: bool = True,
+        join_single: bool = False,
     ) -> "RegressionDataModule":
         """Apply the settings of a stage.
 
@@ -91,6 +92,7 @@ class RegressionDataModule(DataSource, LightningDataModule):
             local_views: Additional small crops of each training sample, as `x_local` (B, L, ...).
             drop_last: Whether an incomplete last training batch is dropped.
             augment: Whether training samples are augmented; if not, they are transformed as in evaluation.
+            join_single: Whether a last training batch with a single sample for a process joins the batch before.
         """
         check_whole_number("batch_size", batch_size, 1)
         if views is not None:
@@ -99,6 +101,7 @@ class RegressionDataModule(DataSource, LightningDataModule):
         self.seed, self.batch_size, self.views, self.drop_last = seed, batch_size, views, drop_last
         self.local_views = local_views
         self.augment = augment
+        self.join_single = join_single
         self._features: dict[SplitName, Tensor] = {}
         return self
 
@@ -113,6 +116,10 @@ class RegressionDataModule(DataSource, LightningDataModule):
                 f"recipe.pretrain.local_views is {count}, but {self.title} has no data.local_transform: set one, or "
                 "set recipe.dino.local_views=0"
             )
+
+    def first_input(self, name: SplitName) -> Tensor:
+        """The first input of a split as in evaluation, (...)."""
+        return ViewsDataset(self.splits[name], self.eval_transform)[Draw(0)]["x"]
 
     def use_features(self, name: SplitName, features: Tensor) -> None:
         """Use features (N, F) instead of a split's inputs, until the next stage.
@@ -159,7 +166,7 @@ class RegressionDataModule(DataSource, LightningDataModule):
         # Set here because on resuming Lightning sets the epoch only after the workers have begun to fetch.
         epoch = self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0  # type: ignore[attr-defined]
         sampler = SeededSampler(len(split), seed, epoch)
-        batches = SeededBatches(sampler, self.batch_size, self.drop_last, distributed.share())
+        batches = SeededBatches(sampler, self.batch_size, self.drop_last, distributed.share(), self.join_single)
         if (features := self._features.get("train")) is not None:
             return features_loader(features, split.targets, batches)
         transform = self.train_transform if self.augment else self.eval_transform

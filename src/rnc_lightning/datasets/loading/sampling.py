@@ -28,15 +28,23 @@ class SeededBatches(Sampler[list[Draw]]):
         batch_size: Samples per batch, over all processes.
         drop_last: Whether an incomplete last batch is dropped.
         share: (rank, processes).
+        join_single: Whether a last batch of which a process would get a single sample joins the batch before.
     """
 
     def __init__(
-        self, sampler: "SeededSampler | int", batch_size: int, drop_last: bool = False, share: tuple[int, int] = (0, 1)
+        self,
+        sampler: "SeededSampler | int",
+        batch_size: int,
+        drop_last: bool = False,
+        share: tuple[int, int] = (0, 1),
+        join_single: bool = False,
     ) -> None:
         self.sampler = sampler if isinstance(sampler, SeededSampler) else range(sampler)
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.rank, self.processes = share
+        size = len(self.sampler)
+        self.joined = join_single and size > batch_size and single_in_last_batch(size, batch_size, self.processes)
 
     def set_epoch(self, epoch: int) -> None:
         """Set the next epoch; Lightning calls it."""
@@ -46,12 +54,23 @@ class SeededBatches(Sampler[list[Draw]]):
     def __len__(self) -> int:
         full, rest = divmod(len(self.sampler), self.batch_size)
         needed = self.processes if isinstance(self.sampler, SeededSampler) else self.rank + 1
-        return full + (rest >= needed and not self.drop_last)
+        return full + (rest >= needed and not self.drop_last and not self.joined)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         order = [draw if isinstance(draw, Draw) else Draw(draw) for draw in self.sampler]
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield order[start : start + self.batch_size][self.rank :: self.processes]
+        starts = range(0, len(self) * self.batch_size, self.batch_size)
+        for start in starts:
+            end = None if self.joined and start == starts[-1] else start + self.batch_size
+            yield order[start:end][self.rank :: self.processes]
+
+
+def single_in_last_batch(samples: int, batch_size: int, processes: int = 1) -> bool:
+    """Whether a process gets a single sample of an incomplete last batch in which all take part.
+
+    >>> [single_in_last_batch(n, 64) for n in (64, 65, 66)], [single_in_last_batch(n, 64, 2) for n in (65, 66, 67, 68)]
+    ([False, True, False], [False, True, True, False])
+    """
+    return (samples % batch_size) // processes == 1
 
 
 class SeededSampler(Sampler[Draw]):

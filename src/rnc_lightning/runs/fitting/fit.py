@@ -1,11 +1,13 @@
 """Fit one stage, from its last checkpoint if there is one, and write the files that the next stage needs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
@@ -21,7 +23,9 @@ from rnc_lightning.runs.fitting.features_once import FeaturesOnce
 from rnc_lightning.runs.fitting.label_statistics import LabelStatistics
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.regress import Regress
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.errors import UserError, first_line
+
+ONE_VALUE = "Expected more than 1 value per channel"  # how PyTorch's batch normalisation refuses a single row
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class StagePlan:
         checkpoint: `last`, or `best` by `monitor` (the lowest value).
         monitor: Name of the metric that chooses the `best` epoch; None for the stage's own choice.
         features_once: Whether a frozen encoder's features are computed only once for inputs that are not augmented.
+        join_single: Whether a last batch with a single sample for a process joins the batch before.
     """
 
     epochs: int
@@ -49,6 +54,7 @@ class StagePlan:
     checkpoint: Literal["last", "best"] = "last"
     monitor: str | None = None
     features_once: bool = False
+    join_single: bool = False
 
     def __post_init__(self) -> None:
         check_whole_number("epochs", self.epochs, least=1)
@@ -112,6 +118,7 @@ def fit_stage(
         local_views=plan.local_views,
         drop_last=plan.drop_last,
         augment=plan.augment,
+        join_single=plan.join_single,
     )
     history = EpochHistory(directory.history)
     trainer = make_trainer(
@@ -129,7 +136,9 @@ def fit_stage(
         default_root_dir=directory.path,
         use_distributed_sampler=False,  # the data module divides the batches itself, exactly
     )
-    trainer.fit(module, datamodule=datamodule, ckpt_path=resume_point(directory.path, plan.checkpoint == "best"))
+    start = resume_point(directory.path, plan.checkpoint == "best")
+    with _explain_lightning():
+        trainer.fit(module, datamodule=datamodule, ckpt_path=start)
     distributed.wait_for_all()
 
     chosen = directory.path / f"{plan.checkpoint}.ckpt"
@@ -150,6 +159,26 @@ def fit_stage(
         (directory.path / BEFORE).unlink(missing_ok=True)
     distributed.wait_for_all()
     return summary
+
+
+@contextmanager
+def _explain_lightning() -> Iterator[None]:
+    """Say in one line what Lightning finds wrong with the trainer, and batch normalisation with a single row.
+
+    Raises:
+        UserError: In their place.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {first_line(error)}") from error
+    except ValueError as error:
+        if ONE_VALUE not in str(error):
+            raise
+        raise UserError(
+            "batch normalisation in training needs two rows, but got a batch or chunk of one: use larger batches "
+            "(recipe.*.batch_size) or a larger recipe.*.gradient_cache"
+        ) from error
 
 
 def check_local_views(module: Stage, datamodule: RegressionDataModule, plan: StagePlan) -> None:

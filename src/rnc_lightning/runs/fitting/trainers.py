@@ -39,7 +39,7 @@ def trainer_factory(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
 
     trainer = factory(logger=False, enable_checkpointing=False)
     check_trainer(trainer, distributed.world_size())
-    if chosen.keywords.get("precision") == "16-mixed" and trainer.strategy.root_device.type == "cpu":
+    if str(chosen.keywords.get("precision")) in ("16-mixed", "16") and trainer.strategy.root_device.type == "cpu":
         # Lightning would use bf16 instead, with a warning.
         raise UserError("trainer.precision: 16-mixed needs a GPU; use bf16-mixed on a CPU")
     return factory
