@@ -101,8 +101,8 @@ class FinishedRun:
         own = compose_config(options)
         if (channels := own.input.get("channels")) is not None and channels != shape.get("channels", channels):
             raise UserError(
-                f"{own.dataset} has {channels} input channels, and the encoder of {self.path} takes {shape['channels']}: "
-                f"set input.channels={shape['channels']} if its images can be read so"
+                f"{own.dataset} has {channels} input channels, and the encoder of {self.path} takes "
+                f"{shape['channels']}: set input.channels={shape['channels']} if its images can be read so"
             )
         chosen = {key.lstrip("+"): value for key, _, value in (option.partition("=") for option in options)}
         sizes = [f"input.{key}={value}" for key, value in shape.items() if key in own.input]
