@@ -463,7 +463,5 @@ def test_a_picture_that_cannot_be_decompressed_is_found_before_training(tmp_path
 
 def test_options_of_image_files_are_refused_where_there_are_none(tmp_path: Path) -> None:
     _raw(tmp_path)
-    with pytest.raises(
-        UserError, match=r"data\.exif_orientation .* apply to data sets of one image"
-    ):
+    with pytest.raises(UserError, match=r"data\.exif_orientation .* apply to data sets of one image"):
         _read(tmp_path, layout="raw", exif_orientation=True)

@@ -28,7 +28,7 @@ def bits_of(image: Image.Image) -> int:
     Raises:
         ValueError: For a kind of 16 bits that would be cut to 8 without notice.
     """
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # PPM: scaled to 65535
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):  # PPM: up to 65535
         return 16
     if image.mode in ("I", "F"):
         return 32
