@@ -351,7 +351,7 @@ def test_files_without_the_usual_channels_are_refused(tmp_path: Path) -> None:
     _recordings(tmp_path, [usual, usual, usual, ["C3", "F4"], usual, usual, ["C3", "C3"]])
     parts = ["train", "train", "train", "train", "val", "test", "train"]
     _write_table(tmp_path, [f"signals/{i}.edf" for i in range(7)], part=parts)
-    with pytest.raises(UserError, match="2 x channels missing or ambiguous") as raised:
+    with pytest.raises(UserError, match="2 x channels that do not match") as raised:
         _read(tmp_path, split_column="part")
     assert "row 5, signals/3.edf (no channel C4; the file has C3, F4; data.channels names some)" in str(
         raised.value.details[0]
@@ -387,3 +387,19 @@ def test_named_pipes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         _read(tmp_path)
     assert list(raised.value.details) == ["not a file: my.csv, row 6 (signals/b.npy)"]
+
+
+def test_a_channel_in_another_unit_is_refused(tmp_path: Path) -> None:
+    _recordings(tmp_path, [["C3", "C4"]] * 8)
+    split = {"by": None, "val": 0.25, "test": 0.25}
+    _edf(tmp_path / "signals/1.edf", _wave(4) / 1000, RATE, ["C4", "C3"], unit="mV")  # a voltage is converted
+    _edf(tmp_path / "signals/4.edf", _wave(4), RATE, ["C3", "C4"], unit="mmHg")
+    for channels in (None, ["C4", "C3"]):
+        with pytest.raises(UserError, match="1 sample cannot be used") as raised:
+            _read(tmp_path, channels=channels, split=split)
+        assert "is in mmHg, but in uV in other recordings" in raised.value.details[0]
+    module = _read(tmp_path, on_bad="skip", split=split)
+    assert module.preparation is not None
+    assert module.preparation["units"] == ["uV", "uV"]
+    with pytest.raises(ValueError, match="is in mmHg, but in uV in other recordings"):
+        module.recording(tmp_path / "signals/4.edf")

@@ -13,7 +13,14 @@ import numpy as np
 from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import read_table
-from rnc_lightning.datasets.signals.edf import common_labels, find_channels, plain_label, read_header, read_samples
+from rnc_lightning.datasets.signals.edf import (
+    common_labels,
+    find_channels,
+    microvolts,
+    plain_label,
+    read_header,
+    read_samples,
+)
 from rnc_lightning.datasets.signals.recordings import LabelledRecording, RecordingsDataModule
 from rnc_lightning.datasets.signals.store import Recording
 from rnc_lightning.datasets.signals.windows import RecordingFiles
@@ -101,7 +108,9 @@ class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
     def recording(self, path: Path, rate: float | None = None) -> Recording:
         """A file as a recording; see `RecordingsDataModule`."""
         if path.suffix.lower() == ".edf":
-            return edf_recording(path, self.channel_names)
+            found = edf_recording(path, self.channel_names)
+            check_units(found, (self.preparation or {}).get("units", ()))
+            return found
         if self.rate_column is None:
             rate = self.preprocessing.sampling_rate
         if rate is None or not (np.isfinite(rate) and rate > 0):  # None: the row is empty when only this column is read
@@ -114,20 +123,36 @@ class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
     ) -> None:
         """Put the channels of every file into the order of the training files; remove the files that lack some."""
         named = {i: one.labels for i, one in recordings.items() if one.labels is not None}
-        fitting = [i for i, labels in named.items() if len(labels) == self.in_channels]
-        wanted = common_labels([named[i] for i in fitting if i in set(training)] or [named[i] for i in fitting])
-        if self.channels is None and self.match_channels == "label" and wanted is not None:
-            self.preparation = {"channels": list(wanted)}
-            order = list(map(plain_label, wanted))
-            for i, labels in named.items():
-                if len(set(order)) == len(order) and list(map(plain_label, labels)) == order:
-                    continue
-                try:
-                    recordings[i] = edf_recording(recordings[i].path, wanted)
-                except ValueError as error:
-                    problems.add("channels missing or ambiguous", where[i], f"{error}; data.channels names some")
-                    del recordings[i]
+        if self.match_channels == "label" or self.channels is not None:
+            fitting = {i: labels for i, labels in named.items() if len(labels) == self.in_channels}
+            in_training = [fitting[i] for i in training if i in fitting]
+            wanted = self.channels or common_labels(in_training or list(fitting.values()))
+            if wanted is not None:
+                self._select_channels(recordings, list(named), wanted, where, problems)
         self.note_unnamed_channels(list(recordings.values()))
+
+    def _select_channels(
+        self,
+        recordings: dict[int, Recording],
+        named: Sequence[int],
+        wanted: Sequence[str],
+        where: Sequence[str],
+        problems: Problems,
+    ) -> None:
+        order = list(map(plain_label, wanted))
+        twice = len(set(order)) < len(order)
+        units = [""] * len(wanted)
+        for i in named:
+            try:
+                if twice or list(map(plain_label, recordings[i].labels or ())) != order:
+                    recordings[i] = edf_recording(recordings[i].path, wanted)
+                check_units(recordings[i], units)
+            except ValueError as error:
+                problems.add("channels that do not match", where[i], f"{error}; data.channels names some")
+                del recordings[i]
+                continue
+            units = [known or unit for known, unit in zip(units, recordings[i].units, strict=True)]
+        self.preparation = {"channels": list(wanted), "units": units}
 
     def _check_channels(self, recordings: dict[int, Recording], where: Sequence[str], problems: Problems) -> None:
         """Remove the signals with another number of channels than the encoder expects.
@@ -177,7 +202,23 @@ def edf_recording(path: Path, channels: Sequence[str] | None = None) -> Recordin
         raise ValueError(f"channels with different sampling rates ({listed}): choose some of them with data.channels")
     count = header.counts[indices[0]]
     labels = tuple(header.labels[i] for i in indices)
-    return Recording(path, rates[0], count, len(indices), partial(read_samples, path, indices, 0, count), labels)
+    units = tuple("uV" if microvolts(unit) else unit for unit in (header.units[i] for i in indices))
+    return Recording(path, rates[0], count, len(indices), partial(read_samples, path, indices, 0, count), labels, units)
+
+
+def check_units(recording: Recording, units: Sequence[str]) -> None:
+    """Refuse a recording with a channel in another unit than in the other recordings.
+
+    Args:
+        recording: Its channels are in the order of `units`, if there are any.
+        units: The units of the others; empty where they are unknown.
+
+    Raises:
+        ValueError: Names the channel and both units.
+    """
+    for label, unit, known in zip(recording.labels or (), recording.units, units, strict=False):
+        if unit and known and unit != known:
+            raise ValueError(f"{label} is in {unit}, but in {known} in other recordings")
 
 
 def array_shape(path: Path, key: str | None = None) -> tuple[int, int]:

@@ -37,6 +37,7 @@ class Recording:
         channels: Number of used channels.
         read: Reads the samples (channels, samples) float64; raises ValueError if that fails.
         labels: Names of the used channels, in this order; None if the file does not name them.
+        units: Their units after reading; empty if the file does not name them.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Recording:
     channels: int
     read: Callable[[], np.ndarray]
     labels: tuple[str, ...] | None = None
+    units: tuple[str, ...] = ()
 
     def values(self) -> np.ndarray:
         """The used samples, (channels, samples) float64.
