@@ -20,6 +20,7 @@ from rnc_lightning.system.files import check_regular, write_text
 
 _EIGHT_BIT_FORMATS = (".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".pbm")  # cannot hold more
 _LEVELS = 1 << 16
+_CHUNK = 256  # histograms in memory, of half a megabyte each
 
 
 def bits_of(image: Image.Image) -> int:
@@ -119,10 +120,11 @@ def find_used_range(paths: Sequence[Path], cache_dir: Path | None = None) -> Use
             return None if known is None else UsedRange(**known)
     total, sixteen, unreadable = np.zeros(_LEVELS, np.int64), 0, 0
     with ThreadPoolExecutor(max(1, min(16, len(os.sched_getaffinity(0))))) as pool:
-        for found in pool.map(_histogram, candidates):
-            unreadable += found is None
-            if found is not None and found.size:
-                sixteen, total = sixteen + 1, total + found
+        for start in range(0, len(candidates), _CHUNK):
+            for found in pool.map(_histogram, candidates[start : start + _CHUNK]):
+                unreadable += found is None
+                if found is not None and found.size:
+                    sixteen, total = sixteen + 1, total + found
     used = None
     if sixteen:
         low, high = (int(np.searchsorted(np.cumsum(total), share * total.sum())) for share in (0.001, 0.999))
