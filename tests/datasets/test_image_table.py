@@ -1,5 +1,6 @@
 """Images of your own, listed in a table."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,85 @@ def test_absolute_paths_are_known_behind_a_link(tmp_path: Path) -> None:
     table["path"] = [f"{tmp_path}/{'real' if i % 2 else 'link'}/{path}" for i, path in enumerate(table["path"])]
     table.to_csv(tmp_path / "link/my.csv", index=False)
     assert set(_assignment(_read(tmp_path / "link/my.csv"))) == {f"faces/{i:02d}.png" for i in range(24)}
+
+
+def _deep_images(folder: Path, high: int = 4000) -> pd.DataFrame:
+    """The squares of `_images`, noisy, with 12 bits stored in 16."""
+    table = _images(folder)
+    generator = np.random.default_rng(0)
+    for i in range(24):
+        values = generator.integers(0, high, (16, 20)).astype(np.uint16)
+        Image.fromarray(values).save(folder / f"faces/{i:02d}.png")
+    table.to_csv(folder / "my.csv", index=False)
+    return table
+
+
+def test_sixteen_bits_use_the_range_of_the_training_images(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _deep_images(tmp_path)
+    cache = {"cache": True, "cache_dir": str(tmp_path / "cache")}
+    found, cached, given = (
+        _read(tmp_path / "my.csv", **more) for more in ({}, cache, {"image_range": [0, 2047], "cache": False})
+    )
+    assert found.preparation == cached.preparation == {"image_range": [0, 4095], "images_of_8_bits": False}
+    assert given.preparation is None
+    for part, split in found.splits.items():
+        for i, name in enumerate(split.names):
+            stored = np.asarray(Image.open(tmp_path / name)).astype(float)
+            np.testing.assert_array_equal(split.inputs[i][..., 0], np.rint(stored * (255 / 4095)))
+            np.testing.assert_array_equal(split.inputs[i], cached.splits[part].inputs[i])
+            np.testing.assert_array_equal(
+                given.splits[part].inputs[i][..., 1], np.rint(np.minimum(stored, 2047) * (255 / 2047))
+            )
+    assert "grey levels remain" not in caplog.text
+
+
+def test_differing_bit_depths_and_wasted_ranges_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _deep_images(tmp_path, high=200)
+    one = np.zeros((2, 2), np.uint16)
+    one[0] = 60_000
+    split = {"by": None, "val": 0.1, "test": 0.1}
+    training = next(iter(_read(tmp_path / "my.csv", split=split).splits["train"].names))
+    Image.fromarray(one).save(tmp_path / training)
+    _read(tmp_path / "my.csv", split=split)
+    assert "data.image_range=[0, 199] uses them all" in caplog.text
+    Image.new("RGB", (9, 9)).save(tmp_path / training)
+    module = _read(tmp_path / "my.csv", split=split)
+    assert "bit depths of the training images differ" in caplog.text
+    assert module.preparation == {"image_range": [0, 255], "images_of_8_bits": True}
+
+
+def test_test_images_that_the_training_images_say_nothing_about_are_refused(tmp_path: Path) -> None:
+    table = _deep_images(tmp_path).assign(part=["train"] * 16 + ["val"] * 4 + ["test"] * 4)
+    Image.fromarray(np.full((9, 9), 60_000, np.uint16)).save(tmp_path / table["path"][20])
+    Image.new("L", (9, 9)).save(tmp_path / table["path"][17])
+    table.to_csv(tmp_path / "my.csv", index=False)
+    with pytest.raises(UserError, match="2 samples cannot be used") as raised:
+        _read(tmp_path / "my.csv", split_column="part")
+    assert "8 bits per channel, but the training images have more" in raised.value.details[0]
+    assert "values up to 60000" in raised.value.details[1]
+    table.assign(part=table["part"].replace({"train": "test", "test": "train"})).to_csv(tmp_path / "my.csv")
+    Image.new("L", (9, 9)).save(tmp_path / table["path"][20])
+    for i in (21, 22, 23):
+        Image.new("L", (9, 9)).save(tmp_path / table["path"][i])
+    with pytest.raises(UserError, match="19 samples cannot be used") as raised:
+        _read(tmp_path / "my.csv", split_column="part")
+    assert "16 bits per channel and an unknown range: train with data.image_range=" in raised.value.details[0]
+
+
+def test_named_pipes_are_not_opened(tmp_path: Path) -> None:
+    table = _images(tmp_path)
+    os.mkfifo(tmp_path / "faces/pipe.png")
+    table.loc[3, "path"] = "faces/pipe.png"
+    table.to_csv(tmp_path / "my.csv", index=False)
+    with pytest.raises(UserError) as raised:
+        _read(tmp_path / "my.csv")
+    assert list(raised.value.details) == ["not a file: my.csv, row 5 (faces/pipe.png)"]
+
+
+def test_the_configuration_follows_orientation_tags_in_your_own_photos_only(compose_config: Any) -> None:
+    own = compose_config("data=table", "data.csv=my.csv", "data.target=[y]", "input.channels=1")
+    assert own.data.exif_orientation
+    assert {own.data[f"{kind}_transform"].channels for kind in ("train", "local", "eval")} == {1}
+    for name in ("agedb", "imdb_wiki", "skyfinder", "mpiifacegaze"):
+        data = compose_config(f"data={name}").data
+        assert (data.exif_orientation, data.background, data.image_range) == (False, "white", None)

@@ -459,3 +459,9 @@ def test_a_picture_that_cannot_be_decompressed_is_found_before_training(tmp_path
         _read(tmp_path)
     assert "sample 2" in raised.value.details[0]
     assert _read(tmp_path, on_bad="skip").counts == {"train": 3, "val": 4, "test": 4}
+
+
+def test_options_of_image_files_are_refused_where_there_are_none(tmp_path: Path) -> None:
+    _raw(tmp_path)
+    with pytest.raises(UserError, match=r"data\.exif_orientation .* apply to data sets of one image"):
+        _read(tmp_path, layout="raw", exif_orientation=True)

@@ -1,5 +1,6 @@
 """Tables of signals, written here with what people have in them."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 import torch
 from edfio import Edf, EdfSignal
 
+from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.signal_table import SignalsDataModule
+from rnc_lightning.datasets.signals.edf import plain_label
 from rnc_lightning.datasets.signals.store import Recording, RecordingStore
 from rnc_lightning.datasets.signals.transforms import centred_crop, random_crop
+from rnc_lightning.datasets.unlabelled import UserInputs
 from rnc_lightning.system.errors import UserError
 
 RATE = 100.0
@@ -306,3 +310,107 @@ def test_partly_labelled_signals_and_their_windows(tmp_path: Path) -> None:
     module = _read(tmp_path, target=["age", "mass"], partial_targets=True)
     assert sum(int(split.labels[:, 1].isnan().sum()) for split in module.splits.values()) == 5
     assert all(split.targets.dtype == torch.float64 for split in module.splits.values())
+
+
+def _recordings(folder: Path, labels: list[list[str]], rates: list[float] | None = None) -> None:
+    """EDF files of the same two waves, whose channels come in the order of the labels: C3 has amplitude 4, C4 8."""
+    (folder / "signals").mkdir(parents=True)
+    amplitudes = {"C3": 4.0, "C4": 8.0}
+    for i, names in enumerate(labels):
+        rate = RATE if rates is None else rates[i]
+        heights = [amplitudes.get(plain_label(name), 50.0) for name in names]
+        samples = np.stack([_wave(height, rate=rate, channels=1)[0] for height in heights])
+        _edf(folder / f"signals/{i}.edf", samples, rate, names, unit="uV")
+    _write_table(folder, [f"signals/{i}.edf" for i in range(len(labels))])
+
+
+def _deviations(module: SignalsDataModule) -> dict[str, list[float]]:
+    return {name: samples[:, 20:-20].std(axis=1).round(1).tolist() for name, (samples, _) in _by_name(module).items()}
+
+
+def test_channels_of_edf_files_are_matched_by_their_names(tmp_path: Path) -> None:
+    usual = ["EEG C3-REF", "C4"]
+    _recordings(tmp_path, [usual, ["C4", "C3"], usual, ["EKG", "eeg c4-le", "C3"], usual], [100, 100, 200, 100, 50])
+    module = _read(tmp_path)
+    assert module.preparation is not None
+    assert sorted(module.preparation["channels"]) == sorted(usual)
+    amplitudes = {"EEG C3-REF": 4.0, "C4": 8.0}
+    expected = [amplitudes[name] / 2**0.5 for name in module.preparation["channels"]]
+    assert len(_deviations(module)) == 5
+    for name, found in _deviations(module).items():
+        assert found == pytest.approx(expected, abs=0.15), name
+    assert module.describe_input().facts["channels"] == module.preparation["channels"]
+    assert "Channels: " in module.describe_input().words
+
+    new = _module(tmp_path)  # as a finished run knows it
+    new.preparation = module.preparation
+    _recordings(tmp_path / "new", [["C4", "C3"], ["C3", "C4"], ["C3", "C5"], ["C3", "C3", "C4"]], [100, 250, 100, 100])
+    problems = Problems()
+    unlabelled = new.unlabelled(UserInputs(tmp_path / "new/signals"), problems)
+    assert problems.lines == [
+        f"unusable recording: {tmp_path}/new/signals/2.edf (no channel C4; the file has C3, C5)",
+        f"unusable recording: {tmp_path}/new/signals/3.edf (more than one channel "
+        f"{'C3' if 'C3' in module.preparation['channels'] else 'EEG C3-REF'})",
+    ]
+    windows = next(iter(unlabelled.splits)).inputs
+    for i in range(10):
+        assert np.std(windows[i], axis=1) == pytest.approx(expected, abs=0.4)
+
+
+def test_files_without_the_usual_channels_are_refused(tmp_path: Path) -> None:
+    usual = ["C3", "C4"]
+    _recordings(tmp_path, [usual, usual, usual, ["C3", "F4"], usual, usual, ["C3", "C3"]])
+    parts = ["train", "train", "train", "train", "val", "test", "train"]
+    _write_table(tmp_path, [f"signals/{i}.edf" for i in range(7)], part=parts)
+    with pytest.raises(UserError, match="2 x channels that do not match") as raised:
+        _read(tmp_path, split_column="part")
+    assert "row 5, signals/3.edf (no channel C4; the file has C3, F4; data.channels names some)" in str(
+        raised.value.details[0]
+    )
+    assert len(_by_name(_read(tmp_path, split_column="part", on_bad="skip"))) == 5
+    by_position = _read(tmp_path, split_column="part", match_channels="position")
+    assert (len(_by_name(by_position)), by_position.preparation) == (7, None)
+    with pytest.raises(ValueError, match="match_channels must be label or position"):
+        _module(tmp_path, match_channels="guess")
+
+
+def test_arrays_beside_named_channels_are_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _recordings(tmp_path, [["C3", "C4"]] * 4)
+    np.save(tmp_path / "signals/4.npy", _wave(3))
+    _write_table(tmp_path, [*(f"signals/{i}.edf" for i in range(4)), "signals/4.npy"])
+    _read(tmp_path)
+    assert "1 files do not name their channels, which are taken to be C3, C4, in this order" in caplog.text
+    caplog.clear()
+    unnamed = _module(tmp_path)
+    unnamed.unlabelled(UserInputs(tmp_path / "signals/0.edf"), Problems())
+    assert "the channels of 1 files are taken in the order in which each file has them" in caplog.text
+
+
+def test_named_pipes_are_refused(tmp_path: Path) -> None:
+    _recordings(tmp_path, [["C3", "C4"]] * 4)
+    for name in ("a.edf", "b.npy", "c.npz"):
+        os.mkfifo(tmp_path / "signals" / name)
+    problems = Problems()
+    found = _module(tmp_path).unlabelled(UserInputs(tmp_path / "signals"), problems)
+    assert len(found.columns) == 4
+    assert [line.split("(")[1] for line in problems.lines] == ["a named pipe, not a file)"] * 3
+    _write_table(tmp_path, [*(f"signals/{i}.edf" for i in range(4)), "signals/b.npy"])
+    with pytest.raises(UserError) as raised:
+        _read(tmp_path)
+    assert list(raised.value.details) == ["not a file: my.csv, row 6 (signals/b.npy)"]
+
+
+def test_a_channel_in_another_unit_is_refused(tmp_path: Path) -> None:
+    _recordings(tmp_path, [["C3", "C4"]] * 8)
+    split = {"by": None, "val": 0.25, "test": 0.25}
+    _edf(tmp_path / "signals/1.edf", _wave(4) / 1000, RATE, ["C4", "C3"], unit="mV")  # a voltage is converted
+    _edf(tmp_path / "signals/4.edf", _wave(4), RATE, ["C3", "C4"], unit="mmHg")
+    for channels in (None, ["C4", "C3"]):
+        with pytest.raises(UserError, match="1 sample cannot be used") as raised:
+            _read(tmp_path, channels=channels, split=split)
+        assert "is in mmHg, but in uV in other recordings" in raised.value.details[0]
+    module = _read(tmp_path, on_bad="skip", split=split)
+    assert module.preparation is not None
+    assert module.preparation["units"] == ["uV", "uV"]
+    with pytest.raises(ValueError, match="is in mmHg, but in uV in other recordings"):
+        module.recording(tmp_path / "signals/4.edf")

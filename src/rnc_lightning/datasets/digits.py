@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from rnc_lightning.datasets.images.datamodule import GreyImages, find_usable_images
+from rnc_lightning.datasets.images.reading import ImageReading
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import Split, SplitName
@@ -135,8 +136,9 @@ class DigitsDataModule(RegressionDataModule):
 
     def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
         """Image files, converted to grey, resized and cropped to the centre."""
-        files = find_usable_images(inputs, "path", problems)
-        return Unlabelled(files.columns, [blank_split(GreyImages(files.paths, self.size))])
+        on_black = ImageReading(background=(0, 0, 0))
+        files = find_usable_images(inputs, "path", problems, on_black)
+        return Unlabelled(files.columns, [blank_split(GreyImages(files.paths, self.size, on_black))])
 
 
 _cached_digits = lru_cache(maxsize=4)(rotated_digits)

@@ -51,12 +51,12 @@ class ImageTransform(ABC):
     """
 
     def __call__(self, source: Any) -> Tensor:
-        """One view (3, S, S) as floats in [-1, 1]."""
+        """One view (C, S, S), C = 3 or 1 (grey), as floats in [-1, 1]."""
         return self.views(source, 1)[0]
 
     @abstractmethod
     def views(self, source: Any, count: int) -> Tensor:
-        """Views (count, 3, S, S) of one image, as floats in [-1, 1]."""
+        """Views (count, C, S, S) of one image, as floats in [-1, 1]."""
 
     @abstractmethod
     def pixels(self, source: Any, count: int) -> tuple[Tensor, Tensor | None]:

@@ -158,7 +158,7 @@ class TUABDataModule(RecordingsDataModule):
             return None
         first, last = used_samples(header.counts[indices[0]], rates[0], self.start, self.duration)
         read = partial(read_samples, path, indices, first, last)
-        recording = Recording(path, rates[0], last - first, len(indices), read)
+        recording = Recording(path, rates[0], last - first, len(indices), read, tuple(self.channels))
         if reason := self.unusable_reason(recording):
             problems.add(reason[0], str(path), reason[1])
             return None

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import torch
 
 from rnc_lightning.datasets.reading.csv_files import csv_layout
+from rnc_lightning.datasets.reading.file_check import error_message
 from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import Table, is_file, is_parquet
@@ -17,6 +19,7 @@ from rnc_lightning.datasets.reading.user_files import find_files
 from rnc_lightning.datasets.reading.user_table import column_names, read_user_table
 from rnc_lightning.datasets.splits import Inputs, Split
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.files import check_regular
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,9 @@ def list_files(inputs: UserInputs, suffixes: Sequence[str], column: str, problem
         names = sorted(_find_below(path, suffixes))
         if not names:
             raise UserError(f"inputs={path}: no file in this folder or its subfolders ends in {', '.join(suffixes)}")
-        return UserFiles([path / name for name in names], [str(path / name) for name in names], _named(names))
+        found = UserFiles([path / name for name in names], [str(path / name) for name in names], _named(names))
+        reasons = [error_message(partial(check_regular, file)) for file in found.paths]
+        return found.without({i: reason for i, reason in enumerate(reasons) if reason}, "not a file", problems)
     if is_file(path) and path.suffix.lower() in suffixes:
         return UserFiles([path], [str(path)], _named([path.name]))
     table = read_whole_table(path, [column])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnc_lightning.command_line.compose import check_keys, compose_config, resolve_config, with_option
 from rnc_lightning.command_line.identity import VOLATILE
+from rnc_lightning.finished_runs.inherited_options import inherited_options, transform_of_run
 from rnc_lightning.numerics.seeding import preserve_generators
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.parts import Parts
@@ -100,13 +101,14 @@ class FinishedRun:
         own = compose_config(options)
         if (channels := own.input.get("channels")) is not None and channels != shape.get("channels", channels):
             raise UserError(
-                f"{own.dataset} has {channels} input channels, and the encoder of {self.path} takes {shape['channels']}"
+                f"{own.dataset} has {channels} input channels, and the encoder of {self.path} takes "
+                f"{shape['channels']}: set input.channels={shape['channels']} if its images can be read so"
             )
-        chosen = {option.partition("=")[0].lstrip("+") for option in options}
+        chosen = {key.lstrip("+"): value for key, _, value in (option.partition("=") for option in options)}
         sizes = [f"input.{key}={value}" for key, value in shape.items() if key in own.input]
-        if "size" in own.data and "size" in self.config["data"]:
-            sizes.append(f"data.size={self.config['data']['size']}")
-        cfg = compose_config([*options, *(size for size in sizes if size.partition("=")[0] not in chosen)])
+        added = [size for size in sizes if size.partition("=")[0] not in chosen]
+        added += inherited_options(own.data.keys(), chosen, self.config["data"], self.result["preparation"], self.path)
+        cfg = compose_config([*options, *added])
         if cfg.data.get("standardize"):
             raise UserError(
                 f"{cfg.dataset}: its inputs would be standardised by its own training rows, unlike those the encoder "
@@ -117,7 +119,7 @@ class FinishedRun:
                 f"{cfg.dataset}: its missing inputs would be replaced by averages of its own training rows, unlike "
                 "those in training; fill them yourself as in training and set data.missing=error"
             )
-        parts = Parts(resolve_config(cfg))
+        parts = Parts(transform_of_run(resolve_config(cfg), self.config, chosen))
         datamodule = parts.unread_data()
         theirs, ours = parts.open_target(datamodule.target_names), self.target
         if theirs.names != ours.names or any(a and b and a != b for a, b in zip(theirs.units, ours.units, strict=True)):

@@ -5,7 +5,8 @@
 <key>-<state>.npz      the index: start and shape of each image; written last, so it marks a complete cache
 <key>.lock             held by the process that builds
 
-The key is a hash of the paths and the side, the state a hash of size and modification time of every file.
+The key is a hash of the paths, the side and how files are read, the state a hash of size and modification time of every
+file.
 """
 
 import errno
@@ -29,7 +30,7 @@ from PIL import Image
 from rich.progress import Progress
 
 from rnc_lightning.datasets.images.crop import Pixels
-from rnc_lightning.datasets.images.files import ImageFiles
+from rnc_lightning.datasets.images.files import ImageFiles, orientation_of
 from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_atomically
@@ -99,7 +100,7 @@ def cached_images(
     for name, value in (("side", side), ("workers", workers)):
         if value is not None:
             check_whole_number(name, value, 1)
-    build = _Build(files, directory, side, _key(files.paths, side), _state(files.paths))
+    build = _Build(files, directory, side, _key(files, side), _state(files.paths))
     if (cache := build.load()) is not None:
         return cache
     try:
@@ -193,7 +194,8 @@ class _Build:
         """Width and height of the cached image, from the file's header."""
         try:
             with Image.open(self.files.paths[index]) as image:
-                return _scaled(image.size, self.side)
+                turned = orientation_of(image, self.files.reading) != 1
+                return _scaled(self.files[index].size if turned else image.size, self.side)
         except (OSError, SyntaxError, EOFError, Image.DecompressionBombError):
             return _scaled(self.files[index].size, self.side)  # raises the right error if it cannot be read
 
@@ -228,8 +230,8 @@ class _Build:
                     progress.advance(task)
 
 
-def _key(paths: Sequence[Path], side: int | None) -> str:
-    return _digest([str(side), *(str(path.absolute()) for path in paths)])
+def _key(files: ImageFiles, side: int | None) -> str:
+    return _digest([str(side), files.reading.key, *(str(path.absolute()) for path in files.paths)])
 
 
 def _state(paths: Sequence[Path]) -> str:

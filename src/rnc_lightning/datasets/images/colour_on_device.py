@@ -12,7 +12,7 @@ _NOTHING = -1
 
 
 def finish_on_device(batch: dict[str, Any]) -> dict[str, Any]:
-    """Convert uint8 `x` (B, [V,] 3, S, S) to floats in [-1, 1], applying the colour changes left by the loader.
+    """Convert uint8 `x` (B, [V,] C, S, S) to floats in [-1, 1], applying the colour changes left by the loader.
 
     If the batch has `colour` (B, [V,] 9), the changes are applied and the key removed; the same for `x_local` and
     `colour_local`. Other batches are returned unchanged.
@@ -36,16 +36,17 @@ def apply_colour_batch(images: Tensor, numbers: Tensor) -> Tensor:
     hue, three after it), and steps that do not apply to a sample leave it unchanged.
 
     Args:
-        images: (N, 3, H, W) uint8.
+        images: (N, 3, H, W) uint8, or (N, 1, H, W) for grey images.
         numbers: (N, 9) float, each row from `Colour.numbers`.
 
     Returns:
-        (N, 3, H, W) float32 in [-1, 1].
+        float32 in [-1, 1], of the same shape.
     """
     out = torch.empty(images.shape, dtype=torch.float32, device=images.device)
     for start in range(0, len(images), _CHUNK):
         part = slice(start, start + _CHUNK)
-        out[part] = normalise(_apply_colour(images[part].float(), numbers[part]))
+        colours = images[part].float().expand(-1, 3, -1, -1)
+        out[part] = normalise(_apply_colour(colours, numbers[part])[:, : images.shape[1]])
     return out
 
 

@@ -39,7 +39,7 @@ def decode_into_cache(
         files[part] = split.inputs
     paths = sorted({path for inputs in files.values() for path in inputs.paths})
     position = {path: i for i, path in enumerate(paths)}
-    cache = cached_images(ImageFiles(paths), directory, side)
+    cache = cached_images(ImageFiles(paths, reading=next(iter(files.values())).reading), directory, side)
     return {
         part: replace(split, inputs=cache.take([position[path] for path in files[part].paths]))
         for part, split in splits.items()

@@ -21,6 +21,7 @@ def augmented_image(
     saturation: float = 0.4,
     hue: float = 0.1,
     grayscale: float = 0.2,
+    channels: int = 3,
 ) -> AugmentedImage:
     """The official training transform: crop, flip, colour jitter, grey, normalise (paper.md, section 1.7).
 
@@ -34,15 +35,17 @@ def augmented_image(
         saturation: Strength of the jitter in saturation.
         hue: Strength of the jitter in hue, as a fraction of a full turn.
         grayscale: Probability of conversion to grey.
+        channels: 3, or 1 for grey views; colours become grey first.
 
     Returns:
         A function from an RGB image (Pillow, uint8 array (H, W, 3) or tensor (3, H, W)) to a float tensor
-        (3, size, size) in [-1, 1].
+        (channels, size, size) in [-1, 1].
 
     Raises:
         ValueError: For a probability or strength out of its range.
     """
-    return AugmentedImage(size, min_scale, flip, ColourJitter(jitter, brightness, contrast, saturation, hue, grayscale))
+    colour = ColourJitter(jitter, brightness, contrast, saturation, hue, grayscale)
+    return AugmentedImage(size, min_scale, flip, colour, channels=channels)
 
 
 def local_image(
@@ -51,6 +54,7 @@ def local_image(
     min_scale: float = 0.05,
     max_scale: float = 0.14,
     flip: float = 0.5,
+    channels: int = 3,
     **colour: Any,
 ) -> AugmentedImage:
     """A small crop in addition to those of `augmented_image`, as in DINO.
@@ -61,20 +65,22 @@ def local_image(
         min_scale: Smallest fraction of the area that a crop keeps.
         max_scale: Largest fraction.
         flip: As for `augmented_image`.
+        channels: As for `augmented_image`.
         **colour: The colour arguments of `augmented_image`.
     """
     side = round(input_size * 3 / 7) if size is None else size
-    return AugmentedImage(side, min_scale, flip, augmented_image(**colour).colour, max_scale)
+    return AugmentedImage(side, min_scale, flip, augmented_image(**colour).colour, max_scale, channels)
 
 
-def centred_image(size: int = 224, resize: int | None = None) -> CentredImage:
+def centred_image(size: int = 224, resize: int | None = None, channels: int = 3) -> CentredImage:
     """The official evaluation transform: resize the shorter side, crop the central square, normalise.
 
     Args:
         size: Side of the output in pixels.
         resize: Shorter side before the crop; null: 8/7 of `size`, which is the official 256 for 224.
+        channels: 3, or 1 for a grey image; colours become grey first.
     """
-    return CentredImage(size, round(size * 8 / 7) if resize is None else resize)
+    return CentredImage(size, round(size * 8 / 7) if resize is None else resize, channels)
 
 
 def augmented_digit(

@@ -17,6 +17,7 @@ from PIL import Image
 from rnc_lightning.datasets.mpiifacegaze.samples import GazeSamples, find_plausible, person_of
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError, first_line
+from rnc_lightning.system.files import check_regular
 
 _FOLDERS = ("", "MPIIFaceGaze_normalizad", "MPIIFaceGaze_normalized")
 
@@ -89,6 +90,7 @@ def read_hdf5(root: Path, problems: Problems) -> GazeSamples:
     angles, located, names = [], [], []
     for file in matlab_files(root):
         try:
+            check_regular(file)
             with h5py.File(file, "r") as content:
                 data, label = content["Data/data"], np.asarray(content["Data/label"], dtype=np.float64)
                 shape = data.shape

@@ -13,6 +13,7 @@ from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.tables import leaves_folder
 from rnc_lightning.datasets.splits import Inputs
 from rnc_lightning.system.errors import first_line
+from rnc_lightning.system.files import check_regular
 
 Eye = Literal["both", "left", "right"]
 PLAUSIBLE = 60.0  # degrees to any side: nobody who looks at a laptop's screen looks further away from its camera
@@ -99,8 +100,9 @@ def read_lines(path: Path, problems: Problems, headings: int = 0) -> Iterator[tu
         headings: Number of lines before the first sample.
     """
     try:
+        check_regular(path)
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         problems.add("unreadable label file", str(path), first_line(error))
         return
     filled = [(number, fields) for number, line in enumerate(text.splitlines(), start=1) if (fields := line.split())]

@@ -86,6 +86,10 @@ class DataSource(ABC):
             UserError: If nothing can be read at all; says how to fix it.
         """
 
+    def prepare(self, splits: dict[SplitName, Split]) -> dict[SplitName, Split]:
+        """Complete the inputs by what must be known of all training files, before each file is checked."""
+        return splits
+
     def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
         """Inputs without labels, prepared like the test inputs from `read`. The data set itself need not be present.
 
@@ -155,6 +159,7 @@ class DataSource(ABC):
         self.drawn = {part: list(_group_names(split)) for part, split in splits.items()}
         if not self.subset.takes_all:
             self._before_subset, splits = splits, self.subset.apply(splits)
+        splits = self.prepare(splits)
         if self.check_files:
             splits = {
                 part: drop_unreadable(split, problems, self.cache_dir, f"files of {self.title}")

@@ -45,7 +45,8 @@ def find_files(
         elif not inside[i]:
             problems.add("path outside the folder", table.where(i), written[i])
         else:
-            problems.add("missing file", table.where(i), written[i])
+            kind = "not a file" if os.path.exists(files[i]) else "missing file"  # noqa: PTH110 - as in `is_file`
+            problems.add(kind, table.where(i), written[i])
     return names, files, good
 
 

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.files import check_regular
 
 _MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # the micro sign and the Greek mu
 
@@ -50,9 +52,10 @@ def read_header(path: Path) -> EdfHeader:
 
     Raises:
         UserError: If edfio is not installed.
-        ValueError: If it is not a valid EDF header, or the file is shorter than the header says.
+        ValueError: If it is not a valid EDF header, no regular file, or the file is shorter than the header says.
     """
     edfio = _edfio()
+    check_regular(path)
     try:
         with path.open("rb") as file:
             start = file.read(256)
@@ -107,12 +110,27 @@ def find_channels(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """
     indices: dict[str, list[int]] = {}
     for i, label in enumerate(labels):
-        indices.setdefault(_normalise(label), []).append(i)
-    if missing := [name for name in wanted if _normalise(name) not in indices]:
-        raise ValueError(f"no channel {', '.join(missing)}")
-    if twice := [name for name in wanted if len(indices[_normalise(name)]) > 1]:
-        raise ValueError(f"more than one channel {', '.join(twice)}")
-    return [indices[_normalise(name)][0] for name in wanted]
+        indices.setdefault(plain_label(label), []).append(i)
+    if missing := [name for name in wanted if plain_label(name) not in indices]:
+        raise ValueError(f"no channel {', '.join(missing)}; the file has {', '.join(labels)}")
+    if twice := [name for name in wanted if len(indices[plain_label(name)]) > 1]:
+        raise ValueError(f"more than one channel {', '.join(name or '(without a name)' for name in twice)}")
+    return [indices[plain_label(name)][0] for name in wanted]
+
+
+def common_labels(files: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
+    """The channels that most files have, in the order of the first file with them; None without files.
+
+    >>> common_labels([["EEG C3-REF", "C4"], ["C4", "C3"], ["EKG", "C3"]])
+    ('EEG C3-REF', 'C4')
+    """
+    first: dict[tuple[str, ...], tuple[str, ...]] = {}
+    counts: Counter[tuple[str, ...]] = Counter()
+    for labels in files:
+        key = tuple(sorted(map(plain_label, labels)))
+        counts[key] += 1
+        first.setdefault(key, tuple(labels))
+    return first[counts.most_common(1)[0][0]] if counts else None
 
 
 def microvolts(unit: str) -> float | None:
@@ -157,7 +175,12 @@ def read_samples(path: Path, channels: Sequence[int], first: int, last: int) -> 
         raise ValueError(str(error)) from error
 
 
-def _normalise(label: str) -> str:
+def plain_label(label: str) -> str:
+    """A channel's name without what `find_channels` ignores.
+
+    >>> plain_label("EEG Fp1-REF")
+    'FP1'
+    """
     return re.sub(r"-(REF|LE)$", "", re.sub(r"^EEG\s+", "", label.strip().upper()))
 
 

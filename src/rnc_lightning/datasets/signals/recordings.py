@@ -1,5 +1,6 @@
 """Recordings of several minutes, preprocessed once, and the windows cut from them."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from rnc_lightning.datasets.transform import Description
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, list_files
 from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.targets.groups import Groups
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".edf", ".npy", ".npz")
 _CHUNK = 8  # unlabelled recordings in memory at a time
@@ -84,6 +87,11 @@ class RecordingsDataModule(RegressionDataModule):
         self.in_channels = in_channels
         self.channels = None if channels is None else list(channels)
 
+    @property
+    def channel_names(self) -> list[str] | None:
+        """Names of the channels in the encoder's order, if they are known before or from the training files."""
+        return self.channels if self.channels is not None else (self.preparation or {}).get("channels")
+
     @abstractmethod
     def recording(self, path: Path, rate: float | None = None) -> Recording:
         """Read a file's header as a recording.
@@ -133,14 +141,16 @@ class RecordingsDataModule(RegressionDataModule):
 
     def describe_input(self) -> Description:
         """Channels, length, band, sampling rate, and what the transform does."""
+        names = self.channel_names
         rate = self.preprocessing.sampling_rate
         facts = {
             "kind": "signal", "sampling_rate": rate, "low": self.preprocessing.low, "high": self.preprocessing.high,
-            "channels": self.channels, "window": self.window / rate,
+            "channels": names, "window": self.window / rate,
         }  # fmt: skip
+        named = "" if names is None else f" Channels: {', '.join(names)}."
         words = (
             f"Windows of {self.in_channels} channels and {self.window} samples at {rate:g} Hz, float32; average the "
-            "predictions of a recording's windows."
+            f"predictions of a recording's windows.{named}"
         )
         return Description(facts, words).then(self.eval_transform)
 
@@ -160,8 +170,24 @@ class RecordingsDataModule(RegressionDataModule):
         indices = list(recordings)
         unreadable = find_unreadable(RecordingFiles(list(recordings.values())), what="recordings")
         bad |= {indices[position]: reason for position, reason in unreadable.items()}
+        self.note_unnamed_channels([one for i, one in recordings.items() if i not in bad])
         usable = files.without(bad, "unusable recording", problems)
         return Unlabelled(usable.columns, self._windows_of_each([recordings[i] for i in indices if i not in bad]))
+
+    def note_unnamed_channels(self, recordings: Sequence[Recording]) -> None:
+        """Warn of recordings whose channels cannot be matched by name with those of the others."""
+        names, named = self.channel_names, sum(one.labels is not None for one in recordings)
+        if names is not None and named < len(recordings):
+            log.warning(
+                "%s: %d files do not name their channels, which are taken to be %s, in this order",
+                *(self.title, len(recordings) - named, ", ".join(names)),
+            )
+        elif names is None and named:
+            log.warning(
+                "%s: the channels of %d files are taken in the order in which each file has them: those in training "
+                "had no names, or data.match_channels=position",
+                *(self.title, named),
+            )
 
     def _unlabelled_recording(self, path: Path, rate: float | None) -> Recording:
         recording = self.recording(path, rate)

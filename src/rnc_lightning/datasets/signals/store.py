@@ -36,6 +36,8 @@ class Recording:
         samples: Number of used samples per channel, at its own rate.
         channels: Number of used channels.
         read: Reads the samples (channels, samples) float64; raises ValueError if that fails.
+        labels: Names of the used channels, in this order; None if the file does not name them.
+        units: Their units after reading; empty if the file does not name them.
     """
 
     path: Path
@@ -43,6 +45,8 @@ class Recording:
     samples: int
     channels: int
     read: Callable[[], np.ndarray]
+    labels: tuple[str, ...] | None = None
+    units: tuple[str, ...] = ()
 
     def values(self) -> np.ndarray:
         """The used samples, (channels, samples) float64.
