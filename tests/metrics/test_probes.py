@@ -122,6 +122,14 @@ def test_what_is_not_finite_is_nan_and_never_an_error() -> None:
     assert math.isnan(neighbours_error(*samples))
 
 
+def test_samples_with_a_missing_label_are_ignored() -> None:
+    x, y, x_new, y_new = _samples(20, 3, 2, 1.0)
+    expected = ridge_error(x[2:], y[2:], x_new[1:], y_new[1:]), neighbours_error(x[2:], y[2:], x_new[1:], y_new[1:])
+    y[0, 0] = y[1, 1] = y_new[0, 0] = math.nan
+    assert (ridge_error(x, y, x_new, y_new), neighbours_error(x, y, x_new, y_new)) == expected
+    assert math.isnan(ridge_error(x, y * math.nan, x_new, y_new))
+
+
 def test_what_does_not_fit_is_refused() -> None:
     x, y, x_new, y_new = _samples(5, 3, 1, 1.0)
     for error in (ridge_error, neighbours_error):

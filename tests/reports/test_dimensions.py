@@ -19,7 +19,7 @@ TWO = {"target": {"height": {"unit": "cm"}, "time|x": {"unit": "s"}}, "units": [
 
 def two(height: float, time: float, r2: float = 0.5) -> dict[str, Any]:
     errors = {"mae": (height + time) / 2, "mae/height": height, "mae/time|x": time}
-    return {"test": {**errors, "r2": r2, "r2/height": r2, "r2/time|x": r2}, "constant": {"mae": 1.0}, **TWO}
+    return {"test": {**errors, "r2": r2, "r2/height": r2, "r2/time|x": r2}, "constant": {"mae": 1.23e-5}, **TWO}
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def test_each_dimension_has_its_tables_with_its_unit(report: Report) -> None:
 
 def test_numbers_have_significant_digits_and_gains(report: Report) -> None:
     tables = {table.title: table for table in text_tables(report)}
+    assert tables["own: MAE (cm, s)"].constants[0].texts["mean"] == "0.0000123", "not 0.00 beside errors of 1e5"
     [alone, on_rnc] = tables["own: MAE of height (cm)"].groups[0][1]
     assert alone.texts["mean"] == "0.0000250 ± 0.0000071"
     assert (on_rnc.texts["mean"], on_rnc.texts["gain"]) == ("0.0000100", "+0.0000100")

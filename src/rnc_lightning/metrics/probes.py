@@ -1,7 +1,7 @@
 """How well targets can be predicted from features by scikit-learn's ridge regression and nearest neighbours.
 
 Each probe is fitted to the features of some samples and measured on others. The errors give an early estimate of the
-regressor in a later stage, but do not replace it.
+regressor in a later stage, but do not replace it. Samples with a missing label (NaN) are ignored.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ def ridge_error(
 
     Returns:
         The mean absolute error in the targets' units, averaged over dimensions; with an `angular_unit` the mean angle
-        in degrees. NaN if a feature or target is not finite.
+        in degrees. NaN if a feature or target is infinite, a feature is NaN, or no sample has all its labels.
 
     Raises:
         ValueError: If shapes do not match, or there are no samples to fit or to measure.
@@ -41,7 +41,9 @@ def ridge_error(
     0.0
     """
     _check(train_features, train_targets, features, targets)
-    if not _finite(train_features, train_targets, features, targets):
+    train_features, train_targets = _labelled(train_features, train_targets)
+    features, targets = _labelled(features, targets)
+    if not len(train_targets) or not len(targets) or not _finite(train_features, train_targets, features, targets):
         return float("nan")
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.linear_model import RidgeCV
@@ -88,7 +90,9 @@ def neighbours_error(
     """
     _check(train_features, train_targets, features, targets)
     check_whole_number("neighbours", neighbours, least=1)
-    if not _finite(train_features, train_targets, features, targets):
+    train_features, train_targets = _labelled(train_features, train_targets)
+    features, targets = _labelled(features, targets)
+    if not len(train_targets) or not len(targets) or not _finite(train_features, train_targets, features, targets):
         return float("nan")
     from sklearn.neighbors import KNeighborsRegressor
 
@@ -107,6 +111,12 @@ def _error(predictions: np.ndarray, targets: Tensor, angular_unit: str | None) -
 
 def _array(x: Tensor) -> np.ndarray:
     return x.detach().cpu().double().numpy()
+
+
+def _labelled(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The samples that have all their labels."""
+    known = ~targets.isnan().any(dim=1)
+    return features[known], targets[known]
 
 
 def _finite(*tensors: Tensor) -> bool:

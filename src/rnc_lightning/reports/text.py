@@ -79,7 +79,7 @@ def metric_table(table: MetricTable) -> TextTable:
         columns |= {"published_agedb": "published, AgeDB (years)"}
     digits, label = decimals(table), "constant predictor"
     constants = [
-        Line(label, details, {"mean": _number_or_dash(value, digits)}, {"mean": value}, value is not None)
+        Line(label, details, {"mean": _constant_text(value, digits)}, {"mean": value}, value is not None)
         for details, value in table.constants.items()
     ]
     by_group = groupby(table.cells, lambda cell: group_of(cell.row) if table.kind == COMPETING else "")
@@ -165,6 +165,12 @@ def _number_or_dash(value: float | None, digits: int) -> str:
     return DASH if value is None else number(value, digits)
 
 
+def _constant_text(value: float | None, digits: int) -> str:
+    """Format a value of the constant predictor, which may be far smaller than the errors of a table."""
+    lost = value and round(abs(value), digits) == 0
+    return _number_or_dash(value, decimals_of(value) if value and lost else digits)
+
+
 def report_title(report: Report) -> str:
     """Return the title of the report."""
     if not report.has_competing:
@@ -206,7 +212,7 @@ def _comparison_lines(tables: Sequence[MetricTable]) -> tuple[list[Line], list[t
     for table in tables:
         digits = decimals(table)
         values = list(table.constants.values())
-        constant.texts[table.dataset] = _number_or_dash(values[0], digits) if len(values) == 1 else "several"
+        constant.texts[table.dataset] = _constant_text(values[0], digits) if len(values) == 1 else "several"
         for cell in table.cells:
             key = (_order(cell.row, table.kind), cell.row.label, cell.row.details)
             line = lines.setdefault(key, Line(cell.row.label, cell.row.details, {}))
