@@ -71,10 +71,7 @@ class Table:
 
     def texts(self, column: str) -> list[str]:
         """A column as text without surrounding blanks; empty cells become empty strings."""
-        values = self.frame[column]
-        return [
-            "" if missing else str(value).strip() for value, missing in zip(values, values.isna().tolist(), strict=True)
-        ]
+        return [str(value).strip() for value in self.frame[column].to_numpy(dtype=object, na_value="")]
 
     def numbers(self, column: str) -> np.ndarray:
         """A column as float64; NaN if a cell is empty, not a number, or beyond the range of float32.
