@@ -109,6 +109,7 @@ def warn_of_row_numbers(values: np.ndarray, names: Sequence[str], table: str) ->
     if found := [name for name, column in zip(names, values.T, strict=True) if follows_row_order(column)]:
         log.warning(
             "%s: the input %s follows the order of the rows. If it numbers them, it says nothing about new data, and "
-            "in a table sorted by the target it gives the target away: leave it out with 'data.exclude=[%s]'",
+            "in a table sorted by the target it gives the target away: leave it out with 'data.exclude=[%s]', or name "
+            "only others in data.inputs",
             *(table, ", ".join(found), ",".join(found)),
         )
