@@ -209,8 +209,9 @@ def test_a_table_to_predict_from_keeps_its_own_columns(tmp_path: Path) -> None:
     ("low", "high", "value", "shown"),
     [
         (0, 100, 12.3456789, "12.34568"),
-        (1.7e9, 1.7001e9, 1700012345.678, "1700012345.68"),
+        (1.7e9, 1.7001e9, 1700012345.678, "1700012345.7"),
         (20240101, 20241231, 20240113.26, "20240113.26"),
+        (0, 1e10, 1234567890.12, "1234567890.1"),
     ],
 )
 def test_predictions_far_from_zero_keep_their_digits(low: float, high: float, value: float, shown: str) -> None:

@@ -16,6 +16,7 @@ from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.splits import PARTS, SplitName
+from rnc_lightning.numerics.digits import significant_digits
 from rnc_lightning.system.files import sha256
 from rnc_lightning.system.synthetic_marker import ALL_PARTS, synthetic_note
 from rnc_lightning.targets import TargetSpec
@@ -134,7 +135,7 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
         if part in found.windows:
             first[1] += f" ({found.windows[part]:,} windows)"
         for name, column in found.labels.get(part, {}).items():
-            digits = _digits(column["low"], column["high"])
+            digits = significant_digits(column["low"], column["high"], 4)
             numbers = [f"{column[key]:.{digits}g}" for key in ("low", "mean", "high")]
             missing = f" ({column['missing']:,.0f} missing)" if "missing" in column else ""
             table.add_row(*first, escape(name), *numbers, f"{column['distinct']:,.0f}{missing}")
@@ -196,13 +197,6 @@ def _print_copies(copies: Iterable[Copies], console: Console) -> None:
 
 def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _digits(low: float, high: float) -> int:
-    """Significant digits that tell labels of a range apart: 4, and more for a narrow range far from 0, up to 15."""
-    if not low < high:
-        return 15 if low else 4
-    return min(15, max(4, 4 + math.ceil(math.log10(max(abs(low), abs(high)) / (high - low)))))
 
 
 def _summary(labels: Tensor, names: list[str] | None) -> dict[str, dict[str, float]]:

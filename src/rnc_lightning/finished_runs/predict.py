@@ -1,13 +1,13 @@
 """Predict from your own files with a finished run."""
 
 import logging
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnc_lightning.finished_runs.finished_run import open_run
+from rnc_lightning.numerics.digits import significant_digits
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text
 from rnc_lightning.targets import TargetDimension, TargetSpec
@@ -98,12 +98,9 @@ def with_rounded_predictions(table: "pd.DataFrame", headings: Sequence[str], tar
 
 
 def _digits(dimension: TargetDimension) -> int:
-    """Significant digits with which predictions differ by about a millionth of the target's range; 7 to 15."""
-    low, high = dimension.low, dimension.high
-    if low is None or high is None or not high > low:
+    if dimension.low is None or dimension.high is None:
         return _FEWEST_DIGITS
-    offset = math.log10(max(abs(low), abs(high)) / (high - low))
-    return min(15, max(_FEWEST_DIGITS, _FEWEST_DIGITS + math.ceil(offset)))
+    return significant_digits(dimension.low, dimension.high, _FEWEST_DIGITS)
 
 
 def prediction_headings(target: TargetSpec, taken: Sequence[str]) -> list[str]:

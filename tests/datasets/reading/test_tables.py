@@ -78,6 +78,17 @@ def test_labels_name_every_bad_cell(tmp_path: Path) -> None:
     assert problems.counts["a missing"] == 1
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_numbers_that_double_precision_cannot_tell_apart_are_refused(tmp_path: Path, suffix: str) -> None:
+    frame = pd.DataFrame({"ns": [1_700_000_000_000_000_001, 1_700_000_000_000_000_002], "s": [1_700_000_000] * 2})
+    path = tmp_path / f"t{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    table = read_table(path, ["ns", "s"])
+    read_labels(table, ["s"], Problems())
+    with pytest.raises(UserError, match=r"column ns: 1700000000000000002 and 1700000000000000001 are the same number"):
+        read_labels(table, ["ns"], Problems())
+
+
 def test_a_separator_at_the_end_of_each_row_shifts_nothing(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,age\na,1,\nb,2,\n")
     table = read_table(tmp_path / "t.csv", ["path", "age"])

@@ -94,7 +94,7 @@ def read_csv_frame(path: Path, wanted: set[str]) -> tuple[pd.DataFrame, CsvLayou
             _refuse_surplus_cells(path, layout)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 ({_undecodable(path)}): save it as UTF-8") from error
-    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
+    except (ValueError, OSError, csv.Error) as error:  # pandas' parser errors are ValueErrors
         raise UserError(f"{path} is not a CSV table: {first_line(error)}") from error
     frame.columns = frame.columns.str.strip()
     frame = frame.set_axis(range(layout.first_row, len(frame) + layout.first_row), axis=0)

@@ -27,7 +27,7 @@ def fit_fill(training: np.ndarray, method: str, names: Sequence[str], table: str
     if empty := [name for name, column in zip(names, training.T, strict=True) if np.isnan(column).all()]:
         raise UserError(
             f"{table}: the input {', '.join(empty)} has no value in any training row: leave it out with "
-            f"'data.exclude=[{','.join(empty)}]'"
+            f"'data.exclude=[{','.join(empty)}]', or name only others in data.inputs"
         )
     average = np.nanmean if method == "mean" else np.nanmedian
     return np.asarray(average(training, axis=0), dtype=np.float64)

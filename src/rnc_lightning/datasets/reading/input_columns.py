@@ -50,12 +50,9 @@ def numeric_columns(table: Table, others: Sequence[str], exclude: Sequence[str] 
         if is_index_name(name):
             index.append(name or "(without a name)")
             continue
-        texts = table.texts(name)
-        filled = sum(text.lower() not in MISSING_VALUES for text in texts)
-        numbers = sum(map(looks_like_number, texts))  # of other columns it does not matter how they are to be read
-        if 2 * numbers > filled and 2 * int(np.isfinite(table.numbers(name)).sum()) > filled:
+        if _is_numeric(table, name):
             numeric.append(name)
-        elif 2 * sum(map(has_sign, texts)) > filled:
+        elif (texts := table.texts(name)) and 2 * sum(map(has_sign, texts)) > _count_filled(texts):
             signed.append(name)
         else:
             skipped.append(name)
@@ -71,6 +68,21 @@ def numeric_columns(table: Table, others: Sequence[str], exclude: Sequence[str] 
     if index:
         log.info("%s: columns of row numbers are not used as inputs: %s", table.path.name, ", ".join(index))
     return numeric
+
+
+def _is_numeric(table: Table, name: str) -> bool:
+    try:
+        count = int(np.isfinite(table.numbers(name)).sum())
+    except UserError:  # it matters only in a column of numbers how one of them is to be read
+        texts = table.texts(name)
+        if 2 * sum(map(looks_like_number, texts)) > _count_filled(texts):
+            raise
+        return False
+    return count == len(table) or 2 * count > _count_filled(table.texts(name))
+
+
+def _count_filled(texts: Sequence[str]) -> int:
+    return sum(text.lower() not in MISSING_VALUES for text in texts)
 
 
 def follows_row_order(values: np.ndarray) -> bool:
@@ -97,6 +109,7 @@ def warn_of_row_numbers(values: np.ndarray, names: Sequence[str], table: str) ->
     if found := [name for name, column in zip(names, values.T, strict=True) if follows_row_order(column)]:
         log.warning(
             "%s: the input %s follows the order of the rows. If it numbers them, it says nothing about new data, and "
-            "in a table sorted by the target it gives the target away: leave it out with 'data.exclude=[%s]'",
+            "in a table sorted by the target it gives the target away: leave it out with 'data.exclude=[%s]', or name "
+            "only others in data.inputs",
             *(table, ", ".join(found), ",".join(found)),
         )

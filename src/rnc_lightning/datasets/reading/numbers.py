@@ -97,6 +97,8 @@ def parse_numbers(texts: Sequence[str], form: NumberFormat, evidence: Callable[[
     Raises:
         AmbiguousNumberError: If a cell may be two numbers.
     """
+    if (plain := _parse_plain(texts, form)) is not None:
+        return plain
     filled = np.fromiter((text.lower() not in MISSING_VALUES for text in texts), dtype=bool, count=len(texts))
     cells = [text.replace("\u2212", "-") for text, full in zip(texts, filled, strict=True) if full]
     values = np.full(len(texts), np.nan)
@@ -140,8 +142,8 @@ def has_sign(cell: str) -> bool:
 def _parse(cells: list[str], form: NumberFormat, evidence: Callable[[], Evidence]) -> np.ndarray:
     if cells and all(cell.lower() in ("true", "false") for cell in cells):
         return np.array([cell.lower() == "true" for cell in cells], dtype=np.float64)
-    if (values := _parse_plain(cells, form)) is not None:
-        return values
+    if (plain := _parse_plain(cells, form)) is not None:
+        return plain
     if form.decimal is not None:
         decimal, thousands = form.decimal, _THOUSANDS.get(form.thousands or "", "")
     else:
@@ -151,12 +153,12 @@ def _parse(cells: list[str], form: NumberFormat, evidence: Callable[[], Evidence
     numbers = _matches(cells, decimal, thousands)
     values = np.full(len(cells), np.nan)
     surplus = str.maketrans("", "", {".": ",", ",": "."}[decimal] + _NEVER_DECIMAL)
-    plain = [cells[i].translate(surplus).replace(",", ".") for i in np.flatnonzero(numbers)]
-    values[numbers] = np.array(plain, dtype=object).astype(np.float64)  # correctly rounded, unlike pandas' parser
+    texts = [cells[i].translate(surplus).replace(",", ".") for i in np.flatnonzero(numbers)]
+    values[numbers] = np.array(texts, dtype=object).astype(np.float64)  # correctly rounded, unlike pandas' parser
     return values
 
 
-def _parse_plain(cells: list[str], form: NumberFormat) -> np.ndarray | None:
+def _parse_plain(cells: Sequence[str], form: NumberFormat) -> np.ndarray | None:
     """Numbers without commas and thousands marks, the usual case, done fast; None if that is not sure."""
     joined = "\n".join(cells)
     if form.decimal == "," or not _PLAIN.fullmatch(joined):

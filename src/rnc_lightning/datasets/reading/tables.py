@@ -21,6 +21,7 @@ from rnc_lightning.datasets.reading.numbers import (
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError, first_line
 
+_EXACT = 2**53  # above it, float64 skips whole numbers
 _PARQUET = (".parquet", ".pq")
 
 
@@ -71,10 +72,7 @@ class Table:
 
     def texts(self, column: str) -> list[str]:
         """A column as text without surrounding blanks; empty cells become empty strings."""
-        values = self.frame[column]
-        return [
-            "" if missing else str(value).strip() for value, missing in zip(values, values.isna().tolist(), strict=True)
-        ]
+        return [str(value).strip() for value in self.frame[column].to_numpy(dtype=object, na_value="")]
 
     def numbers(self, column: str) -> np.ndarray:
         """A column as float64; NaN if a cell is empty, not a number, or beyond the range of float32.
@@ -155,7 +153,8 @@ def read_labels(
         partial: Whether a row may lack some of the labels, which are NaN then, but not all.
 
     Raises:
-        UserError: If most cells of a column are numbers with a sign of currency or percent.
+        UserError: If most cells of a column are numbers with a sign of currency or percent, or float64 cannot tell
+            some of them apart.
     """
     values = np.stack([table.numbers(column) for column in columns], axis=1)
     missing = np.zeros(values.shape, dtype=bool)
@@ -166,6 +165,7 @@ def read_labels(
             _refuse_signs(table, column, texts)
             for i in unusable[~missing[unusable, d]].tolist():
                 problems.add(f"{column} not a finite number", table.where(i), repr(texts[i]))
+        _refuse_collapsed(table, column, values[:, d])
     allowed = missing & partial & ~missing.all(axis=1, keepdims=True)
     for i, d in np.argwhere(missing & ~allowed).tolist():
         problems.add(f"{columns[d]} missing", table.where(i))
@@ -175,6 +175,18 @@ def read_labels(
             problems.add(f"{columns[d]} outside {low:g} to {high:g}", table.where(i), f"{values[i, d]:.15g}")
             good[i] = False
     return values, good
+
+
+def _refuse_collapsed(table: Table, column: str, values: np.ndarray) -> None:
+    large = np.flatnonzero(np.abs(values) > _EXACT)
+    texts = table.texts(column) if len(large) else []
+    first: dict[float, int] = {}
+    for i in large.tolist():
+        if texts[i].lstrip("+-").isdigit() and texts[first.setdefault(float(values[i]), i)] != texts[i]:
+            raise UserError(
+                f"{table.where(i)}, column {column}: {texts[i]} and {texts[first[values[i]]]} are the same number in "
+                "double precision: use a larger unit (seconds, not nanoseconds), or subtract a constant"
+            )
 
 
 def _refuse_signs(table: Table, column: str, texts: Sequence[str]) -> None:
