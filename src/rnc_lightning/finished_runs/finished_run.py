@@ -1,7 +1,9 @@
 """A finished run, loaded from its directory: configuration, data, target, regressor with its weights."""
 
 import copy
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from rnc_lightning.command_line.compose import check_keys, compose_config, resolve_config, with_option
 from rnc_lightning.command_line.identity import VOLATILE
+from rnc_lightning.command_line.trust import check_targets, without_files_of_weights
+from rnc_lightning.numerics.finite import find_non_finite
 from rnc_lightning.numerics.seeding import preserve_generators
-from rnc_lightning.runs.directory import RunDirectory
+from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.parts import Parts
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.runs.stored_values import check_config, check_finished
+from rnc_lightning.system.errors import UserError, first_line
 from rnc_lightning.system.files import sha256
 from rnc_lightning.targets import TargetSpec
 
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
     from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
     from rnc_lightning.stages import Regress
+
+log = logging.getLogger(__name__)
 
 # One process on one device, no progress bar, all batches, however the run was trained.
 _SINGLE_DEVICE = {
@@ -31,6 +38,7 @@ _SINGLE_DEVICE = {
     "limit_test_batches": 1.0,
     "enable_progress_bar": False,
 }
+_NOT_FOR_TESTS = ("callbacks", "default_root_dir", "logger", "profiler")  # arguments of the Trainer that write files
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,9 @@ class FinishedRun:
 
     def unread_data(self) -> "RegressionDataModule":
         """The data module of the run before any file is read; it knows how inputs become batches."""
-        datamodule = Parts(self._single_device_config()).unread_data()
-        datamodule.preparation = self.result["preparation"]
+        with self._errors_of_config():
+            datamodule = Parts(self._single_device_config()).unread_data()
+            datamodule.preparation = self.result["preparation"]
         return datamodule
 
     def data_at(self, options: Sequence[str]) -> "RegressionDataModule":
@@ -77,7 +86,11 @@ class FinishedRun:
         Raises:
             UserError: For an option that would change the data, and if the data are missing or have changed.
         """
-        datamodule = Parts(_with_data_options(self._single_device_config(), options)).data()
+        config = _with_data_options(self._single_device_config(), options)
+        if not any(option.lstrip("+").startswith("data.cache_dir=") for option in options):
+            _only_existing_cache(config["data"])
+        with self._errors_of_config():
+            datamodule = Parts(config).data()
         expected = self.result["data_fingerprint"]
         if datamodule.fingerprint != expected:
             raise UserError(
@@ -125,7 +138,10 @@ class FinishedRun:
     @cached_property
     def target(self) -> TargetSpec:
         """The target as fitted to the training labels."""
-        return TargetSpec(self.result["target"], self.config["target"]["distance"])
+        try:
+            return TargetSpec(self.result["target"], self.config["target"]["distance"])
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{self.path / RESULT}: target: {error}") from error
 
     def regressor(self) -> "Regress":
         """Encoder and head with the chosen weights, in evaluation mode.
@@ -139,33 +155,59 @@ class FinishedRun:
 
         if not is_sound(self.checkpoint):
             raise UserError(f"{self.checkpoint} is missing or damaged; the command of the run trains that stage again")
-        with preserve_generators():
+        with preserve_generators(), self._errors_of_config():
             module = Parts(self._single_device_config()).stage(self.stage, self.target)
-        assert isinstance(module, Regress)
+        if not isinstance(module, Regress):
+            raise UserError(f"{self.path / 'config.yaml'}: stages.{self.stage} is no regressor, but {type(module)}")
         try:
             load_weights(module, self.checkpoint)
-        except RuntimeError as error:
+        except (RuntimeError, KeyError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{self.checkpoint} does not fit the model of {self.path}/config.yaml: {reason}") from error
+        if (name := find_non_finite(module)) is not None:
+            raise UserError(
+                f"{self.checkpoint} has weights that are not finite numbers, the first in {name}: train the run again"
+            )
         return module.eval()
 
     def tester(self) -> "Trainer":
         """A Trainer for one process, on the device and in the precision of the run where this machine has them."""
-        return Parts(self._single_device_config()).trainer()(
-            logger=False, enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0
-        )
+        with self._errors_of_config():
+            return Parts(self._single_device_config()).trainer()(
+                logger=False, enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0
+            )
+
+    @contextmanager
+    def _errors_of_config(self) -> Iterator[None]:
+        """Turn what goes wrong while parts are built from a configuration that was altered into one line."""
+        try:
+            yield
+        except (AttributeError, AssertionError, IndexError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self.path / 'config.yaml'} was altered or is incomplete: {type(error).__name__} {first_line(error)}"
+            ) from error
 
     def identity(self) -> dict[str, Any]:
         """The values that identify the run in tables."""
         keys = ("experiment", "overrides", "dataset", "method", "scheme", "head", "seed", "with", "setting")
         return {key: self.result[key] for key in keys}
 
+    def check_inside(self, folder: Path) -> None:
+        """Refuse to write into a folder of the run that leads elsewhere by a link.
+
+        Raises:
+            UserError: With where it leads.
+        """
+        if not (there := folder.resolve()).is_relative_to(self.path.resolve()):
+            raise UserError(f"{folder} leads out of the run, to {there}: remove the link")
+
     def _single_device_config(self) -> dict[str, Any]:
         """The configuration for one process, without what only training needed: compilation, pretrained weights."""
         import torch
 
-        config = copy.deepcopy(dict(self.config))
+        config: dict[str, Any] = copy.deepcopy(without_files_of_weights(self.config))
         trainer, module, encoder = config["trainer"], config["stages"][self.stage]["module"], config["encoder"]
+        config["trainer"] = trainer = {key: value for key, value in trainer.items() if key not in _NOT_FOR_TESTS}
         gpu = torch.cuda.is_available()
         accelerator = trainer.get("accelerator", "auto")
         trainer.update({**_SINGLE_DEVICE, "accelerator": accelerator if gpu or accelerator == "cpu" else "auto"})
@@ -178,11 +220,17 @@ class FinishedRun:
         return config
 
 
-def open_run(path: Path) -> FinishedRun:
-    """Load a finished run.
+def open_run(path: Path, trust: Sequence[str] = ()) -> FinishedRun:
+    """Load a finished run, which may be anybody's.
+
+    Args:
+        path: Directory of the run.
+        trust: Packages, modules or objects, as dotted names, that its configuration may name besides those of
+            `command_line.trust`.
 
     Raises:
-        UserError: If there is no run in the directory, or one that did not finish.
+        UserError: If there is no run in the directory, or one that did not finish; if a file of it was altered; if its
+            configuration names what is not allowed.
     """
     from rnc_lightning.runs.fitting.fit import StageSummary
 
@@ -196,14 +244,20 @@ def open_run(path: Path) -> FinishedRun:
         status = (directory.result() or {}).get("status", "unfinished")
         raise UserError(f"run={path} is {status}: start its training command again to finish it")
     config = directory.config()
-    try:
-        check_keys(config)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path / 'config.yaml'} was altered or is incomplete: {' '.join(str(error).split())}"
-        ) from error
+    for name, check, content in (("config.yaml", check_config, config), (RESULT, check_finished, result)):
+        try:
+            check(content)
+        except ValueError as error:
+            raise UserError(f"{path / name} was altered or is incomplete: {error}") from error
+    check_keys(config)
+    check_targets(config, trust, path / "config.yaml")
     stage = list(config["stages"])[-1]
-    summary = StageSummary.read(directory.stage(stage))
+    try:
+        summary = StageSummary.read(directory.stage(stage))
+    except ValueError as error:
+        raise UserError(
+            f"{directory.stage(stage).path / 'stage.json'} was altered or is incomplete: {error}"
+        ) from error
     if summary is None:
         raise UserError(
             f"{directory.stage(stage).path} has no stage.json; the command of the run trains that stage again"
@@ -224,6 +278,21 @@ def _with_data_options(config: dict[str, Any], options: Sequence[str]) -> dict[s
             )
         config = with_option(config, key, value)
     return config
+
+
+def _only_existing_cache(data: dict[str, Any]) -> None:
+    """Use the cache folder that a run's configuration names only where it exists: its author chose it, not the user.
+
+    Raises:
+        UserError: If the data need a cache.
+    """
+    folder = data.get("cache_dir")
+    if folder is None or Path(str(folder)).is_dir():
+        return
+    if data.get("cache"):
+        raise UserError(f"data.cache_dir={folder} of the run does not exist here: choose one with data.cache_dir=...")
+    log.info("%s, the cache folder of the run, does not exist here: nothing is cached (data.cache_dir=...)", folder)
+    data["cache_dir"] = None
 
 
 def describe_target(target: TargetSpec) -> str:

@@ -30,6 +30,7 @@ import yaml
 from rnc_lightning.command_line.identity import config_differences
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_atomically, write_text
+from rnc_lightning.system.plain_files import read_json, read_yaml
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +64,7 @@ class TestFolder:
         try:
             return _read_json(path)
         except ValueError as error:
-            raise UserError(f"{path} is not valid JSON ({error}): delete it and repeat the command") from None
+            raise UserError(f"{path}: {error}; delete it and repeat the command") from None
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`."""
@@ -183,12 +184,9 @@ class RunDirectory(TestFolder):
             UserError: If the file was altered or cut short.
         """
         try:
-            config = yaml.safe_load(self._config.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{self._config} was altered or cut short: {' '.join(str(error).split())}") from error
-        if not isinstance(config, dict):
-            raise UserError(f"{self._config} was altered or cut short: it holds no configuration")
-        return config
+            return read_yaml(self._config)
+        except (ValueError, OSError) as error:
+            raise UserError(f"{self._config} was altered or cut short: {error}") from error
 
     def check(self, config: Mapping[str, Any]) -> None:
         """Refuse a directory that holds a run with another configuration.
@@ -233,4 +231,4 @@ class RunDirectory(TestFolder):
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return read_json(path) if path.is_file() else None
