@@ -192,7 +192,7 @@ def _walk(value: Any, key: str) -> Iterator[tuple[str, Any]]:
     while waiting:
         key, value = waiting.pop()
         if isinstance(value, Mapping):
-            waiting += [(f"{key}.{name}" if key else str(name), item) for name, item in reversed(value.items())]
+            waiting += [(f"{key}.{name}" if key else str(name), item) for name, item in reversed(list(value.items()))]
         elif isinstance(value, list | tuple):
             waiting += [(f"{key}[{index}]", item) for index, item in reversed(list(enumerate(value)))]
         yield key, value

@@ -1,23 +1,20 @@
 """A finished run, loaded from its directory: configuration, data, target, regressor with its weights."""
 
-import copy
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnc_lightning.command_line.compose import check_keys, compose_config, resolve_config, with_option
-from rnc_lightning.command_line.identity import VOLATILE
-from rnc_lightning.command_line.trust import check_targets, without_files_of_weights
+from rnc_lightning.command_line.compose import check_keys, compose_config, resolve_config
+from rnc_lightning.command_line.trust import check_targets
+from rnc_lightning.finished_runs.config_for_tests import check_kind, config_for_tests, errors_of, with_data_options
 from rnc_lightning.numerics.finite import find_non_finite
 from rnc_lightning.numerics.seeding import preserve_generators
 from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.runs.stored_values import check_config, check_finished
-from rnc_lightning.system.errors import UserError, first_line
+from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256
 from rnc_lightning.targets import TargetSpec
 
@@ -26,19 +23,6 @@ if TYPE_CHECKING:
 
     from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
     from rnc_lightning.stages import Regress
-
-log = logging.getLogger(__name__)
-
-# One process on one device, no progress bar, all batches, however the run was trained.
-_SINGLE_DEVICE = {
-    "devices": 1,
-    "num_nodes": 1,
-    "strategy": "auto",
-    "sync_batchnorm": False,
-    "limit_test_batches": 1.0,
-    "enable_progress_bar": False,
-}
-_NOT_FOR_TESTS = ("callbacks", "default_root_dir", "logger", "profiler")  # arguments of the Trainer that write files
 
 
 @dataclass(frozen=True)
@@ -75,9 +59,16 @@ class FinishedRun:
 
     def unread_data(self) -> "RegressionDataModule":
         """The data module of the run before any file is read; it knows how inputs become batches."""
-        with self._errors_of_config():
-            datamodule = Parts(self._single_device_config()).unread_data()
-            datamodule.preparation = self.result["preparation"]
+        datamodule = self._unread_data(self._config_for_tests())
+        datamodule.preparation = self.result["preparation"]
+        return datamodule
+
+    def _unread_data(self, config: Mapping[str, Any]) -> "RegressionDataModule":
+        from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+
+        with errors_of(self.path):
+            datamodule = Parts(config).unread_data()
+            check_kind(datamodule, "data", RegressionDataModule)
         return datamodule
 
     def data_at(self, options: Sequence[str]) -> "RegressionDataModule":
@@ -86,11 +77,9 @@ class FinishedRun:
         Raises:
             UserError: For an option that would change the data, and if the data are missing or have changed.
         """
-        config = _with_data_options(self._single_device_config(), options)
-        if not any(option.lstrip("+").startswith("data.cache_dir=") for option in options):
-            _only_existing_cache(config["data"])
-        with self._errors_of_config():
-            datamodule = Parts(config).data()
+        config = with_data_options(self._config_for_tests(), options)
+        self._unread_data(config)
+        datamodule = Parts(config).data()
         expected = self.result["data_fingerprint"]
         if datamodule.fingerprint != expected:
             raise UserError(
@@ -155,10 +144,9 @@ class FinishedRun:
 
         if not is_sound(self.checkpoint):
             raise UserError(f"{self.checkpoint} is missing or damaged; the command of the run trains that stage again")
-        with preserve_generators(), self._errors_of_config():
-            module = Parts(self._single_device_config()).stage(self.stage, self.target)
-        if not isinstance(module, Regress):
-            raise UserError(f"{self.path / 'config.yaml'}: stages.{self.stage} is no regressor, but {type(module)}")
+        with preserve_generators(), errors_of(self.path):
+            module = Parts(self._config_for_tests()).stage(self.stage, self.target)
+            assert isinstance(module, Regress), f"stages.{self.stage} is no regressor"
         try:
             load_weights(module, self.checkpoint)
         except (RuntimeError, KeyError, TypeError, AttributeError) as error:
@@ -172,20 +160,17 @@ class FinishedRun:
 
     def tester(self) -> "Trainer":
         """A Trainer for one process, on the device and in the precision of the run where this machine has them."""
-        with self._errors_of_config():
-            return Parts(self._single_device_config()).trainer()(
+        from lightning import Trainer
+
+        with errors_of(self.path):
+            trainer = Parts(self._config_for_tests()).trainer()(
                 logger=False, enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0
             )
+            check_kind(trainer, "trainer", Trainer)
+        return trainer
 
-    @contextmanager
-    def _errors_of_config(self) -> Iterator[None]:
-        """Turn what goes wrong while parts are built from a configuration that was altered into one line."""
-        try:
-            yield
-        except (AttributeError, AssertionError, IndexError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{self.path / 'config.yaml'} was altered or is incomplete: {type(error).__name__} {first_line(error)}"
-            ) from error
+    def _config_for_tests(self) -> dict[str, Any]:
+        return config_for_tests(self.config, self.stage)
 
     def identity(self) -> dict[str, Any]:
         """The values that identify the run in tables."""
@@ -200,24 +185,6 @@ class FinishedRun:
         """
         if not (there := folder.resolve()).is_relative_to(self.path.resolve()):
             raise UserError(f"{folder} leads out of the run, to {there}: remove the link")
-
-    def _single_device_config(self) -> dict[str, Any]:
-        """The configuration for one process, without what only training needed: compilation, pretrained weights."""
-        import torch
-
-        config: dict[str, Any] = copy.deepcopy(without_files_of_weights(self.config))
-        trainer, module, encoder = config["trainer"], config["stages"][self.stage]["module"], config["encoder"]
-        config["trainer"] = trainer = {key: value for key, value in trainer.items() if key not in _NOT_FOR_TESTS}
-        gpu = torch.cuda.is_available()
-        accelerator = trainer.get("accelerator", "auto")
-        trainer.update({**_SINGLE_DEVICE, "accelerator": accelerator if gpu or accelerator == "cpu" else "auto"})
-        if not gpu and trainer.get("precision") == "16-mixed":
-            trainer["precision"] = "32-true"
-        if "compile" in module:
-            module["compile"] = None
-        if "weights" in encoder:
-            encoder["weights"] = None  # the checkpoint has all of them
-        return config
 
 
 def open_run(path: Path, trust: Sequence[str] = ()) -> FinishedRun:
@@ -263,36 +230,6 @@ def open_run(path: Path, trust: Sequence[str] = ()) -> FinishedRun:
             f"{directory.stage(stage).path} has no stage.json; the command of the run trains that stage again"
         )
     return FinishedRun(path, config, result, stage, directory.stage(stage).path / summary.checkpoint)
-
-
-def _with_data_options(config: dict[str, Any], options: Sequence[str]) -> dict[str, Any]:
-    """The configuration with options about where the data are and how they are read; other options are refused."""
-    for option in options:
-        key, _, value = option.partition("=")
-        key = key.lstrip("+")
-        if key not in VOLATILE and key != "data.eval_batch_size":
-            allowed = ", ".join(name for name in VOLATILE if name.startswith("data."))
-            raise UserError(
-                f"{key}: would change the data of the run, for which only {allowed} can be set; "
-                "to evaluate on other data, name the data set: data=NAME"
-            )
-        config = with_option(config, key, value)
-    return config
-
-
-def _only_existing_cache(data: dict[str, Any]) -> None:
-    """Use the cache folder that a run's configuration names only where it exists: its author chose it, not the user.
-
-    Raises:
-        UserError: If the data need a cache.
-    """
-    folder = data.get("cache_dir")
-    if folder is None or Path(str(folder)).is_dir():
-        return
-    if data.get("cache"):
-        raise UserError(f"data.cache_dir={folder} of the run does not exist here: choose one with data.cache_dir=...")
-    log.info("%s, the cache folder of the run, does not exist here: nothing is cached (data.cache_dir=...)", folder)
-    data["cache_dir"] = None
 
 
 def describe_target(target: TargetSpec) -> str:

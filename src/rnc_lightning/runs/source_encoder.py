@@ -19,7 +19,7 @@ def encoder_file(encoder_from: str) -> Path:
 def source_of(encoder_from: str | None) -> dict[str, Any] | None:
     """What `result.json` says about the encoder that the run started from; None if it did not start from one.
 
-    The other run may be anybody's: only its weights, `encoder.json` and `result.json` are read, its `config.yaml` is not.
+    The other run may be anybody's: only its weights, `encoder.json` and `result.json` are read, not its `config.yaml`.
 
     Raises:
         UserError: If there is no finished encoder.

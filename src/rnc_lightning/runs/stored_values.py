@@ -12,6 +12,7 @@ STATUSES = ("finished", "failed", "unfinished")
 IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "head", "seed", "with", "setting", "status")
 _TEXTS = ("experiment", "dataset", "method", "scheme", "head", "setting")
 _OPTIONAL_TEXTS = ("data_fingerprint", "code", "git_revision", "reason")
+_OF_FINISHED = ("target", "preparation", "data_fingerprint", "units", "counts")
 _MAPPINGS = ("encoder", "target", "data", "input", "trainer", "stages")  # of config.yaml, without which there is no run
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][\w.\-]*", re.ASCII)
 
