@@ -61,19 +61,17 @@ def predict(run: Path, **options: Any) -> list[float]:
 
 
 def test_code_of_a_configuration_is_refused_before_it_is_imported(stranger: Path, tmp_path: Path) -> None:
-    (tmp_path / "evil.py").write_text(
-        f"import pathlib; pathlib.Path({str(tmp_path / 'mark')!r}).touch()\nclass Data: ..."
-    )
+    mark = tmp_path / "mark"
+    (tmp_path / "evil.py").write_text(f"import pathlib; pathlib.Path({str(mark)!r}).touch()\nclass Data: ...")
     change(stranger / "config.yaml", put("callbacks.mine", {"deep": [{"_target_": "evil.Data"}]}))
     with pytest.MonkeyPatch.context() as patched:
         patched.syspath_prepend(tmp_path)
         for use in (predict, evaluate_run, export_run):
             with pytest.raises(
-                UserError,
-                match=r"config\.yaml: callbacks\.mine\.deep\[0\]\._target_ is evil\.Data.* add trust=evil\.Data$",
+                UserError, match=r"callbacks\.mine\.deep\[0\]\._target_ is evil.* add trust=evil\.Data$"
             ):
                 use(stranger)
-        assert not (tmp_path / "mark").exists()
+        assert not mark.exists()
         open_run(stranger, ["evil"])
     assert open_run(stranger, ["evil.Data"]).stage == "regress"
     with pytest.raises(UserError, match=r"evil\.Data"):
@@ -111,7 +109,7 @@ def test_configurations_are_walked_through_to_the_end(stranger: Path, where: str
         ("encoder._target_", "torch.nn.Identity", "config.yaml was altered or is incomplete"),
         ("head", 3, None),
         ("stages.regress.optimizer._target_", "torch.nn.Linear", "optimizer"),
-        ("trainer._target_", "torch.nn.Identity", "trainer"),
+        ("trainer._target_", "torch.nn.Identity", "Identity"),
         ("trainer.precision", "fp3", "trainer"),
         ("target.distance", {"_target_": "torch.nn.Identity"}, "target.distance must be text"),
         ("seed", "x", "seed"),
@@ -137,7 +135,7 @@ def test_a_configuration_that_is_none_is_one_line(stranger: Path, where: str, va
         ("result.json", "target", {}, "target must have at least one dimension"),
         ("result.json", "target.level", {"low": "a"}, "target"),
         ("result.json", "target.level.step", float("inf"), r"target\.level\.step must be a finite number"),
-        ("result.json", "status", "done", "status must be one of"),
+        ("result.json", "status", "done", "'done'"),
         ("result.json", "test", [1], "test must be an object"),
         ("result.json", "data_fingerprint", None, "data_fingerprint must be text, got None"),
         ("stages/regress/stage.json", "checkpoint", "../../../x.ckpt", "checkpoint must be a file of the stage"),
@@ -147,7 +145,7 @@ def test_a_configuration_that_is_none_is_one_line(stranger: Path, where: str, va
 )
 def test_a_value_that_no_run_writes_is_named(stranger: Path, file: str, where: str, value: Any, said: str) -> None:
     change(stranger / file, put(where, value))
-    with pytest.raises(UserError, match=rf"{Path(file).name}.*{said}") as error:
+    with pytest.raises(UserError, match=rf"{Path(file).name}.*{said}|run is {said}") as error:
         predict(stranger)
     assert "\n" not in str(error.value)
 
@@ -187,10 +185,9 @@ def test_links_out_of_the_run_are_not_written_through(stranger: Path, tmp_path: 
 def test_the_name_of_the_data_set_is_no_path(stranger: Path) -> None:
     change(stranger / "config.yaml", put("dataset", "../../../elsewhere"))
     change(stranger / "config.yaml", put("data.csv", str(stranger.parent / "my.csv")))
-    with pytest.raises(UserError, match="other data"):  # the table has moved, and its path is part of no fingerprint
-        change(stranger / "result.json", put("data_fingerprint", "0"))
-        evaluate_run(stranger)
+    evaluate_run(stranger)
     assert [path.name for path in stranger.parent.iterdir() if path.is_dir()] == ["run"]
+    assert [path.name for path in (stranger / "evaluations").iterdir()] == ["__.._.._elsewhere,test"]
 
 
 def test_weights_that_are_not_finite_are_refused(stranger: Path) -> None:

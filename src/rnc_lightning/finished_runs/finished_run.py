@@ -13,7 +13,7 @@ from rnc_lightning.numerics.finite import find_non_finite
 from rnc_lightning.numerics.seeding import preserve_generators
 from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.parts import Parts
-from rnc_lightning.runs.stored_values import check_config, check_finished
+from rnc_lightning.runs.stored_values import STATUSES, check_config, check_finished, shown
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256
 from rnc_lightning.targets import TargetSpec
@@ -209,6 +209,7 @@ def open_run(path: Path, trust: Sequence[str] = ()) -> FinishedRun:
     result = directory.finished()
     if result is None:
         status = (directory.result() or {}).get("status", "unfinished")
+        status = status if status in STATUSES else shown(status)
         raise UserError(f"run={path} is {status}: start its training command again to finish it")
     config = directory.config()
     for name, check, content in (("config.yaml", check_config, config), (RESULT, check_finished, result)):
