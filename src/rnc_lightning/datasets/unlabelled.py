@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, is_file
+from rnc_lightning.datasets.reading.tables import Table, absence, is_file
 from rnc_lightning.datasets.reading.user_files import find_files
 from rnc_lightning.datasets.reading.user_table import column_names, read_user_table
 from rnc_lightning.datasets.splits import Inputs, Split
@@ -135,5 +135,5 @@ def read_whole_table(path: Path, known: Sequence[str]) -> Table:
         UserError: If the file does not exist or is not a table.
     """
     if not is_file(path):
-        raise UserError(f"inputs={path}: there is no such file or folder")
+        raise UserError(f"inputs={path}: {absence(path, 'such file or folder')}")
     return read_user_table(path, column_names(path, known))

@@ -24,11 +24,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import yaml
 
 from rnc_lightning.command_line.identity import config_differences
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.archives import check_npz
+from rnc_lightning.system.errors import UserError, first_line
 from rnc_lightning.system.files import write_atomically, write_text
 from rnc_lightning.system.plain_files import read_json, read_yaml
 
@@ -81,11 +83,19 @@ class TestFolder:
         write_text(self.predictions_file, table.to_csv(index=False))
 
     def features(self) -> "tuple[np.ndarray, np.ndarray]":
-        """The test features (N, F) and targets (N, D) of `features.npz`."""
+        """The test features (N, F) and targets (N, D) of `features.npz`.
+
+        Raises:
+            UserError: If the file was altered or cut short.
+        """
         import numpy as np
 
-        with np.load(self.features_file) as arrays:
-            return arrays["features"], arrays["targets"]
+        try:
+            check_npz(self.features_file)
+            with np.load(self.features_file, allow_pickle=False) as arrays:
+                return arrays["features"], arrays["targets"]
+        except (ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise UserError(f"{self.features_file} was altered or cut short: {first_line(error)}") from error
 
     def write_features(self, features: "np.ndarray", targets: "np.ndarray") -> None:
         """Write `features.npz`: features (N, F) and targets (N, D)."""

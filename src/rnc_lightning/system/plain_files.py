@@ -10,7 +10,7 @@ import yaml
 
 MOST_BYTES = 64_000_000  # a result.json with the statistics of a million inputs has less
 MOST_YAML_BYTES = 8_000_000  # PyYAML reads about 200 kB a second
-MOST_VALUES = 1_000_000  # with aliases written out
+MOST_VALUES = 200_000  # with aliases written out
 MOST_LEVELS = 100
 
 
@@ -22,7 +22,7 @@ def read_json(path: Path) -> dict[str, Any]:
         OSError: If it cannot be opened.
     """
     try:
-        found = json.loads(_text(path, MOST_BYTES))
+        found = json.loads(read_text(path, MOST_BYTES))
     except json.JSONDecodeError as error:
         raise ValueError(f"not valid JSON ({error})") from None
     except RecursionError:
@@ -42,26 +42,66 @@ def read_yaml(path: Path) -> dict[str, Any]:
             holds anything but plain values (such as `!!python/object`).
         OSError: If it cannot be opened.
     """
-    return read_yaml_text(_text(path, MOST_YAML_BYTES))
+    return read_yaml_text(read_text(path))
 
 
 def read_yaml_text(text: str) -> dict[str, Any]:
     """The same from a text."""
+    try:
+        found = check_yaml(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"not plain YAML ({yaml_reason(error)})") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"not a mapping, but {_kind(found)}")
+    return {str(key): value for key, value in found.items()}
+
+
+def check_yaml(text: str) -> Any:
+    """The plain values of a YAML document; None for an empty one.
+
+    Raises:
+        yaml.YAMLError: If it is not YAML, or holds anything but plain values.
+        ValueError: If it is nested too deeply, or has too many values once its aliases are written out.
+    """
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
-        if node is not None and (problem := yaml_problem(node)):
+        if node is None:
+            return None
+        if problem := yaml_problem(node):
             raise ValueError(problem)
-        found = None if node is None else loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise ValueError(f"not plain YAML ({' '.join(str(error).split())})") from None
+        return loader.construct_document(node)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     finally:
         loader.dispose()
-    if not isinstance(found, dict):
-        raise ValueError(f"not a mapping, but {_kind(found)}")
-    return {str(key): value for key, value in found.items()}
+
+
+def read_text(path: Path, most: int = MOST_YAML_BYTES) -> str:
+    """A text file (UTF-8) of at most so many bytes.
+
+    Raises:
+        ValueError: In one line, without the name of the file: if it is not a regular file, too large, or not text.
+        OSError: If it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a FIFO without a writer would wait
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("not a regular file")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"more than {most / 1e6:g} MB, which no run writes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 text ({error.reason} at byte {error.start})") from None
+
+
+def yaml_reason(error: yaml.YAMLError) -> str:
+    """What PyYAML found wrong, with the line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"{' '.join(error.problem.split())}, line {error.problem_mark.line + 1}"
+    return " ".join(str(error).split())
 
 
 def yaml_problem(node: yaml.Node) -> str | None:
@@ -92,20 +132,6 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         return [child for pair in node.value for child in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
-
-
-def _text(path: Path, most: int) -> str:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a FIFO without a writer would wait
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("not a regular file")
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"more than {most / 1e6:g} MB, which no run writes")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 text ({error.reason} at byte {error.start})") from None
 
 
 def _depth_problem(value: Any) -> str | None:

@@ -16,6 +16,8 @@ from rnc_lightning.system.errors import UserError, first_line
 MISSING_VALUES = ("", "nan", "na", "n/a", "nat", "none", "null")  # how tables write a missing number
 _SEPARATORS = (",", ";", "\t", "|")
 _PARQUET = (".parquet", ".pq")
+_MOST_HEADER = 50_000_000  # characters of the first row, of a million columns
+_COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, zip, bzip2, xz, zstd
 _WIDE = 40  # columns; from a wider table only the wanted ones are read
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # 1,220: a thousands separator or a decimal comma
 
@@ -79,7 +81,7 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = (),
         UserError: If the file is missing, is not a table, or lacks a column.
     """
     if not is_file(path):
-        raise UserError(f"there is no {path}. {missing}".strip())
+        raise UserError(f"{absence(path)}. {missing}".strip())
     wanted = {*columns, *optional}
     frame = _parquet(path, wanted) if is_parquet(path) else _csv(path, wanted)
     if absent := [column for column in columns if column not in frame.columns]:
@@ -141,6 +143,11 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a name that is too long
 
 
+def absence(path: Path, what: str | None = None) -> str:
+    """Why a path is no file: there is nothing, or something else, such as a pipe, which could be waited for forever."""
+    return f"{path} is not a regular file" if os.path.exists(path) else f"there is no {what or path}"  # noqa: PTH110 - as above
+
+
 def leaves_folder(relative: str) -> bool:
     """Whether a relative path from a table leads out of its folder.
 
@@ -182,6 +189,7 @@ def _csv(path: Path, wanted: set[str]) -> pd.DataFrame:
                 path,
                 sep=separator,
                 encoding="utf-8-sig",
+                compression=None,  # otherwise the name alone would have it unpacked, to any size
                 dtype="string",
                 usecols=(lambda name: name.strip() in wanted) if len(names) > _WIDE else None,
                 skip_blank_lines=False,  # otherwise row numbers would differ from those in an editor
@@ -207,13 +215,25 @@ def csv_header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
     Raises:
         UserError: If a wanted name occurs twice.
     """
+    with path.open("rb") as file:
+        if file.read(6).startswith(_COMPRESSED):
+            raise UserError(f"{path} is compressed: unpack it first")
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = file.readline()
-    rows = {separator: next(csv.reader([header], delimiter=separator), []) for separator in _SEPARATORS}
-    cells = {separator: [cell.strip() for cell in row] for separator, row in rows.items()}
+        header = file.readline(_MOST_HEADER)
+    cells = {separator: _header_cells(header, separator) for separator in _SEPARATORS}
+    if not any(cells.values()) and header.strip():
+        raise UserError(f"{path} is not a CSV table: its first row has no separator in {len(header):,} characters")
     separator = max(cells, key=lambda s: (len(set(wanted) & set(cells[s])), len(cells[s])))
     check_unique_columns(path, cells[separator], wanted)
     return cells[separator], separator
+
+
+def _header_cells(header: str, separator: str) -> list[str]:
+    """The cells of a header; none for a separator with which one of them is longer than Python's CSV reader allows."""
+    try:
+        return [cell.strip() for cell in next(csv.reader([header], delimiter=separator), [])]
+    except csv.Error:
+        return []
 
 
 def check_unique_columns(path: Path, names: Sequence[str], wanted: Collection[str]) -> None:
