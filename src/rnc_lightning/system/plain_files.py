@@ -12,6 +12,7 @@ MOST_BYTES = 64_000_000  # a result.json with the statistics of a million inputs
 MOST_YAML_BYTES = 8_000_000  # PyYAML reads about 200 kB a second
 MOST_VALUES = 200_000  # with aliases written out
 MOST_LEVELS = 100
+_TOO_DEEP = f"nested more than {MOST_LEVELS} levels deep"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"not valid JSON ({error})") from None
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
     if not isinstance(found, dict):
         raise ValueError(f"not a JSON object, but {_kind(found)}")
     if problem := _depth_problem(found):
@@ -63,7 +64,7 @@ def check_yaml(text: str) -> Any:
         yaml.YAMLError: If it is not YAML, or holds anything but plain values.
         ValueError: If it is nested too deeply, or has too many values once its aliases are written out.
     """
-    loader = yaml.SafeLoader(text)
+    loader = _ShallowLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
@@ -71,8 +72,6 @@ def check_yaml(text: str) -> Any:
         if problem := yaml_problem(node):
             raise ValueError(problem)
         return loader.construct_document(node)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
     finally:
         loader.dispose()
 
@@ -104,6 +103,21 @@ def yaml_reason(error: yaml.YAMLError) -> str:
     return " ".join(str(error).split())
 
 
+class _ShallowLoader(yaml.SafeLoader):
+    """Stops where a document becomes too deep, long before Python does."""
+
+    level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As in the base class."""
+        self.level += 1
+        if self.level > MOST_LEVELS:
+            raise ValueError(_TOO_DEEP)
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
+
+
 def yaml_problem(node: yaml.Node) -> str | None:
     """Why a composed document is refused: too many values once its aliases are written out, or too deep."""
     sizes: dict[int, tuple[int, int]] = {}  # by node: values and levels below it
@@ -125,7 +139,7 @@ def yaml_problem(node: yaml.Node) -> str | None:
         return str(error)
     if values > MOST_VALUES:
         return f"{values:.3g} values once its aliases are written out, more than {MOST_VALUES:,}"
-    return None if levels <= MOST_LEVELS else f"nested {levels} levels deep, more than {MOST_LEVELS}"
+    return None if levels <= MOST_LEVELS else _TOO_DEEP
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:
@@ -140,7 +154,7 @@ def _depth_problem(value: Any) -> str | None:
         level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return None
-    return f"nested more than {MOST_LEVELS} levels deep"
+    return _TOO_DEEP
 
 
 def _inside(value: Any) -> list[Any]:
