@@ -18,6 +18,7 @@ from rnc_lightning.finished_runs.evaluate import evaluate_run
 from rnc_lightning.finished_runs.export import export_run
 from rnc_lightning.finished_runs.finished_run import open_run
 from rnc_lightning.finished_runs.predict import predict_run
+from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.source_encoder import source_of
 from rnc_lightning.system.errors import UserError
 
@@ -248,3 +249,16 @@ def test_a_cache_is_not_created_where_a_configuration_says(stranger: Path, tmp_p
 
 def test_predictions_are_those_of_the_run(made: Path, stranger: Path) -> None:
     assert np.allclose(predict(stranger), predict(made))
+
+
+def test_features_are_sized_and_damaged_ones_are_named(stranger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = RunDirectory(stranger)
+    assert directory.features()[0].ndim == 2
+    directory.write_features(np.zeros((100_000, 8)), np.zeros((100_000, 1)))
+    monkeypatch.setenv("RNC_UNPACK_GB", "0.001")
+    with pytest.raises(UserError, match=r"features\.npz was altered or cut short: .* that would become"):
+        directory.features()
+    for content in (b"", b"PK\x03\x04", directory.features_file.read_bytes()[:-30]):
+        directory.features_file.write_bytes(content)
+        with pytest.raises(UserError, match=r"features\.npz was altered or cut short"):
+            directory.features()

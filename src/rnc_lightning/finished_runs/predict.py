@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnc_lightning.finished_runs.finished_run import open_run
-from rnc_lightning.finished_runs.spreadsheet import without_formulas
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text
+from rnc_lightning.system.spreadsheet import without_formulas
 from rnc_lightning.targets import TargetSpec
 
 if TYPE_CHECKING:
