@@ -182,10 +182,9 @@ def test_of_a_wide_table_only_what_is_wanted_is_kept(tmp_path: Path) -> None:
 
 def test_a_table_may_have_a_header_longer_than_a_cell_of_python_s_reader(tmp_path: Path) -> None:
     names = [f"feature_with_a_long_name_{i}" for i in range(6000)]
-    (tmp_path / "wide.csv").write_text(
-        ",".join(names) + "\n" + ",".join(map(str, range(6000))) + "\n", encoding="utf-8"
-    )
-    assert len(",".join(names)) > 131_072
+    rows = [",".join(names), ",".join(map(str, range(6000)))]
+    (tmp_path / "wide.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert len(rows[0]) > 131_072
     assert read_table(tmp_path / "wide.csv", [names[5999]]).numbers(names[5999]).tolist() == [5999.0]
     (tmp_path / "long.csv").write_text("x" * 200_000 + "\n1\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"long\.csv is not a CSV table: its first row has no separator in 200,001"):
