@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
