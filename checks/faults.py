@@ -279,8 +279,8 @@ def _table(found: list[Tried], arguments: argparse.Namespace) -> str:
         f"cores, no GPU; {packages}. Rotated digits at tiny size: real handwritten digits, a synthetic target.",
         "",
         "Recovered: the same command, given again, ended with the test metrics, the metrics of both stages and the "
-        "predictions of an uninterrupted run, to the last digit. For what comes from a stranger: the command ended in one "
-        "line with the file, soon, and nothing was executed.",
+        "predictions of an uninterrupted run, to the last digit. For what comes from a stranger: the command ended in "
+        "one line that names the file, within a minute, and nothing was executed.",
         "",
         "| fault | tried | recovered | message of the last time |",
         "|---|---|---|---|",

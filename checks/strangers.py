@@ -23,6 +23,8 @@ from disturbed import ONE, Runs
 from PIL import Image
 
 MOST_SECONDS, MOST_BYTES = 60, 8_000_000_000  # of a command that must refuse, on two busy cores
+_PAIRS = zip("abcdefghi", "bcdefghij", strict=True)
+ALIASES = "a: &a [x]\n" + "".join(f"{b}: &{b} [{', '.join(10 * [f'*{a}'])}]\n" for a, b in _PAIRS)  # 10^9 values
 Fault = Callable[[Runs, Path, random.Random], tuple[bool, str]]
 
 
@@ -72,12 +74,9 @@ def _changed(file: Path, where: str, value: Any) -> None:
 def code(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """A configuration that names a function which would create a file, in different places."""
     run, mark = _copied(runs, place), runs.folder / "executed"
-    where = draw.choice(
-        ["callbacks.mine", "data.root", "encoder.width", "stages.regress.optimizer", "head", "trainer.x"]
-    )
-    target = draw.choice(
-        ["pathlib.Path.touch", "rnc_lightning.runs.run.Path.touch", "torch.nn.modules.module.torch.load"]
-    )
+    where = draw.choice(["callbacks.mine", "data.root", "encoder.width", "stages.regress.optimizer", "head"])
+    names = ["pathlib.Path.touch", "rnc_lightning.runs.run.Path.touch", "torch.nn.modules.module.torch.load"]
+    target = draw.choice(names)
     _changed(run / "config.yaml", where, {"deep": [{"_target_": target, "_args_": [str(mark)]}]})
     return _predict(runs, run)
 
@@ -93,12 +92,7 @@ def no_file(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """A file of the run is binary, a list, empty, too deep, full of aliases or tags, or a pipe."""
     run = _copied(runs, place)
     file = run / draw.choice(["config.yaml", "result.json", "stages/regress/stage.json"])
-    aliases = "".join(
-        f"{b}: &{b} [{', '.join(10 * [f'*{a}'])}]\n" for a, b in zip("abcdefghi", "bcdefghij", strict=True)
-    )
-    content = draw.choice(
-        [b"\x00\xff", b"[1]", b"", b"[" * 100_000, f"a: &a [x]\n{aliases}".encode(), b"!!python/x 1", None]
-    )
+    content = draw.choice([b"\x00\xff", b"[1]", b"", b"[" * 100_000, ALIASES.encode(), b"!!python/x 1", None])
     file.unlink()
     if content is None:
         os.mkfifo(file)
@@ -154,22 +148,13 @@ def table(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
 def configuration(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """A file below --config-dir with a Python tag, or with aliases that would fill the memory."""
     (place / "experiment").mkdir(parents=True)
-    aliases = "".join(
-        f"{b}: &{b} [{', '.join(10 * [f'*{a}'])}]\n" for a, b in zip("abcdefghi", "bcdefghij", strict=True)
-    )
     tag = f"seed: !!python/object/apply:os.system ['touch {runs.folder / 'executed'}']"
-    (place / "experiment/mine.yaml").write_text(draw.choice([f"a: &a [x]\n{aliases}", tag]))
+    (place / "experiment/mine.yaml").write_text(draw.choice([ALIASES, tag]))
     return _refused(runs, f"--config-dir={place}", "+experiment=mine", door="train")
 
 
 def _train_on(runs: Runs, file: Path) -> tuple[bool, str]:
-    words = (
-        "data=array",
-        "method=l1",
-        f"data.csv={file}",
-        "data.target=[y]",
-        f"paths.output_dir={file.parent / 'runs'}",
-    )
+    words = ["data=array", "method=l1", f"data.csv={file}", "data.target=[y]", f"paths.output_dir={file.parent}"]
     return _refused(runs, *words, door="train")
 
 
