@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnc_lightning.datasets.feature_table import ArrayDataModule, standardisation
+from rnc_lightning.datasets.feature_table import ArrayDataModule, read_rows, standardisation
 from rnc_lightning.datasets.feature_transforms import augmented_array, plain_array
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.user_table import column_names
@@ -308,3 +308,122 @@ def test_damaged_npz_files_end_in_one_line(tmp_path: Path, content: bytes) -> No
     (tmp_path / "my.npz").write_bytes(content)
     with pytest.raises(UserError, match=r"cannot be read as \.npz"):
         _read(tmp_path / "my.npz", target=["y"])
+
+
+@pytest.mark.parametrize("offset", [0, 20240113, 1_700_000_000, 1e9])
+def test_large_labels_stay_apart(offset: float, tmp_path: Path) -> None:
+    """float32 has steps of 2 at 20240113 and of 128 at unix seconds."""
+    frame = _frame().assign(y=lambda rows: offset + np.arange(len(rows)) / 8)
+    module = _read(_write(tmp_path / "my.csv", frame), id="number", inputs=["a", "b"])
+    found = {}
+    for split in module.splits.values():
+        assert split.targets.dtype == torch.float64
+        found |= dict(zip(split.names, split.targets[:, 0].tolist(), strict=True))
+    assert [found[str(number)] for number in frame["number"]] == frame["y"].tolist()
+
+
+def test_a_constant_target_is_refused(tmp_path: Path) -> None:
+    frame = _frame().assign(y=20240113, part=["train"] * 20 + ["val"] * 10 + ["test"] * 10)
+    frame.loc[30:, "y"] = 7  # the other parts do not matter
+    path = _write(tmp_path / "my.csv", frame)
+    with pytest.raises(UserError, match=r"my\.csv: the target y is 20240113 in all 20 training samples: there is"):
+        _read(path, split_column="part", split=None)
+
+
+def test_a_constant_or_missing_target_among_several_is_refused(tmp_path: Path) -> None:
+    frame = _frame().assign(z=np.nan, part=["train"] * 20 + ["val"] * 10 + ["test"] * 10)
+    frame.loc[20:, "z"] = 1.0
+    both = {"target": ["y", "z"], "split_column": "part", "split": None, "inputs": ["a", "b"], "partial_targets": True}
+    path = _write(tmp_path / "my.csv", frame)
+    with pytest.raises(UserError, match=r"my\.csv: the target z has no label in the training samples\. Choose"):
+        _read(path, **both)
+    frame.loc[[3, 4], "z"] = 5.0
+    with pytest.raises(UserError, match="the target z is 5 in all 2 training samples"):
+        _read(_write(path, frame), **both)
+    frame.loc[4, "z"] = 6.0
+    splits = _read(_write(path, frame), **both).splits
+    assert splits["train"].targets[:, 1].isnan().sum() == 18
+    assert splits["val"].targets[:, 1].tolist() == [1.0] * 10
+    with pytest.raises(UserError, match="18 x z missing"):
+        _read(path, **{**both, "partial_targets": False})
+
+
+def test_missing_inputs_get_the_average_of_the_training_rows(tmp_path: Path) -> None:
+    frame = _frame().assign(part=["train"] * 20 + ["val"] * 10 + ["test"] * 10)
+    frame.loc[[2, 25, 35], "a"] = np.nan
+    frame.loc[30, "b"] = np.nan
+    path = _write(tmp_path / "my.csv", frame)
+    settings: dict[str, Any] = {"split_column": "part", "split": None, "inputs": ["a", "b"]}
+    with pytest.raises(UserError, match="4 samples cannot be used"):
+        _read(path, **settings)
+    for method in ("mean", "median"):
+        module = _read(path, missing=method, **settings)
+        training = frame.loc[:19, ["a", "b"]]
+        fill = training.mean() if method == "mean" else training.median()
+        assert module.preparation is not None
+        assert module.preparation["fill"] == pytest.approx(fill.tolist())
+        complete = frame[["a", "b"]].fillna(fill)
+        expected = (complete - complete[:20].mean()) / complete[:20].std(ddof=0)
+        found = torch.cat([_tensor(module, part) for part in ("train", "val", "test")])
+        torch.testing.assert_close(found, torch.tensor(expected.to_numpy(), dtype=torch.float32))
+        description = module.describe_input()
+        assert description is not None
+        assert "Replace missing ones by `fill`." in description.words
+        again, _ = read_rows(path, module.preparation, problems := Problems())
+        torch.testing.assert_close(again, found)
+        assert not len(problems)
+    frame.loc[1, ["a", "b"]] = np.nan
+    with pytest.raises(UserError, match="1 sample cannot be used") as raised:
+        _read(_write(path, frame), missing="mean", **settings)
+    assert list(raised.value.details) == ["a missing: my.csv, row 3", "b missing: my.csv, row 3"]
+    with pytest.raises(ValueError, match="missing must be error, mean or median, got 'zero'"):
+        _module(path, missing="zero")
+
+
+def test_a_split_without_names_is_found_again_after_sorting(csv: Path, tmp_path: Path) -> None:
+    """The inputs chosen for a run do not matter; a changed row does."""
+    first = _read(csv, channels=4)
+    first.write_division(tmp_path / "split.csv")
+    file = {"file": str(tmp_path / "split.csv")}
+    part_of = {y: part for part, split in first.splits.items() for y in split.targets[:, 0].tolist()}
+    resorted = _write(tmp_path / "other.csv", _frame().sort_values("y"))
+    for settings in ({"channels": 4}, {"inputs": ["b", "a"]}):
+        again = _read(resorted, split=file, **settings)
+        assert {y: part for part, split in again.splits.items() for y in split.targets[:, 0].tolist()} == part_of
+    _frame().sort_values("a").to_csv(tmp_path / "index.csv")  # the numbers of rows are no content
+    assert _read(tmp_path / "index.csv", split=file, channels=4).counts == first.counts
+    frame = _frame()
+    frame.loc[7, "city"] = "another"
+    with pytest.raises(UserError, match="does not contain 1 of the 40 rows, for example row 9"):
+        _read(_write(tmp_path / "changed.csv", frame), split=file, channels=4)
+    (tmp_path / "split.csv").write_text("name,split\nrow 2,train\n")
+    with pytest.raises(UserError, match="nothing shows that these are the same rows"):
+        _read(csv, split=file, channels=4)
+
+
+def test_columns_may_be_excluded(csv: Path, caplog: pytest.LogCaptureFixture) -> None:
+    module = _read(csv, exclude=["number", "person"])
+    assert module.preparation is not None
+    assert module.preparation["inputs"] == ["a", "b"]
+    assert "follows the order" not in caplog.text
+    _read(csv, channels=4)
+    assert caplog.text.count("my.csv: the input number follows the order of the rows") == 1
+    with pytest.raises(UserError, match=r"has no column c \(data\.exclude\)"):
+        _read(csv, exclude=["c"])
+    with pytest.raises(ValueError, match="exclude: only if inputs is null"):
+        _module(csv, inputs=["a"], exclude=["b"])
+
+
+def test_german_numbers_need_the_option_where_they_may_be_two_numbers(tmp_path: Path) -> None:
+    rows = [f"{i / 8:.3f};{1000 + 37 * i:,};{i}" for i in range(20)]
+    text = "a;b;y\n" + "\n".join(rows).replace(".", ";;").replace(",", ".").replace(";;", ",")
+    (tmp_path / "my.csv").write_text(text + "\n")
+    with pytest.raises(
+        UserError, match=r"^my\.csv, row 2, column b: '1\.000' may be 1000 or 1\.000: set data\.decimal=c"
+    ):
+        _read(tmp_path / "my.csv")
+    module = _read(tmp_path / "my.csv", decimal="comma", thousands="point", standardize=False)
+    found = {
+        float(y): x.tolist() for s in module.splits.values() for x, y in zip(s.inputs, s.targets[:, 0], strict=True)
+    }
+    assert found == {float(i): [i / 8, 1000 + 37 * i] for i in range(20)}

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import synthetic_agedb
 from rich.console import Console
 
 from rnc_lightning.datasets.agedb import AgeDBDataModule
+from rnc_lightning.datasets.feature_table import ArrayDataModule
+from rnc_lightning.datasets.feature_transforms import plain_array
 from rnc_lightning.datasets.images.transforms import centred_image
-from rnc_lightning.datasets.inspection import Inspection, inspect, print_inspection
+from rnc_lightning.datasets.inspection import Inspection, as_json, inspect, print_inspection
 from rnc_lightning.targets import TargetSpec
 
 TARGET = TargetSpec({"age": {"unit": "years", "low": 0, "high": 90}})
@@ -159,3 +162,20 @@ def test_the_mark_of_made_data_counts_for_what_lies_deeper(tmp_path: Path) -> No
     synthetic_agedb.write(tmp_path / "one/two/three")
     (tmp_path / "SYNTHETIC_DATA.txt").touch()
     assert _inspect(tmp_path / "one/two/three").synthetic
+
+
+def test_labels_that_are_missing_are_counted_and_narrow_ranges_keep_their_digits(tmp_path: Path) -> None:
+    rows = [f"{i},{20240101 + i},{'' if i % 3 else i}" for i in range(30)]
+    (tmp_path / "my.csv").write_text("\n".join(["a,day,z", *rows]) + "\n")
+    module = ArrayDataModule(
+        csv=str(tmp_path / "my.csv"), target=["day", "z"], channels=1, partial_targets=True, batch_size=4,
+        train_transform=plain_array(), eval_transform=plain_array(),
+    )  # fmt: skip
+    found = inspect(module, TargetSpec({"day": {}, "z": {}}))
+    assert found.refusal is None
+    assert sum(part["z"].get("missing", 0) for part in found.labels.values()) == 20
+    assert "missing" not in found.labels["train"]["day"]
+    shown = _shown(found)
+    assert "20240101" in shown
+    assert re.search(r"z .* \d+ \(\d+ missing\)", shown)
+    assert as_json(found)["labels"]["train"]["z"]["missing"] > 0

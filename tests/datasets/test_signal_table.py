@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from edfio import Edf, EdfSignal
 
 from rnc_lightning.datasets.signal_table import SignalsDataModule
@@ -295,3 +296,13 @@ def test_a_recording_that_fails_beside_others_is_tried_once_more_and_told(
     assert tried["3.npy"] == 2
     assert {count for name, count in tried.items() if name != "3.npy"} == {1}
     assert any("3.npy: out of luck; the second try succeeded" in message for message in caplog.messages)
+
+
+def test_partly_labelled_signals_and_their_windows(tmp_path: Path) -> None:
+    mass = ["" if i % 2 else str(i) for i in range(10)]
+    _table(tmp_path, mass=mass)
+    with pytest.raises(UserError, match="5 x mass missing"):
+        _read(tmp_path, target=["age", "mass"])
+    module = _read(tmp_path, target=["age", "mass"], partial_targets=True)
+    assert sum(int(split.labels[:, 1].isnan().sum()) for split in module.splits.values()) == 5
+    assert all(split.targets.dtype == torch.float64 for split in module.splits.values())

@@ -16,6 +16,7 @@ from rnc_lightning.command_line.options import command_line
 from rnc_lightning.export import _work
 from rnc_lightning.finished_runs.export import export_run
 from rnc_lightning.finished_runs.finished_run import open_run
+from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256
 
@@ -71,7 +72,7 @@ def test_an_encoder_of_the_suite(digits: Path, monkeypatch: pytest.MonkeyPatch) 
         "seed 0",
         result["data_fingerprint"],
         "archive.ics.uci.edu",
-        f"{result['test']['mae']:.3f}",
+        format_number(result["test"]["mae"]),
     ):
         assert word in card
     assert "**Of the data, this is synthetic: target.**" in card

@@ -10,10 +10,12 @@ from finished_runs import array_run, digits_run, faces_run, signals_run
 from PIL import Image
 
 from rnc_lightning.command_line.options import command_line
+from rnc_lightning.datasets.unlabelled import read_whole_table
 from rnc_lightning.finished_runs.finished_run import open_run
-from rnc_lightning.finished_runs.predict import predict_run
+from rnc_lightning.finished_runs.predict import predict_run, with_rounded_predictions
 from rnc_lightning.predict import _work
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.targets import TargetSpec
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +173,47 @@ def test_the_command(faces: Path, photos: Path, capsys: pytest.CaptureFixture[st
     assert len(pd.read_csv("ages.csv")) == 24
     with pytest.raises(UserError, match="data: unknown option"):
         command_line("predict", [f"run={faces}", f"inputs={photos}", "out=x.csv", "data=agedb"], _work)
+
+
+def test_a_table_to_predict_from_keeps_its_own_columns(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "id": pd.array([1234567890, None, 4611686018427387905], dtype="Int64"),
+            "code": ["007", "1e5", "x,y"],
+            "share": [0.1, 1 / 3, np.nan],
+            "narrow": np.array([0.1, 2.5, 1e-7], dtype=np.float32),
+            "day": pd.to_datetime(["2020-01-01", None, "2021-02-03"]),
+            "yes": [True, None, False],
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    columns = read_whole_table(tmp_path / "t.parquet", ["id"]).frame.reset_index(drop=True)
+    shown = with_rounded_predictions(
+        columns.assign(y_predicted=[1.0, 2.00000001, 1e9 / 3]), ["y_predicted"], TargetSpec({"y": {}})
+    )
+    assert shown.to_csv(index=False).splitlines() == [
+        "id,code,share,narrow,day,yes,y_predicted",
+        "1234567890,007,0.1,0.1,2020-01-01,True,1",
+        ",1e5,0.3333333333333333,2.5,,,2",
+        '4611686018427387905,"x,y",,1e-07,2021-02-03,False,3.333333e+08',
+    ]
+    text = "\n".join([",id,code,note", "0,1234567890,007,NaN", '1,,1e5,"a, b"'])
+    (tmp_path / "t.csv").write_text(text + "\n")
+    kept = read_whole_table(tmp_path / "t.csv", ["id"]).frame
+    assert kept.to_csv(index=False).splitlines() == text.splitlines()
+    (tmp_path / "t.csv").write_text("id;code;\n1;2;\n3;4;\n")  # a separator at the end of each row is no column
+    assert list(read_whole_table(tmp_path / "t.csv", ["id"]).frame.columns) == ["id", "code"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "value", "shown"),
+    [
+        (0, 100, 12.3456789, "12.34568"),
+        (1.7e9, 1.7001e9, 1700012345.678, "1700012345.68"),
+        (20240101, 20241231, 20240113.26, "20240113.26"),
+    ],
+)
+def test_predictions_far_from_zero_keep_their_digits(low: float, high: float, value: float, shown: str) -> None:
+    spec = TargetSpec({"y": {"low": low, "high": high, "step": (high - low) / 10}})
+    table = with_rounded_predictions(pd.DataFrame({"y_predicted": [value]}), ["y_predicted"], spec)
+    assert table["y_predicted"].tolist() == [shown]

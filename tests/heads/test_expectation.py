@@ -230,6 +230,17 @@ def test_bins_by_their_left_edges(degrees: float, expected: int) -> None:
     assert loss.item() == -expected
 
 
+@pytest.mark.parametrize(("label", "squared"), [(41.0, 4.0), (42.0, 9.0), (39.0, 0.0), (-42.0, 81.0**2), (45.0, 9.0)])
+def test_the_squared_error_of_left_edges_reaches_to_the_end_of_the_last_bin(label: float, squared: float) -> None:
+    """The released code compares the expectation with the label itself; it drops samples beyond 42 degrees."""
+    outputs = torch.full((1, 28), -1e4)
+    outputs[0, -1] = 0  # predicts 39, the lower edge of the last bin
+    total, without = (
+        l2cs_net(expectation_weight=weight).loss(outputs, torch.tensor([[label]])).item() for weight in (1, 0)
+    )
+    assert total - without == pytest.approx(squared, abs=1e-2)
+
+
 def test_centred_bins_have_no_such_offset() -> None:
     target = TargetSpec({"yaw": {"low": -42, "high": 42, "step": 3}})
     head = ExpectationHead(4, target, expectation_error="mse")

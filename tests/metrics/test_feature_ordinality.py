@@ -116,9 +116,9 @@ def test_anchors_without_a_correlation_are_left_out():
         (torch.rand(6, 3), torch.ones(6)),
         (torch.rand(2, 3), torch.arange(2.0)),
         (torch.tensor([[0.0], [1.0], [math.nan], [3.0]]), torch.arange(4.0)),
-        (torch.rand(4, 3), torch.tensor([0.0, math.nan, 1.0, 2.0])),
+        (torch.rand(4, 3), torch.tensor([0.0, math.nan, 1.0, math.nan])),
     ],
-    ids=["constant features", "constant labels", "two samples", "nan feature", "nan label"],
+    ids=["constant features", "constant labels", "two samples", "nan feature", "two labels"],
 )
 def test_undefined_is_nan(z, y):
     assert all(math.isnan(v) for v in feature_ordinality(z, y).values())
@@ -151,6 +151,22 @@ def test_reset_forgets():
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
+def test_samples_with_a_missing_label_are_ignored():
+    generator = torch.Generator().manual_seed(0)
+    z, y = torch.rand(12, 3, generator=generator), torch.rand(12, 2, generator=generator)
+    expected = feature_ordinality(z[2:], y[2:])
+    y[0, 0] = y[1, 1] = math.nan
+    assert feature_ordinality(z, y) == expected
+
+
+def test_labels_in_float64_keep_their_digits():
+    """Unix seconds: in float32, steps of 128 seconds would all tie."""
+    seconds = 1.7e9 + torch.arange(40, dtype=torch.float64)
+    metric = FeatureOrdinality()
+    metric.update(torch.arange(40.0)[:, None], seconds)
+    assert metric.compute()["spearman"].item() == pytest.approx(1)
+
+
 def test_nothing_seen_is_nan():
     assert math.isnan(FeatureOrdinality().compute()["kendall"].item())
 

@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from rnc_lightning.metrics import AngularError, GeometricMeanError, regression_metrics
-from rnc_lightning.metrics.regression import EpochR2Score
+from rnc_lightning.metrics.regression import EpochR2Score, merge_moments
 from rnc_lightning.numerics import precision
 
 
@@ -102,6 +102,75 @@ def test_angles_are_added_when_asked_for(unit):
     assert "angular" not in regression_metrics(2)
 
 
+def test_every_dimension_beside_the_average():
+    predictions, targets = random_case(40, 3)
+    metrics = regression_metrics(3, names=["x", "y", "a/b"]).clone(prefix="test/")
+    for p, y in zip(predictions.split(16), targets.split(16), strict=True):
+        metrics(p, y)
+    values = computed(metrics)
+    assert len(values) == 16
+    for d, name in enumerate(["x", "y", "a/b"]):
+        for key, expected in with_sklearn(predictions[:, d : d + 1], targets[:, d : d + 1]).items():
+            assert values[f"test/{key}/{name}"] == pytest.approx(expected, rel=1e-12)
+    assert values["test/mae"] == pytest.approx(np.mean([values[f"test/mae/{name}"] for name in ("x", "y", "a/b")]))
+    assert set(computed(regression_metrics(1, names=["x"]))) == {"mae", "rmse", "r2", "gmean"}
+
+
+def test_missing_labels_are_ignored_in_their_dimension():
+    predictions, targets = random_case(60, 3)
+    targets[torch.rand(60, generator=torch.Generator().manual_seed(0)) < 0.4, 0] = math.nan
+    targets[:16, 1] = math.nan  # all of the first batch
+    targets[:, 2] = math.nan
+    metrics = regression_metrics(3, names=["x", "y", "z"])
+    for p, y in zip(predictions.split(16), targets.split(16), strict=True):
+        metrics(p, y)
+    values = computed(metrics)
+    for d, name in enumerate(["x", "y"]):
+        known = ~targets[:, d].isnan()
+        expected = with_sklearn(predictions[known, d : d + 1], targets[known, d : d + 1])
+        assert {key: values[f"{key}/{name}"] for key in expected} == pytest.approx(expected, rel=1e-12)
+    for key in ("mae", "rmse", "r2", "gmean"):
+        assert math.isnan(values[f"{key}/z"])
+        assert values[key] == pytest.approx((values[f"{key}/x"] + values[f"{key}/y"]) / 2)
+    predictions[0, 0], targets[0, 0] = math.nan, 1.0  # a prediction that is not a number is not a missing label
+    metrics.update(predictions, targets)
+    assert math.isnan(computed(metrics)["mae/x"])
+
+
+def test_angles_need_both_labels():
+    metrics = regression_metrics(2, angular_unit="degree")
+    y = torch.tensor([[0.0, 0.0], [math.nan, 0.0], [0.0, math.nan]])
+    metrics.update(torch.tensor([[0.0, 10.0], [0.0, 99.0], [0.0, 99.0]]), y)
+    assert computed(metrics)["angular"] == pytest.approx(10, rel=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100])
+@pytest.mark.parametrize(("offset", "spread"), [(1.7e9, 1e4), (1e9, 1.0), (20240113.0, 30.0), (1550.0, 1e-6)])
+def test_float64_labels_far_from_zero_keep_their_digits(offset, spread, batch):
+    """Unix seconds and dates; around zero the variance was lost, and R2 was that of a constant target."""
+    y = offset + spread * torch.randn(100, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    p = y + spread / 2
+    metrics = regression_metrics(1)
+    for part, labels in zip(p.split(batch), y.split(batch), strict=True):
+        metrics.update(part, labels)
+    values = computed(metrics)
+    far = batch > 1 or offset >= 1e5  # from one label alone, the spread is not known
+    expected = with_sklearn(p - offset, y - offset)
+    assert values["mae"] == pytest.approx(expected["mae"], rel=1e-6)
+    assert values["r2"] == pytest.approx(expected["r2"], rel=1e-5) or not far
+
+
+def test_moments_of_parts_with_other_shifts_are_those_of_the_whole():
+    y = 1e9 + torch.arange(12, dtype=torch.float64)[:, None]
+    parts = [EpochR2Score() for _ in range(3)]
+    for part, labels in zip(parts, (y[:5], y[5:], y[:0]), strict=True):  # a process without samples
+        part.update(labels + 1, labels)
+    whole = EpochR2Score()
+    whole.counts = sum(part.counts for part in parts)
+    whole.moments = merge_moments(torch.stack([parts[2].moments, parts[0].moments, parts[1].moments]))
+    assert whole.compute().item() == pytest.approx(r2_score(y - 1e9, y + 1 - 1e9), rel=1e-9)
+
+
 def test_clones_with_a_prefix_are_apart():
     metrics = regression_metrics(1)
     val, test = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
@@ -134,7 +203,7 @@ def test_a_device_without_float64_gets_float32(monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((0,), "num_targets"), ((1, "radian"), "num_targets=2"), ((2, "turn"), "unit")],
+    [((0,), "num_targets"), ((1, "radian"), "num_targets=2"), ((2, "turn"), "unit"), ((2, None, ["x", "x"]), "names")],
 )
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -39,6 +39,18 @@ def test_two_dimensions_have_two_panels(tmp_path, picture, figures):
     assert titles == ["mean MAE 1.5 rad", ""]
 
 
+def test_missing_labels_are_not_drawn_and_each_panel_has_its_error(tmp_path, figures):
+    predictions, targets = case(50, d=3)
+    targets[:20, 0] = targets[:, 2] = np.nan
+    errors = [1.234e-5, 350125.3, None]
+    save_prediction_scatter(predictions, targets, tmp_path / "s.png", ["x", "y", "z"], ["m", "", "kg"], errors)
+    panels = figures[0].axes
+    assert [len(axes.collections[0].get_offsets()) for axes in panels[:2]] == [30, 50]
+    assert not panels[2].collections
+    titles = [axes.get_title(loc="left") + axes.get_title() for axes in panels]
+    assert titles == ["MAE 1.234e-05 m", "MAE 350125", ""]
+
+
 def test_more_points_are_fainter(tmp_path, figures):
     for n in (50, 20000):
         save_prediction_scatter(*case(n), tmp_path / "s.png", ["age"], [""])
@@ -59,7 +71,7 @@ def test_one_sample_and_predictions_that_are_not_finite(tmp_path, picture):
         ((np.zeros((3, 2)), np.zeros((3, 2)), ["age"], [""]), "one entry per target dimension"),
         ((np.zeros(3), np.zeros(3), ["age"], []), "one entry per target dimension"),
         ((np.zeros(3), np.zeros(3), ["age"], [""], [1.0, 2.0]), "mae"),
-        ((np.zeros(2), np.array([0, np.nan]), ["age"], [""]), "targets contain NaN"),
+        ((np.zeros(2), np.array([0, np.inf]), ["age"], [""]), "targets contain infinity"),
         ((np.zeros(0), np.zeros(0), ["age"], [""]), "at least one sample"),
     ],
 )

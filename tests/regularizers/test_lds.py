@@ -45,11 +45,38 @@ def test_weights_are_one_over_the_smoothed_counts(reweighting: str, kernel: str)
     window = smoothing_window(kernel, 5, 2.0)  # type: ignore[arg-type]
     scaled = (window / window.max()).numpy()
     rarity = np.sqrt(counts) if reweighting == "sqrt_inverse" else np.clip(counts, 5, 1000).astype(float)
-    expected = 1 / convolve1d(rarity, scaled, mode="constant")
+    beyond = 0 if reweighting == "sqrt_inverse" else 5  # what an empty bin counts as
+    expected = 1 / convolve1d(rarity, scaled, mode="constant", cval=beyond)
     expected *= counts.sum() / (expected * counts).sum()
     found = bin_weights(torch.from_numpy(counts), reweighting, window)  # type: ignore[arg-type]
     filled = counts > 0
     np.testing.assert_allclose(found.numpy()[filled], expected[filled], rtol=1e-12)
+
+
+def released_weights(ages: np.ndarray, reweighting: str) -> np.ndarray:
+    """Weights of training samples by the procedure of the released code."""
+    counts = np.bincount(np.minimum(ages, 120), minlength=121)
+    rarity = np.sqrt(counts) if reweighting == "sqrt_inverse" else np.clip(counts, 5, 1000).astype(float)
+    smoothed = convolve1d(rarity, [0.858285, 0.945828, 1, 0.945828, 0.858285], mode="constant")
+    weights = 1 / smoothed[ages]
+    return weights / weights.mean()
+
+
+@pytest.mark.parametrize(
+    ("reweighting", "empty", "close"),
+    [("sqrt_inverse", None, 1e-5), ("inverse", [0, 19], 1e-5), ("inverse", None, 5e-3)],
+)
+def test_the_released_weights_of_ages(reweighting: str, empty: list[int] | None, close: float) -> None:
+    """Few samples at both ends: zeros beyond age 101 gave it 1.64 times the released weight with `inverse`."""
+    few = [1, 2, 3, 4, 5, 98, 99, 100, 101, 101]
+    ages = np.concatenate([few, np.random.default_rng(0).normal(50, 16, 12_000).round().clip(1, 101)]).astype(int)
+    lds = LDS(TargetSpec({"age": {"low": 0, "high": 101}}), reweighting, empty_bins=empty)  # type: ignore[arg-type]
+    lds.fit_labels(torch.from_numpy(ages)[:, None])
+    expected, found = released_weights(ages, reweighting), lds(torch.from_numpy(ages)[:, None]).numpy()
+    inner = ages >= 2  # the window of age 1 reaches below the released code's bins, where nothing is added
+    np.testing.assert_allclose(found[inner], expected[inner], rtol=close)
+    if close < 1e-3:
+        np.testing.assert_allclose(found, expected, rtol=close)
 
 
 def test_the_mean_over_the_training_set_is_one_and_equal_counts_weigh_one() -> None:
@@ -78,3 +105,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         LDS(AGES, kernel="box")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="reweighting"):
         LDS(AGES, reweighting="sqrt")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="empty_bins must be two numbers"):
+        LDS(AGES, empty_bins=[1])
+    with pytest.raises(ValueError, match="empty_bins"):
+        LDS(AGES, empty_bins=[0, -1])

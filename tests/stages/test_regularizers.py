@@ -63,6 +63,33 @@ def test_the_loss_is_the_heads_over_all_views_plus_weight_times_the_term(views: 
     torch.testing.assert_close(stage.encoder.linear.weight.grad, gradient)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_term_that_needs_them_gets_predictions_and_sample_weights(weighted: bool) -> None:
+    class Seen(nn.Module):
+        needs_predictions = needs_weights = True
+
+        def forward(self, *inputs: Tensor) -> Tensor:
+            self.inputs = inputs
+            return inputs[0].sum() * 0
+
+    class Rare(nn.Module):
+        def forward(self, y: Tensor) -> Tensor:
+            return y[:, 0].abs() + 1
+
+    stage = _stage(
+        views=2,
+        regularizers={"seen": {"term": Seen(), "weight": 1.0}},
+        weighting=(lambda target: Rare()) if weighted else None,
+    )
+    batch = _batch(2)
+    stage.training_step(batch, 0)
+    features, y, predictions, *weights = stage.regularizers["seen"].inputs
+    assert (features.shape, y.shape, predictions.shape) == ((6, 2, 4), (6, 1), (6, 2, 1))
+    assert len(weights) == weighted
+    if weighted:
+        torch.testing.assert_close(weights[0], batch["y"][:, 0].abs() + 1)
+
+
 def test_a_term_with_parameters_is_trained() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

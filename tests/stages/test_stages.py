@@ -50,6 +50,17 @@ def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
+def test_only_the_test_has_metrics_of_each_dimension() -> None:
+    target = TargetSpec({"height": {}, "weight": {}})
+    stage = Regress(head=PointHead, **{**_settings(SmallResNet(1, 4, 2)), "target": target})
+    values = []
+    for metrics in (stage.val_metrics, stage.test_metrics):
+        metrics.update(torch.zeros(2, 2), torch.tensor([[1.0, 3.0], [1.0, float("nan")]]))
+        values.append({name: value.item() for name, value in metrics.compute().items() if "mae" in name})
+    assert values[0] == {"val/mae": 2.0}
+    assert values[1] == {"test/mae": 2.0, "test/mae/height": 1.0, "test/mae/weight": 3.0}
+
+
 def test_a_frozen_encoder_does_not_change_in_one_tensor(tmp_path: Path) -> None:
     stage = Regress(head=PointHead, freeze_encoder=True, **_settings(SmallResNet(1, 4, 2)))
     encoder, head = _copy(stage.encoder), _copy(stage.head)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rnc_lightning.targets import Grid, TargetDimension, TargetSpec
-from rnc_lightning.targets.spec import MOST_BINS
+from rnc_lightning.targets.dimension import MOST_BINS
 
 TWO = TargetSpec({"pitch": {"low": -1.0, "high": 1.0, "step": 0.25}, "yaw": {"low": 0, "high": 10, "step": 2.5}})
 

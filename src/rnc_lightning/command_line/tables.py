@@ -4,7 +4,7 @@ Paths, columns and values of the user are passed as `Text`, which rich prints un
 interpret brackets as markup.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.system.synthetic_marker import synthetic_note
 
 _IN_UNITS = ("mae", "rmse", "gmean")
@@ -42,7 +43,8 @@ def print_evaluation(table: pd.DataFrame, about: Mapping[str, Any], console: Con
     title = f"{about['method']} ({about['scheme']}), seed {about['seed']}, on {about['evaluated_on']}{_note(about)}"
     metrics = [name for name in table.columns if name not in ("corruption", "severity", "samples", "count")]
     clean = table[table["severity"] == 0]
-    console.print(_metrics_table(clean, metrics, f"{title}: {about['key']['part']} set", about["units"]))
+    labels = {name: metric_label(name, about["units"], about.get("names", ())) for name in metrics}
+    console.print(_metrics_table(clean, labels, f"{title}: {about['key']['part']} set"))
     corrupted = table[(table["severity"] > 0) & (table["samples"] == "all")]
     if len(corrupted):
         error = next(name for name in _ERRORS if name in metrics)
@@ -51,14 +53,14 @@ def print_evaluation(table: pd.DataFrame, about: Mapping[str, Any], console: Con
         console.print(_corruption_table(corrupted, error, reference, title))
 
 
-def _metrics_table(clean: pd.DataFrame, metrics: list[str], title: str, units: Iterable[str]) -> Table:
+def _metrics_table(clean: pd.DataFrame, labels: Mapping[str, str], title: str) -> Table:
     table = Table(title=_title(title), title_justify="left", min_width=min(len(title), 78))
     table.add_column("metric")
     for samples in clean["samples"]:
         table.add_column("" if len(clean) == 1 else Text(samples), justify="right")
     table.add_row("samples", *(str(count) for count in clean["count"]))
-    for name in metrics:
-        table.add_row(Text(metric_label(name, units)), *map(_number, clean[name]))
+    for name, label in labels.items():
+        table.add_row(Text(label), *map(format_number, clean[name]))
     return table
 
 
@@ -66,33 +68,38 @@ def _corruption_table(corrupted: pd.DataFrame, metric: str, clean: float, title:
     """One row per corruption, one column per severity, then the mean and its ratio to the clean error."""
     values = corrupted.pivot(index="corruption", columns="severity", values=metric)
     values = values.loc[list(dict.fromkeys(corrupted["corruption"]))]
-    table = Table(title=_title(title), caption=f"clean: {_number(clean)}")
+    table = Table(title=_title(title), caption=f"clean: {format_number(clean)}")
     table.add_column("corruption", no_wrap=True, min_width=max(map(len, values.index)))
     for severity in values.columns:
         table.add_column(str(severity), justify="right")
     for heading in ("mean", "/ clean"):
         table.add_column(heading, justify="right")
     for name, row in values.iterrows():
-        table.add_row(str(name), *map(_number, row), _number(row.mean()), _ratio(row.mean(), clean))
+        table.add_row(str(name), *map(format_number, row), format_number(row.mean()), _ratio(row.mean(), clean))
     if len(values) > 1:
         table.add_section()
         overall = values.to_numpy().mean()
-        table.add_row("all", *map(_number, values.mean()), _number(overall), _ratio(overall, clean))
+        table.add_row("all", *map(format_number, values.mean()), format_number(overall), _ratio(overall, clean))
     return table
 
 
-def metric_label(metric: str, units: Iterable[str]) -> str:
+def metric_label(metric: str, units: Sequence[str], names: Sequence[str] = ()) -> str:
     """The name of a metric, with the units of the target if it is measured in them.
 
     >>> metric_label("mae", ["degrees", "degrees"]), metric_label("r2", ["years"]), metric_label("mae", [""])
     ('mae (degrees)', 'r2', 'mae')
+    >>> metric_label("mae/weight", ["cm", "kg"], ["height", "weight"])
+    'mae/weight (kg)'
+
+    Args:
+        metric: Key of `result.json`: a metric, or metric/name for one dimension of the target.
+        units: Unit of each dimension.
+        names: Name of each dimension.
     """
-    unit = ", ".join(dict.fromkeys(filter(None, units)))
-    return f"{metric} ({unit})" if unit and metric in _IN_UNITS else metric
-
-
-def _number(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}"
+    kind, _, name = metric.partition("/")
+    own = [units[names.index(name)]] if name in names else units
+    unit = ", ".join(dict.fromkeys(filter(None, own)))
+    return f"{metric} ({unit})" if unit and kind in _IN_UNITS else metric
 
 
 def _ratio(value: float, clean: float) -> str:
@@ -115,8 +122,8 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
         constant = result["constant"].get(name)
         numbers = (value, constant, *(metrics.get(name) for metrics in parts.values()))
         table.add_row(
-            Text(metric_label(name, result["units"])),
-            *("-" if number is None else f"{number:.3f}" for number in numbers),
+            Text(metric_label(name, result["units"], list(result["target"]))),
+            *map(format_number, numbers),
         )
     console.print(table)
     for name, stage in result["stages"].items():
@@ -126,6 +133,20 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
         console.print(Text(f"skipped: {count} x {kind}"))
     console.print(Text(f"plots: {directory / 'plots'}"), soft_wrap=True)
     console.print(Text(f"run directory: {directory}"), soft_wrap=True)
+    for line in explain_worse(result):
+        console.print(Text(line, style="bold yellow"), soft_wrap=True)
+
+
+def explain_worse(result: Mapping[str, Any]) -> list[str]:
+    """In which metrics a run is worse than the constant predictor, as a sentence for a person; empty if in none."""
+    test, constant, parts = result["test"], result["constant"], []
+    for name in result.get("worse_than_constant", ()):
+        label = metric_label(name, result["units"], list(result["target"]))
+        against = "below 0" if name.partition("/")[0] == "r2" else f"against {format_number(constant[name])}"
+        parts.append(f"{label} {format_number(test[name])} {against}")
+    if not parts:
+        return []
+    return [f"WORSE than always predicting the median training label (r2: the mean test label): {'; '.join(parts)}"]
 
 
 def _note(about: Mapping[str, Any]) -> str:

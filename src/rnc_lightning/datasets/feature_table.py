@@ -10,7 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from rnc_lightning.datasets.reading.imputation import METHODS, filled, fit_fill
+from rnc_lightning.datasets.reading.input_columns import is_index_name, numeric_columns, warn_of_row_numbers
+from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.random_split import row_contents
 from rnc_lightning.datasets.reading.tables import Table, absence, is_file, read_labels
 from rnc_lightning.datasets.reading.user_table import check_user_rows, column_names, read_user_table
 from rnc_lightning.datasets.splits import Split, SplitName
@@ -32,7 +36,11 @@ class ArrayDataModule(UserTableDataModule):
     Args:
         channels: Number F of inputs that the encoder expects; checked against the table.
         inputs: Input columns; null: all numeric columns that have no other role.
-        id: Column with the name of each row, also used in split files; null: the row number.
+        exclude: Columns that are no inputs, if `inputs` is null.
+        missing: What to do about missing inputs: `error` makes the row a problem; `mean` and `median` replace them by
+            that of the training rows. A row without any input is always a problem.
+        id: Column with the name of each row, also used in split files; null: the row number, and in split files the
+            row's content.
         standardize: Whether each input is scaled to mean 0 and standard deviation 1 over the training split.
         **table: Arguments of `UserTableDataModule` and `RegressionDataModule`.
 
@@ -45,6 +53,8 @@ class ArrayDataModule(UserTableDataModule):
         *,
         channels: int | None = None,
         inputs: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        missing: str = "error",
         id: str | None = None,
         standardize: bool = True,
         **table: Any,
@@ -54,7 +64,13 @@ class ArrayDataModule(UserTableDataModule):
             raise ValueError(f"inputs: {', '.join(both)} is a target: a target cannot be an input")
         if inputs is not None and not inputs:
             raise ValueError("inputs: name at least one column, or null for all numeric columns")
+        if exclude and inputs is not None:
+            raise ValueError("exclude: only if inputs is null; otherwise name fewer inputs")
+        if missing not in ("error", *METHODS):
+            raise ValueError(f"missing must be error, mean or median, got {missing!r}")
         self.channels = channels
+        self.exclude = [exclude] if isinstance(exclude, str) else [str(name) for name in exclude]
+        self.missing = missing
         self.inputs = None if inputs is None else [str(name) for name in inputs]
         self.id = None if id is None else str(id)
         self.standardize = standardize
@@ -72,22 +88,38 @@ class ArrayDataModule(UserTableDataModule):
         """Read the table; rows that cannot be used become problems."""
         table, inputs = self._read_table()
         log.info("%s: %d inputs: %s", self.title, len(inputs), ", ".join(inputs))
-        values, good = read_labels(table, inputs, problems)
-        names = [f"row {number}" for number in table.frame.index] if self.id is None else table.texts(self.id)
+        values, good = read_labels(table, inputs, problems, partial=self.missing != "error")
+        names, contents = [f"row {number}" for number in table.frame.index], None
         if self.id is not None:
+            names = table.texts(self.id)
             for i in [i for i, name in enumerate(names) if not name]:
                 problems.add(f"{self.id} missing", table.where(i))
                 good[i] = False
-        rows = check_user_rows(table, names, good, self.columns, self.division, problems, what=self.id or "row")
+        elif self.division is not None:
+            contents = row_contents(table, [name for name in table.frame.columns if not is_index_name(name)])
+            self.contents = dict(zip(names, contents, strict=True))
+        rows = check_user_rows(
+            table, names, good, self.columns, self.division, problems, what=self.id or "row", contents=contents
+        )
         values = values[rows.positions]
+        warn_of_row_numbers(values, inputs, self.title)
+        tensor = torch.tensor(self._prepare(values, inputs, rows.of("train")), dtype=torch.float32)
+        return rows.splits(lambda chosen: tensor[chosen])
+
+    def _prepare(self, values: np.ndarray, inputs: Sequence[str], training: Sequence[int]) -> np.ndarray:
+        """Inputs (N, F) prepared with statistics of the training rows, which become `preparation`."""
+        fill: dict[str, list[float]] = {}
+        if self.missing != "error" and training:
+            replacement = fit_fill(values[training], self.missing, inputs, self.title)
+            fill = {"fill": replacement.tolist()}
+            values = filled(values, replacement)
         centre, scale = np.zeros(len(inputs)), np.ones(len(inputs))
-        if self.standardize and (training := rows.of("train")):
-            if constant := [inputs[i] for i in np.flatnonzero(np.ptp(values[training], axis=0) == 0)]:
+        if self.standardize and training:
+            if constant := [inputs[i] for i in np.flatnonzero(np.ptp(values[training], axis=0) == 0).tolist()]:
                 log.warning("%s: constant inputs in the training split: %s", self.title, ", ".join(constant))
             centre, scale = standardisation(values[training])
-        self.preparation = {"inputs": inputs, "centre": centre.tolist(), "scale": scale.tolist()}
-        tensor = torch.tensor((values - centre) / scale, dtype=torch.float32)
-        return rows.splits(lambda chosen: tensor[chosen])
+        self.preparation = {"inputs": list(inputs), **fill, "centre": centre.tolist(), "scale": scale.tolist()}
+        return (values - centre) / scale
 
     def content_digest(self) -> bytes:
         """The inputs."""
@@ -102,8 +134,9 @@ class ArrayDataModule(UserTableDataModule):
         """The input columns, and the mean and scale of each."""
         if self.preparation is None:
             return None
+        fill = "Replace missing ones by `fill`. " if "fill" in self.preparation else ""
         words = (
-            f"{len(self.preparation['inputs'])} numbers in the order of `input.inputs` in config.json. Subtract "
+            f"{len(self.preparation['inputs'])} numbers in the order of `input.inputs` in config.json. {fill}Subtract "
             "`centre` from each and divide by `scale`; both come from the training rows."
         )
         return Description({"kind": "numbers", **self.preparation}, words).then(self.eval_transform)
@@ -111,7 +144,7 @@ class ArrayDataModule(UserTableDataModule):
     def unlabelled(self, inputs: UserInputs, problems: Problems) -> Unlabelled:
         """Rows of a table, or of `x` (N, F) in an .npz file, prepared as in training."""
         assert self.preparation is not None
-        rows, columns = read_rows(inputs.path, self.preparation, problems)
+        rows, columns = read_rows(inputs.path, self.preparation, problems, self.form)
         return Unlabelled(columns, [blank_split(rows)])
 
     def _read_table(self) -> tuple[Table, list[str]]:
@@ -120,13 +153,14 @@ class ArrayDataModule(UserTableDataModule):
         if self.csv.suffix.lower() == ".npz":
             table = npz_table(self.csv, self.columns.target, others[len(self.columns.target) :])
         else:
-            inputs = column_names(self.csv, others) if self.inputs is None else self.inputs
-            table = read_user_table(self.csv, [*others, *inputs])
-        if self.inputs is not None:
-            if absent := [name for name in self.inputs if name not in table.frame.columns]:
-                raise UserError(f"{self.csv} has no column {', '.join(absent)} (data.inputs)")
-            return table, list(self.inputs)
-        return table, numeric_columns(table, others)
+            inputs = self.inputs or []
+            if self.inputs is None or (self.id is None and self.division is not None):  # then rows go by their content
+                inputs = [*inputs, *column_names(self.csv, others)]
+            table = read_user_table(self.csv, [*others, *inputs], self.form)
+        if absent := [name for name in (*(self.inputs or ()), *self.exclude) if name not in table.frame.columns]:
+            key = "data.inputs" if self.inputs is not None else "data.exclude"
+            raise UserError(f"{self.csv} has no column {', '.join(absent)} ({key})")
+        return table, self.inputs or numeric_columns(table, others, self.exclude)
 
 
 def standardisation(training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,29 +172,6 @@ def standardisation(training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     constant = np.ptp(training, axis=0) == 0  # the computed deviation of equal numbers may differ from 0
     mean = np.where(constant, training[0], training.mean(axis=0))
     return mean, np.where(constant, 1.0, training.std(axis=0))
-
-
-def numeric_columns(table: Table, others: Sequence[str]) -> list[str]:
-    """The columns, except `others`, in which most of the non-empty cells are numbers.
-
-    A single text cell among numbers is a mistake in the data, which is reported later.
-
-    Raises:
-        UserError: If there is no such column.
-    """
-    numeric: list[str] = []
-    skipped: list[str] = []
-    for name in table.frame.columns:
-        if name in others:
-            continue
-        filled = np.array([text != "" for text in table.texts(name)])
-        numbers = np.isfinite(table.numbers(name)) & filled
-        (numeric if 2 * numbers.sum() > filled.sum() else skipped).append(name)
-    if not numeric:
-        raise UserError(f"{table.path} has no numeric column except {', '.join(others)}: there are no inputs")
-    if skipped:
-        log.info("%s: columns without numbers are not used as inputs: %s", table.path.name, ", ".join(skipped))
-    return numeric
 
 
 def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table:
@@ -193,22 +204,27 @@ def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table
     return Table(path, pd.DataFrame(columns))
 
 
-def read_rows(inputs: Path, preparation: Mapping[str, Any], problems: Problems) -> tuple[Tensor, pd.DataFrame]:
-    """Rows of numbers (N, F), prepared as in training, and their table; rows with missing numbers become problems.
+def read_rows(
+    inputs: Path, preparation: Mapping[str, Any], problems: Problems, form: NumberFormat | None = None
+) -> tuple[Tensor, pd.DataFrame]:
+    """Rows of numbers (N, F), prepared as in training, and their table; rows that cannot be used become problems.
 
     Args:
         inputs: A table, or an .npz file with `x` (N, F).
         preparation: `ArrayDataModule.preparation` of the training data.
         problems: Receives the rows that cannot be used.
+        form: How numbers are written; None: found out.
 
     Raises:
         UserError: If the file cannot be read, or lacks an input.
     """
     columns = [str(name) for name in preparation["inputs"]]
-    table = _unlabelled_npz(inputs) if inputs.suffix.lower() == ".npz" else read_whole_table(inputs, columns)
+    table = _unlabelled_npz(inputs) if inputs.suffix.lower() == ".npz" else read_whole_table(inputs, columns, form)
     if absent := [name for name in columns if name not in table.frame.columns]:
         raise UserError(f"inputs={inputs} has no {', '.join(absent)}, which the run used as inputs in training")
-    values, good = read_labels(table, columns, problems)
+    values, good = read_labels(table, columns, problems, partial="fill" in preparation)
+    if "fill" in preparation:
+        values = filled(values, np.array(preparation["fill"]))
     values = (values[good] - np.array(preparation["centre"])) / np.array(preparation["scale"])
     frame = table.frame[good]
     if inputs.suffix.lower() == ".npz":

@@ -1,5 +1,6 @@
 """Checks a data set on disk before training: `data verify`."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Inspection:
     synthetic_parts: tuple[str, ...]  # `inputs`, `target`, both or none
     counts: Mapping[str, int]
     windows: Mapping[str, int]  # samples in each part if they are grouped, else empty
-    labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct
+    labels: Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> dimension -> low, mean, high, distinct (missing)
     outside: Mapping[str, int]  # labels outside the configured range, by dimension
     problems: Problems
     refusal: str | None  # why it cannot be used for training although each sample is fine
@@ -108,7 +109,10 @@ def as_json(found: Inspection) -> dict[str, Any]:
         "synthetic_parts": list(found.synthetic_parts),
         "counts": dict(found.counts),
         "windows": dict(found.windows),
-        "labels": found.labels,
+        "labels": {
+            part: {name: {key: _finite_or_none(v) for key, v in column.items()} for name, column in columns.items()}
+            for part, columns in found.labels.items()
+        },
         "outside": dict(found.outside),
         "problems": found.problems.lines,
         "refusal": found.refusal,
@@ -130,8 +134,10 @@ def print_inspection(dataset: str, found: Inspection, console: Console) -> None:
         if part in found.windows:
             first[1] += f" ({found.windows[part]:,} windows)"
         for name, column in found.labels.get(part, {}).items():
-            numbers = [f"{column[key]:.4g}" for key in ("low", "mean", "high")]
-            table.add_row(*first, escape(name), *numbers, f"{column['distinct']:,.0f}")
+            digits = _digits(column["low"], column["high"])
+            numbers = [f"{column[key]:.{digits}g}" for key in ("low", "mean", "high")]
+            missing = f" ({column['missing']:,.0f} missing)" if "missing" in column else ""
+            table.add_row(*first, escape(name), *numbers, f"{column['distinct']:,.0f}{missing}")
             first = ["", "", ""]
         if not found.counts[part]:
             table.add_row(*first)
@@ -188,17 +194,34 @@ def _print_copies(copies: Iterable[Copies], console: Console) -> None:
             console.print(f"  and {len(sets) - 20} more (json=FILE lists all)")
 
 
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _digits(low: float, high: float) -> int:
+    """Significant digits that tell labels of a range apart: 4, and more for a narrow range far from 0, up to 15."""
+    if not low < high:
+        return 15 if low else 4
+    return min(15, max(4, 4 + math.ceil(math.log10(max(abs(low), abs(high)) / (high - low)))))
+
+
 def _summary(labels: Tensor, names: list[str] | None) -> dict[str, dict[str, float]]:
     columns = labels.double().unbind(dim=1)
     return {
-        name: {
-            "low": float(column.min()),
-            "mean": float(column.mean()),
-            "high": float(column.max()),
-            "distinct": float(len(torch.unique(column))),
-        }
+        name: _summary_of(column)
         for name, column in zip(names or [f"y{d}" for d in range(len(columns))], columns, strict=True)
     }
+
+
+def _summary_of(column: Tensor) -> dict[str, float]:
+    known = column[~column.isnan()]
+    found = {
+        "low": float(known.min()) if len(known) else math.nan,
+        "mean": float(known.mean()),
+        "high": float(known.max()) if len(known) else math.nan,
+        "distinct": float(len(torch.unique(known))),
+    }
+    return {**found, "missing": float(len(column) - len(known))} if len(known) < len(column) else found
 
 
 def _copies(files: Mapping[SplitName, Iterable[Path]]) -> tuple[Copies, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
@@ -37,6 +38,8 @@ class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
     Raises:
         ValueError: For arguments out of range, or that contradict each other.
     """
+
+    label_dtype = torch.float64  # like the other tables of users
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
         """Sampling rate in Hz by row number, if the table has a column of them."""
         if self.rate_column is None:
             return {}
-        table = read_table(self.csv, [self.rate_column])
+        table = read_table(self.csv, [self.rate_column], form=self.form)
         return dict(zip(table.frame.index.tolist(), table.numbers(self.rate_column).tolist(), strict=True))
 
     def recording(self, path: Path, rate: float | None = None) -> Recording:

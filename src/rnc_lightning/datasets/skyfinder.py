@@ -22,10 +22,11 @@ import torch
 
 from rnc_lightning.datasets.images.datamodule import ImagesDataModule
 from rnc_lightning.datasets.images.files import ImageFiles
+from rnc_lightning.datasets.reading.numbers import MISSING_VALUES
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.random_split import Division
-from rnc_lightning.datasets.reading.tables import MISSING_VALUES, Table, find_duplicates, read_table
+from rnc_lightning.datasets.reading.tables import Table, find_duplicates, read_table
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.system.errors import UserError

@@ -30,15 +30,18 @@ class Split:
 
     Attributes:
         inputs: N inputs, read by index: an image, an array, a signal.
-        targets: (N, D) float32 in label units.
+        targets: (N, D) float32 or float64 in label units. Users' own tables keep float64, in which large labels such as
+            dates differ.
         names: N names that the user recognises (a path, a source image), for predictions.csv.
         groups: Samples whose predictions are averaged in validation and test; None if there are no groups.
+        partial: Whether a sample may lack some of its labels, which are NaN then, but not all.
     """
 
     inputs: Inputs
     targets: Tensor
     names: Sequence[str]
     groups: Groups | None = None
+    partial: bool = False
 
     def __post_init__(self) -> None:
         if self.targets.ndim != 2:
@@ -49,8 +52,10 @@ class Split:
             raise ValueError(
                 f"{len(self.inputs)} inputs, {len(self.targets)} targets and {len(self.names)} names do not match"
             )
-        if not torch.isfinite(self.targets).all():
-            bad = (~torch.isfinite(self.targets).all(dim=1)).nonzero().flatten().tolist()
+        finite = torch.isfinite(self.targets)
+        usable = finite.any(dim=1) & ~self.targets.isinf().any(dim=1) if self.partial else finite.all(dim=1)
+        if not usable.all():
+            bad = (~usable).nonzero().flatten().tolist()
             shown = ", ".join(self.names[i] for i in bad[:5])
             raise ValueError(f"targets: {len(bad)} are NaN or infinite, the first ones: {shown}")
 

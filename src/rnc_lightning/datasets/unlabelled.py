@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rnc_lightning.datasets.reading.csv_files import csv_layout
+from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, absence, is_file
+from rnc_lightning.datasets.reading.tables import Table, absence, is_file, is_parquet
 from rnc_lightning.datasets.reading.user_files import find_files
 from rnc_lightning.datasets.reading.user_table import column_names, read_user_table
 from rnc_lightning.datasets.splits import Inputs, Split
@@ -124,16 +126,21 @@ def _named(names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"file": shown})
 
 
-def read_whole_table(path: Path, known: Sequence[str]) -> Table:
-    """All columns of a table.
+def read_whole_table(path: Path, known: Sequence[str], form: NumberFormat | None = None) -> Table:
+    """All columns of a table, as they are; of a CSV, columns without a name only if they have a cell that is not empty.
 
     Args:
         path: CSV or Parquet.
         known: Columns that the table has, used to detect the separator.
+        form: How its numbers are written; None: found out.
 
     Raises:
         UserError: If the file does not exist or is not a table.
     """
     if not is_file(path):
         raise UserError(f"inputs={path}: {absence(path, 'such file or folder')}")
-    return read_user_table(path, column_names(path, known))
+    table = read_user_table(path, column_names(path, known), form)
+    table.whole.options = False  # those of the run are fixed
+    unnamed = [] if is_parquet(path) else [i for i, name in enumerate(csv_layout(path, known).names) if not name]
+    frame = table.frame.drop(columns=[f"Unnamed: {i}" for i in unnamed if table.frame[f"Unnamed: {i}"].isna().all()])
+    return Table(path, frame.rename(columns={f"Unnamed: {i}": "" for i in unnamed}), table.whole)

@@ -145,7 +145,8 @@ def _evaluate_conditions(
 
     quiet_lightning()
     regressor, tester = run.regressor(), run.tester()
-    about = {**run.identity(), **_describe_evaluation(datamodule, dataset), "units": run.target.units}
+    about = {**run.identity(), **_describe_evaluation(datamodule, dataset)}
+    about |= {"units": run.target.units, "names": run.target.names}
     for condition in track(conditions, "conditions", disable=not progress):
         data = apply_condition(condition, datamodule, store.key["part"], request.side)
         metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)
@@ -192,7 +193,7 @@ def _folder_name(
     dataset: str, part: str, side: int | None, ranges: Mapping[str, TargetRange], options: Sequence[str]
 ) -> str:
     parts = [dataset, part, *([f"side={side}"] if side else [])]
-    parts += [f"{name}={target.ends[0]:g}..{target.ends[1]:g}" for name, target in ranges.items()]
+    parts += [f"{name}={target.ends[0]:.15g}..{target.ends[1]:.15g}" for name, target in ranges.items()]
     if others := sorted(option for option in options if not option.startswith("data=")):
         parts.append(hashlib.sha256("\n".join(others).encode()).hexdigest()[:8])
     return re.sub(r"[^\w.=,+\-]|^\.+", "_", ",".join(parts))

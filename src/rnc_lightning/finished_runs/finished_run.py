@@ -114,6 +114,11 @@ class FinishedRun:
                 f"{cfg.dataset}: its inputs would be standardised by its own training rows, unlike those the encoder "
                 "was trained on; standardise them yourself as in training and set data.standardize=false"
             )
+        if cfg.data.get("missing", "error") != "error":
+            raise UserError(
+                f"{cfg.dataset}: its missing inputs would be replaced by averages of its own training rows, unlike "
+                "those in training; fill them yourself as in training and set data.missing=error"
+            )
         parts = Parts(resolve_config(cfg))
         datamodule = parts.unread_data()
         theirs, ours = parts.open_target(datamodule.target_names), self.target

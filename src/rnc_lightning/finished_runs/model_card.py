@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rnc_lightning.command_line.tables import metric_label
+from rnc_lightning.command_line.tables import explain_worse, metric_label
 from rnc_lightning.datasets.reading.data_source import DataSource
 from rnc_lightning.finished_runs.finished_run import FinishedRun, describe_target
 from rnc_lightning.finished_runs.input_description import PreparedInput
+from rnc_lightning.numerics.number_text import format_number
 
 
 def model_card(
@@ -93,10 +94,10 @@ def _metrics(run: FinishedRun) -> str:
     result = run.result
     rows = ["| | this run | constant predictor |", "|---|---|---|"]
     for name, value in result["test"].items():
-        rows.append(
-            f"| {metric_label(name, result['units'])} | {_number(value)} | {_number(result['constant'].get(name))} |"
-        )
-    return "\n".join([*rows, "", f"One run, seed {result['seed']}; the variation between seeds is unknown."])
+        label = metric_label(name, result["units"], list(result["target"]))
+        rows.append(f"| {label} | {format_number(value)} | {format_number(result['constant'].get(name))} |")
+    worse = [line for sentence in explain_worse(result) for line in ("", f"**{sentence}.**")]
+    return "\n".join([*rows, *worse, "", f"One run, seed {result['seed']}; the variation between seeds is unknown."])
 
 
 def _data(run: FinishedRun, terms: str) -> str:
@@ -126,7 +127,3 @@ def _training(run: FinishedRun) -> str:
 def _versions(result: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return f"{versions}; revision {result['git_revision'] or 'unknown'}, code {result['code']}."
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -1,6 +1,7 @@
 """Predict from your own files with a finished run."""
 
 import logging
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from rnc_lightning.finished_runs.finished_run import open_run
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text
 from rnc_lightning.system.spreadsheet import without_formulas
-from rnc_lightning.targets import TargetSpec
+from rnc_lightning.targets import TargetDimension, TargetSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_FEWEST_DIGITS = 7
 _MOST_SHOWN = 50  # unusable inputs on the screen; the file lists all of them
 
 
@@ -82,9 +84,33 @@ def predict_run(
     headings = prediction_headings(finished.target, list(table.columns))
     for heading, column_values in zip(headings, values.unbind(dim=1), strict=True):
         table[heading] = column_values.double().numpy()
-    written = without_formulas(table) if escape_formulas else table
-    write_text(out, written.to_csv(index=False, float_format="%.7g"))
+    written = with_rounded_predictions(table, headings, finished.target)
+    write_text(out, (without_formulas(written) if escape_formulas else written).to_csv(index=False))
     return table
+
+
+def with_rounded_predictions(table: "pd.DataFrame", headings: Sequence[str], target: TargetSpec) -> "pd.DataFrame":
+    """A table of predictions as it is written: the user's columns unchanged, the predictions as rounded text.
+
+    Args:
+        table: The user's columns, followed by the predictions.
+        headings: Names of the predictions, one for each dimension of `target`.
+        target: Its ranges tell how many digits the predictions need.
+    """
+    shown = {
+        heading: [f"{value:.{digits}g}" for value in table[heading]]
+        for heading, digits in zip(headings, map(_digits, target.dimensions.values()), strict=True)
+    }
+    return table.assign(**shown)
+
+
+def _digits(dimension: TargetDimension) -> int:
+    """Significant digits with which predictions differ by about a millionth of the target's range; 7 to 15."""
+    low, high = dimension.low, dimension.high
+    if low is None or high is None or not high > low:
+        return _FEWEST_DIGITS
+    offset = math.log10(max(abs(low), abs(high)) / (high - low))
+    return min(15, max(_FEWEST_DIGITS, _FEWEST_DIGITS + math.ceil(offset)))
 
 
 def prediction_headings(target: TargetSpec, taken: Sequence[str]) -> list[str]:

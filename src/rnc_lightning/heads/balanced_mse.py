@@ -75,7 +75,7 @@ class BalancedMSEHead(LinearHead):
 
         Args:
             outputs: (B, D), from `forward`.
-            target: (B, D) in label units.
+            target: (B, D) in the units of `decode`; samples with a missing label (NaN) are left out.
             weight: (B,), one factor per sample; None for ones.
 
         Raises:
@@ -83,6 +83,10 @@ class BalancedMSEHead(LinearHead):
         """
         check_shape(outputs, target)
         outputs = at_least_float32(outputs)
+        if target.shape[1] > 1:
+            complete = ~target.isnan().any(dim=1)
+            outputs, target = outputs[complete], target[complete]
+            weight = None if weight is None else weight[complete]
         target = target.to(outputs.dtype)
         losses = balanced_mse(outputs, target, distributed.gather_rows(target), self.sigma.to(outputs.dtype))
-        return batch_mean(losses, weight)
+        return batch_mean(losses, weight) if len(losses) else outputs.sum() * 0

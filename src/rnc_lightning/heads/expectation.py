@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnc_lightning.heads.point import point_error
-from rnc_lightning.heads.reduction import batch_mean, check_rows
+from rnc_lightning.heads.reduction import batch_mean, check_rows, sample_means, without_missing
 from rnc_lightning.numerics.checks import check_choice, check_positive_number
 from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import Grid, TargetSpec
@@ -67,8 +67,8 @@ class ExpectationHead(nn.Module):
         target: What is predicted; its grids are the bins.
         labels: Distribution of a label: its bin (`hard`) or a Gaussian around it (`gaussian`).
         sigma: Standard deviation of the Gaussian, in bins.
-        expectation_error: `l1` or `mse` between the expectation and the label (clamped to the grid), in label units;
-            None for no such term.
+        expectation_error: `l1` or `mse` between the expectation and the label (clamped to the range of the bins), in
+            label units; None for no such term.
         expectation_weight: Factor of that error.
         decode: `expected`, or `mode` for the centre of the most likely bin.
         left_edges: Bins lie between the grid values instead of around them and are decoded as their lower edges, as in
@@ -120,7 +120,7 @@ class ExpectationHead(nn.Module):
 
         Args:
             outputs: (B, K_1 + ... + K_D), from `forward`.
-            target: (B, D) in label units; outside the grid they count as its ends.
+            target: (B, D) in label units; outside the range of the bins they count as its ends.
             weight: (B,), one factor per sample; None for ones.
 
         Raises:
@@ -130,9 +130,11 @@ class ExpectationHead(nn.Module):
         check_rows(outputs, target)
         per_dimension = [
             self._sample_loss(logits, labels, grid)
-            for logits, labels, grid in zip(self._split(outputs), target.unbind(dim=1), self.grids, strict=True)
+            for logits, labels, grid in zip(
+                self._split(outputs), without_missing(target).unbind(dim=1), self.grids, strict=True
+            )
         ]
-        return batch_mean(torch.stack(per_dimension, dim=1).mean(dim=1), weight)
+        return batch_mean(sample_means(torch.stack(per_dimension, dim=1), target), weight)
 
     def decode(self, outputs: Tensor) -> Tensor:
         """Outputs to predictions (B, D) in label units, always within the grid."""
@@ -149,7 +151,9 @@ class ExpectationHead(nn.Module):
         if self.expectation_error is None:
             return loss
         expected = _expectation(logits, grid)
-        error = point_error(expected, grid.clamp(labels).to(expected.dtype), self.expectation_error)
+        # The last of the bins that begin at the grid values ends one step beyond the last value.
+        bounds = replace(grid, count=grid.count + 1) if self.left_edges else grid
+        error = point_error(expected, bounds.clamp(labels).to(expected.dtype), self.expectation_error)
         return loss + self.expectation_weight * error
 
     def _split(self, outputs: Tensor) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning.heads.reduction import batch_mean, check_rows
+from rnc_lightning.heads.reduction import batch_mean, check_rows, sample_means, without_missing
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.checks import check_choice
 from rnc_lightning.numerics.precision import at_least_float32
@@ -96,10 +96,10 @@ class OrdinalHead(nn.Module):
         """Compute the task weights from the training labels (N, D)."""
         if self.weighting == "none":
             return
-        bins = self.target.bins(labels)
+        bins, labelled = self.target.bins(labels), ~labels.isnan()
         weights = []
-        for column, grid in zip(bins.unbind(dim=1), self.grids, strict=True):
-            roots = column.bincount(minlength=grid.count)[:-1].clamp(min=1).double().sqrt()
+        for column, present, grid in zip(bins.unbind(dim=1), labelled.unbind(dim=1), self.grids, strict=True):
+            roots = column[present].bincount(minlength=grid.count)[:-1].clamp(min=1).double().sqrt()
             weights.append(roots / roots.mean())
         self.task_weights.copy_(torch.cat(weights))
 
@@ -119,20 +119,22 @@ class OrdinalHead(nn.Module):
             ValueError: If the target is not (B, D).
         """
         check_rows(outputs, target)
-        bins = self.target.bins(target)
+        bins = self.target.bins(without_missing(target))
+        labelled = ~target.isnan()
         weights = torch.split(self.task_weights, [grid.count - 1 for grid in self.grids])
         per_dimension = []
-        for logits, column, tasks in zip(self._split(outputs), bins.unbind(dim=1), weights, strict=True):
+        columns = zip(self._split(outputs), bins.unbind(dim=1), labelled.unbind(dim=1), weights, strict=True)
+        for logits, column, present, tasks in columns:
             losses = threshold_losses(logits, column)
             if self.conditional:
-                mask = asked_questions(column, logits.shape[1])
+                mask = asked_questions(column, logits.shape[1]) & present[:, None]
                 # Over all processes: with its own mean, a process that asks few questions would weight them too much.
-                counts = torch.stack([torch.ones_like(mask[:, 0]).sum(), mask.sum()])
+                counts = torch.stack([present.sum(), mask.sum()])
                 samples, questions = distributed.sum_over_processes(counts).unbind()
-                per_dimension.append((losses * mask).sum(dim=1) * samples / questions)
+                per_dimension.append((losses * mask).sum(dim=1) * samples / questions.clamp(min=1))
             else:
                 per_dimension.append((losses * tasks).sum(dim=1))
-        return batch_mean(torch.stack(per_dimension, dim=1).mean(dim=1), weight)
+        return batch_mean(sample_means(torch.stack(per_dimension, dim=1), target), weight)
 
     def decode(self, outputs: Tensor) -> Tensor:
         """Outputs to predictions (B, D) in label units, always within the grid."""

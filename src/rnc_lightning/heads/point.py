@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnc_lightning.heads.reduction import batch_mean, check_shape
+from rnc_lightning.heads.reduction import batch_mean, check_shape, sample_means, without_missing
 from rnc_lightning.numerics.checks import check_choice, check_positive_number
 from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import TargetSpec
@@ -87,5 +87,5 @@ class PointHead(LinearHead):
         """
         check_shape(outputs, target)
         outputs = at_least_float32(outputs)
-        error = point_error(outputs, target.to(outputs.dtype), self.criterion, self.delta)
-        return batch_mean(error.mean(dim=1), weight)
+        error = point_error(outputs, without_missing(target).to(outputs.dtype), self.criterion, self.delta)
+        return batch_mean(sample_means(error, target), weight)

@@ -27,9 +27,9 @@ def angular_error(
 
     Args:
         predictions: (B, 2), pitch and yaw.
-        targets: (B, 2), pitch and yaw.
+        targets: (B, 2), pitch and yaw; NaN for a missing label.
         unit: Unit of pitch and yaw, "radian" or "degree". The result is in degrees either way.
-        reduction: "mean", or "none" for one angle per sample.
+        reduction: "mean" over the samples that have both labels, or "none" for one angle per sample.
 
     Returns:
         Degrees in float64: a scalar, or (B,) for `reduction="none"`. The mean over no samples is NaN.
@@ -52,7 +52,7 @@ def angular_error(
     scale = 1.0 if unit == "radian" else math.pi / 180
     u, v = (gaze_vectors(in_widest_dtype(angles) * scale) for angles in (predictions, targets))
     degrees = torch.rad2deg(torch.atan2(torch.linalg.cross(u, v).norm(dim=1), (u * v).sum(dim=1)))
-    return degrees.mean() if reduction == "mean" else degrees
+    return degrees[_has_label(targets)].mean() if reduction == "mean" else degrees
 
 
 class AngularError(WideSums):
@@ -85,11 +85,15 @@ class AngularError(WideSums):
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, predictions: Tensor, targets: Tensor) -> None:
-        """Add a batch of (B, 2) predictions and targets, each pitch and yaw."""
-        degrees = angular_error(predictions, targets, self.unit, reduction="none")
+        """Add a batch of (B, 2) predictions and targets, pitch and yaw; samples without both labels are ignored."""
+        degrees = angular_error(predictions, targets, self.unit, reduction="none")[_has_label(targets)]
         self.sum_degrees = self.sum_degrees + degrees.sum()
         self.total = self.total + len(degrees)
 
     def compute(self) -> Tensor:
         """Mean angle in degrees over all samples: a float64 scalar, NaN without samples."""
         return self.sum_degrees / self.total
+
+
+def _has_label(targets: Tensor) -> Tensor:
+    return ~targets.isnan().any(dim=1)

@@ -34,7 +34,7 @@ def feature_ordinality(
 
     An anchor has no correlation, and is excluded from the average, if all its label distances or all its feature
     distances are equal. The result is NaN if no anchor remains, as with collapsed features or fewer than three samples,
-    or if a feature or label is NaN.
+    or if a feature is NaN. Samples with a label that is NaN, which is missing, are ignored.
 
     Args:
         features: (n, F).
@@ -60,6 +60,8 @@ def feature_ordinality(
     _check_shapes(features, targets)
     z = features.detach().cpu().double()
     y = targets.detach().cpu().double().reshape(len(z), -1)
+    labelled = ~y.isnan().any(dim=1)
+    z, y = z[labelled], y[labelled]
     distance = resolve_target_distance(target_distance)
     anchors = _choose_anchors(len(z), max_anchors)
     spearman, kendall = np.full(len(anchors), np.nan), np.full(len(anchors), np.nan)

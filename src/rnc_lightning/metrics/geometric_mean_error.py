@@ -1,13 +1,13 @@
 """Geometric mean of the absolute errors: the GM column in papers on imbalanced regression."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rnc_lightning.metrics.wide_sums import WideSums
-from rnc_lightning.numerics.checks import check_finite_number, check_whole_number
-from rnc_lightning.numerics.precision import in_widest_dtype
+from rnc_lightning.metrics.per_dimension import PerDimension, as_wide_columns
+from rnc_lightning.numerics.checks import check_finite_number
 
 ZERO_FLOOR = 1e-10
 
@@ -21,11 +21,11 @@ def geometric_mean_error(predictions: Tensor, targets: Tensor, zero_floor: float
 
     Args:
         predictions: (B,) or (B, D), in the targets' units.
-        targets: Same shape as `predictions`.
+        targets: Same shape as `predictions`; NaN for a missing label, which is ignored.
         zero_floor: Replacement for an error of exactly zero, in the targets' units.
 
     Returns:
-        A float64 scalar in the targets' units, NaN for no samples. For D > 1 the mean over the D dimensions.
+        A float64 scalar in the targets' units, NaN for no samples. For D > 1 the mean over the dimensions with labels.
 
     Raises:
         ValueError: If the shapes differ or have more than two dimensions, or `zero_floor` is negative.
@@ -35,16 +35,19 @@ def geometric_mean_error(predictions: Tensor, targets: Tensor, zero_floor: float
         tensor(4., dtype=torch.float64)
     """
     check_finite_number("zero_floor", zero_floor, least=0)
-    logs = _log_errors(predictions, targets, zero_floor)
-    return logs.mean(dim=0).exp().mean()
+    predictions, targets = as_wide_columns(predictions, targets)
+    metric = GeometricMeanError(targets.shape[1], zero_floor).to(targets.device)
+    metric.update(predictions, targets)
+    return metric.compute()  # type: ignore[return-value]
 
 
-class GeometricMeanError(WideSums):
+class GeometricMeanError(PerDimension):
     """`geometric_mean_error` over all batches and processes, with float64 accumulators.
 
     Args:
         num_outputs: D, the number of target dimensions.
         zero_floor: See `geometric_mean_error`.
+        names: See `PerDimension`.
         kwargs: Passed on to `torchmetrics.Metric`.
 
     Example:
@@ -55,53 +58,23 @@ class GeometricMeanError(WideSums):
         tensor(2., dtype=torch.float64)
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
+    key = "gmean"
 
     sum_log: Tensor
-    total: Tensor
 
-    def __init__(self, num_outputs: int = 1, zero_floor: float = ZERO_FLOOR, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        check_whole_number("num_outputs", num_outputs, least=1)
+    def __init__(
+        self, num_outputs: int = 1, zero_floor: float = ZERO_FLOOR, names: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(num_outputs, names, **kwargs)
         check_finite_number("zero_floor", zero_floor, least=0)
-        self.num_outputs = num_outputs
         self.zero_floor = zero_floor
         self.add_state("sum_log", torch.zeros(num_outputs, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, predictions: Tensor, targets: Tensor) -> None:
-        """Add a batch.
+    def _add(self, predictions: Tensor, targets: Tensor, known: Tensor) -> None:
+        errors = (predictions - targets).abs()
+        logs = torch.where(errors == 0, self.zero_floor, errors).log()
+        self.sum_log = self.sum_log + logs.where(known, 0).sum(dim=0)
 
-        Args:
-            predictions: (B, D), or (B,) if D is 1.
-            targets: Same shape as `predictions`.
-
-        Raises:
-            ValueError: If the shapes differ or D is not `num_outputs`.
-        """
-        logs = _log_errors(predictions, targets, self.zero_floor)
-        if logs.shape[1] != self.num_outputs:
-            raise ValueError(
-                f"predictions have {logs.shape[1]} columns but num_outputs is {self.num_outputs}: "
-                "set it to the number of target dimensions"
-            )
-        self.sum_log = self.sum_log + logs.sum(dim=0)
-        self.total = self.total + logs.shape[0]
-
-    def compute(self) -> Tensor:
-        """The metric over all samples: a float64 scalar, NaN without samples."""
-        return (self.sum_log / self.total).exp().mean()
-
-
-def _log_errors(predictions: Tensor, targets: Tensor, zero_floor: float) -> Tensor:
-    """Logarithms of the absolute errors, (B, D) in float64."""
-    if predictions.shape != targets.shape or predictions.ndim not in (1, 2):
-        raise ValueError(
-            "predictions and targets must both be (B,) or (B, D), "
-            f"got {tuple(predictions.shape)} and {tuple(targets.shape)}: reshape one of them"
-        )
-    errors = (in_widest_dtype(predictions) - in_widest_dtype(targets)).abs()
-    errors = torch.where(errors == 0, zero_floor, errors)
-    return errors.log().reshape(len(errors), -1) if errors.ndim == 1 else errors.log()
+    def _values(self) -> Tensor:
+        return (self.sum_log / self.counts).exp()

@@ -1,3 +1,3 @@
-"""Precision, seeds, checks of arguments, and collectives over processes: import the modules themselves."""
+"""Precision, seeds, checks of arguments, numbers as text, collectives over processes: import the modules themselves."""
 
-__all__ = ["checks", "distributed", "precision", "seeding"]
+__all__ = ["checks", "distributed", "number_text", "precision", "seeding"]

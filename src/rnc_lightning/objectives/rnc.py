@@ -18,6 +18,7 @@ from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.objectives._rnc_core import RnCFunction, RnCTask
 from rnc_lightning.objectives._rnc_ranks import LabelRanks, loss_floor
 from rnc_lightning.objectives._rnc_similarity import SIMILARITIES
+from rnc_lightning.targets import TargetSpec
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
 
 
@@ -46,8 +47,9 @@ def rnc_loss(
         target_distance: "l1", "l2", "angular" or "angular_degrees" (pitch and yaw), or a function from targets (m, D)
             and (n, D), float64, to distances (m, n).
         tie_tolerance: In label units. S_ij is {k != i : d_ik >= d_ij - tie_tolerance}, evaluated in float64. With 0
-            only equal distances tie: in float64, 0.3 - 0.2 and 0.2 - 0.1 differ, and a tolerance of about 1e-6 makes
-            multiples of 0.1 tie.
+            only equal distances tie: 0.3 - 0.2 and 0.2 - 0.1 differ in float64. For labels that are multiples of a
+            number q, such as tenths, q/1000 makes them tie, also if they are stored as float32 (1e-6 does not: labels
+            of 20 to 50 have rounding errors of 2e-6).
         chunk_size: Number of anchor rows processed at a time (at least one sample); memory is then O(chunk_size * n).
             None uses about 128 MB of working space, plus the n x n weights if they take no more than 1 GB.
         share: (k, W) uses only the k-th of W shares of the anchors, counted from 0, with all rows as candidates: the
@@ -144,7 +146,8 @@ class RnCLoss(nn.Module):
     features and targets of all processes are gathered, each process computes its share of the anchors, and the gradient
     that DDP averages equals that of one process with the whole batch. Processes may have different numbers of samples,
     but all must call it. `positives` counts rows of the gathered batch. With `gather=False` each process computes the
-    loss of its part of the batch alone, which is a different loss.
+    loss of its part of the batch alone, which is a different loss. `tie_tolerance=None` is 0 until `use_target` is
+    called: labels in tenths then tie as they should, and labels with many digits only when they are equal.
 
     Raises:
         ValueError: If an argument is out of range or unknown.
@@ -160,20 +163,26 @@ class RnCLoss(nn.Module):
         similarity: str = "negative_l2",
         target_distance: str | TargetDistance = "l1",
         chunk_size: int | None = None,
-        tie_tolerance: float = 0.0,
+        tie_tolerance: float | None = 0.0,
         gather: bool = True,
         positives: int | None = None,
     ) -> None:
         super().__init__()
-        _check_settings(temperature, similarity, tie_tolerance, chunk_size, positives)
+        _check_settings(temperature, similarity, tie_tolerance or 0.0, chunk_size, positives)
         resolve_target_distance(target_distance)
         self.temperature = temperature
         self.similarity = similarity
         self.target_distance = target_distance
         self.chunk_size = chunk_size
-        self.tie_tolerance = tie_tolerance
+        self._tolerance_of_target = tie_tolerance is None
+        self.tie_tolerance = tie_tolerance or 0.0
         self.gather = gather
         self.positives = positives
+
+    def use_target(self, target: TargetSpec) -> None:
+        """Take a `tie_tolerance` of None from the target, fitted to the training labels."""
+        if self._tolerance_of_target:
+            self.tie_tolerance = target.tie_tolerance
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """Loss of features (B, V, F) or (N, F) with targets (B,) or (B, D)."""

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.plots.style import BLUE, GREY, house_style, new_figure, save_figure
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _draw_panel(axes: Axes, epochs: np.ndarray, series: dict[str, np.ndarray]) -
         )
     values = series[main]
     axes.set_title(main)
-    axes.set_title(f"last {values[np.isfinite(values)][-1]:.4g}", loc="right", fontsize=9, color="#555555")
+    last = format_number(values[np.isfinite(values)][-1], trim=True)
+    axes.set_title(f"last {last}", loc="right", fontsize=9, color="#555555")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1, steps=_STEPS))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=_STEPS))
     axes.margins(y=0.08)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.plots.style import (
     BLUE,
     GREY,
@@ -24,31 +25,31 @@ def save_prediction_scatter(
     path: str | Path,
     names: Sequence[str],
     units: Sequence[str],
-    mae: float | Sequence[float] | None = None,
+    mae: float | Sequence[float | None] | None = None,
     note: str = "",
 ) -> Path:
     """Write a scatter plot of predictions against targets: one panel per target dimension, with the line y = x.
 
     Args:
         predictions: (n,) or (n, D), in the targets' units.
-        targets: of the same shape as `predictions`.
+        targets: of the same shape as `predictions`; NaN for a missing label, which is not drawn.
         path: file to write.
         names: D names of the target dimensions.
         units: D units, empty strings for none.
-        mae: for the titles: one number, or one per dimension.
+        mae: for the titles: one number, or one per dimension (None for none).
         note: added to each title.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the shapes do not fit, or the targets contain NaN or infinity.
+        ValueError: if the shapes do not fit, or the targets contain infinity or no number.
     """
     predicted, true = as_columns(predictions, "predictions"), as_columns(targets, "targets")
     if predicted.shape != true.shape:
         raise ValueError(f"predictions and targets must have the same shape, got {predicted.shape} and {true.shape}")
-    if not np.isfinite(true).all():
-        raise ValueError("targets contain NaN or infinity: check how the data set reads them")
+    if np.isinf(true).any() or np.isnan(true).all():
+        raise ValueError("targets contain infinity or no number: check how the data set reads them")
     dimensions = true.shape[1]
     check_labels(dimensions, names, units)
     titles = _titles(mae, units)
@@ -64,6 +65,11 @@ def save_prediction_scatter(
 
 
 def _draw(axes: Axes, predicted: np.ndarray, true: np.ndarray) -> None:
+    known = np.isfinite(true)
+    if not known.any():
+        axes.text(0.5, 0.5, "no labels", ha="center", transform=axes.transAxes)
+        return
+    predicted, true = predicted[known], true[known]
     n = len(true)
     finite = np.isfinite(predicted)
     everything = np.concatenate([true, predicted[finite]])
@@ -89,15 +95,16 @@ def _draw(axes: Axes, predicted: np.ndarray, true: np.ndarray) -> None:
     axes.set_ylim(limits)
 
 
-def _titles(mae: float | Sequence[float] | None, units: Sequence[str]) -> list[str]:
+def _titles(mae: float | Sequence[float | None] | None, units: Sequence[str]) -> list[str]:
     """One title per panel; a single MAE of several dimensions is above the first panel, labelled as their mean."""
     dimensions = len(units)
     if mae is None:
         return [""] * dimensions
     if isinstance(mae, (int, float)) and dimensions > 1:
         common = units[0] if len(set(units)) == 1 else ""  # a mean over different units has no unit
-        return [f"mean MAE {mae:.4g} {common}".rstrip()] + [""] * (dimensions - 1)
+        return [f"mean MAE {format_number(mae, trim=True)} {common}".rstrip()] + [""] * (dimensions - 1)
     values = [mae] if isinstance(mae, (int, float)) else mae
     if len(values) != dimensions:
         raise ValueError(f"mae must be one number or one per target dimension ({dimensions}), got {len(values)}")
-    return [f"MAE {value:.4g} {unit}".rstrip() for value, unit in zip(values, units, strict=True)]
+    shown = ["" if value is None else f"MAE {format_number(value, trim=True)}" for value in values]
+    return [f"{text} {unit}".rstrip() if text else "" for text, unit in zip(shown, units, strict=True)]

@@ -5,19 +5,24 @@ distances of predictions p, P(i) = {j != i : d_ij <= w} and N(i) = {j : d_ij > w
 
     L_i = mean over j in P(i) of  log( sum_{P(i)} exp s_ik + sum_{N(i)} exp(e d_ik) exp s_ik ) - s_ij
 
-and 0 where P(i) or N(i) is empty; the loss is the mean over all anchors i. In the released code every pair in neither
-set adds 1 to the sum; this follows the paper.
+and 0 where P(i) or N(i) is empty; the loss is the mean over all anchors i. That is the paper's formula.
+
+In the released code the first sum runs over all k, and those outside P(i), the anchor and N(i) included, add 1 each.
+With weights v of the samples (LDS), it also multiplies the sum over N(i), and L_i, by v_i.
 """
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from rnc_lightning.numerics import distributed
-from rnc_lightning.numerics.checks import check_positive_number
+from rnc_lightning.numerics.checks import check_choice, check_positive_number
 from rnc_lightning.numerics.precision import products, unit_rows
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
+
+Reading = Literal["paper", "released"]
 
 
 def conr_loss(
@@ -29,6 +34,8 @@ def conr_loss(
     temperature: float = 0.07,
     push: float = 0.01,
     target_distance: str | TargetDistance = "l1",
+    reading: Reading = "paper",
+    weights: Tensor | None = None,
 ) -> Tensor:
     """ConR of a batch.
 
@@ -40,6 +47,8 @@ def conr_loss(
         temperature: tau > 0.
         push: e, how much the weight of a pair in N(i) grows with its label distance.
         target_distance: Distance of labels and of predictions; see `rnc_lightning.targets.distances`.
+        reading: The formula of the `paper`, or that of the `released` code.
+        weights: v (N,), positive, one factor per sample; None for ones.
 
     Returns:
         The loss, a scalar.
@@ -61,16 +70,25 @@ def conr_loss(
     positive, negative = positive[anchors], negative[anchors]
     similarity = products(z[anchors], z) / temperature
     pushed = similarity + push * apart[anchors].to(similarity.dtype) * negative
-    total = pushed.masked_fill(~(positive | negative), -math.inf).logsumexp(dim=1)
+    own = None if weights is None else weights.detach()[anchors].to(similarity)
+    if own is not None:
+        pushed = pushed + own.log()[:, None] * negative
+    terms = pushed.masked_fill(~(positive | negative), -math.inf)
+    if reading == "released":
+        ones = len(z) - positive.sum(dim=1, keepdim=True)
+        terms = torch.cat([terms, ones.to(terms).log()], dim=1)
     closeness = (similarity * positive).sum(dim=1) / positive.sum(dim=1)
-    return (total - closeness).sum() / len(z)
+    losses = terms.logsumexp(dim=1) - closeness
+    return (losses if own is None else own * losses).sum() / len(z)
 
 
 class ConR(nn.Module):
     """ConR as a regularizer, over all views and the batch of all processes; see `conr_loss` for the arguments.
 
+    With `reading="released"` the samples have the weights of the run's `weighting`, if it has one.
+
     Raises:
-        ValueError: If `similar` or the temperature is not positive, or the distance is unknown.
+        ValueError: If `similar` or the temperature is not positive, or the distance or the reading is unknown.
     """
 
     needs_predictions = True
@@ -81,18 +99,22 @@ class ConR(nn.Module):
         temperature: float = 0.07,
         push: float = 0.01,
         target_distance: str | TargetDistance = "l1",
+        reading: Reading = "paper",
     ) -> None:
         super().__init__()
         check_positive_number("similar", similar)
         check_positive_number("temperature", temperature)
         resolve_target_distance(target_distance)
+        check_choice("reading", reading, ("paper", "released"))
+        self.reading: Reading = reading
+        self.needs_weights = reading == "released"
         self.similar = similar
         self.temperature = temperature
         self.push = push
         self.target_distance = target_distance
 
-    def forward(self, features: Tensor, targets: Tensor, predictions: Tensor) -> Tensor:
-        """The loss of features (B, V, F) with targets (B, D) and predictions (B, V, D)."""
+    def forward(self, features: Tensor, targets: Tensor, predictions: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The loss of features (B, V, F), targets (B, D), predictions (B, V, D) and, if any, sample weights (B,)."""
         views = features.shape[1]
         loss = conr_loss(
             distributed.gather_rows(features).flatten(0, 1),
@@ -102,5 +124,7 @@ class ConR(nn.Module):
             temperature=self.temperature,
             push=self.push,
             target_distance=self.target_distance,
+            reading=self.reading,
+            weights=None if weights is None else distributed.gather_rows(weights).repeat_interleave(views),
         )
         return distributed.sum_shares(loss / distributed.world_size())  # every process computes all of it

@@ -22,10 +22,10 @@ def draw_report(tables: Sequence[MetricTable], path: Path) -> Path | None:
     """Draw the main error of each data set; return None, and delete the file, if no run finished.
 
     Args:
-        tables: Tables of a report; those of R2 are skipped.
+        tables: Tables of a report; only those of a main error are drawn.
         path: File to write.
     """
-    panels = [panel for table in tables if table.metric != "r2" and (panel := _panel(table))[1]]
+    panels = [panel for table in tables if table.is_main and (panel := _panel(table))[1]]
     if not panels:
         path.unlink(missing_ok=True)
         return None

@@ -62,13 +62,19 @@ def row_label(method: str, head: str, scheme: str, extras: Sequence[str] = ()) -
 
 
 def metric_label(metric: str, unit: str) -> str:
-    """Return a metric's name with its unit.
+    """Return a metric's name with its unit; `metric/name` is that of one dimension of the target.
 
-    >>> metric_label("mae", "years"), metric_label("r2", "")
-    ('MAE (years)', 'R²')
+    >>> metric_label("mae", "years"), metric_label("r2", ""), metric_label("mae/weight", "kg")
+    ('MAE (years)', 'R²', 'MAE of weight (kg)')
     """
-    name = _METRICS.get(metric, metric)
+    kind, _, dimension = metric.partition("/")
+    name = _METRICS.get(kind, kind) + (f" of {dimension}" if dimension else "")
     return f"{name} ({unit})" if unit else name
+
+
+def is_r2(metric: str) -> bool:
+    """Whether larger values of a metric are better: R2, of the target or of one of its dimensions."""
+    return metric.partition("/")[0] == "r2"
 
 
 def row_order(method: str, head: str, scheme: str) -> tuple[int, str, int, str, int, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.runs.directory import PARTS, RESULT
-from rnc_lightning.runs.stored_values import check_identity, mapping, names, numbers, text, texts
+from rnc_lightning.runs.stored_values import check_identity, mapping, numbers, plain_names, text, texts
 from rnc_lightning.system.plain_files import read_json
 
 _ADDING = {"weighting", "calibration", "regularizer", "regularizers"}  # overrides that select what `with` lists
@@ -50,8 +50,10 @@ class Run:
     git_revision: str | None = None
     fingerprint: str | None = None
     units: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the target's dimensions
     test: Mapping[str, float | None] = field(default_factory=dict)
     constant: Mapping[str, float | None] = field(default_factory=dict)
+    worse: tuple[str, ...] = ()  # metrics in which it is worse than the constant predictor
     encoders: Mapping[str, bool] = field(default_factory=dict)
     machine: str = ""
 
@@ -106,14 +108,16 @@ def _read(path: Path, name: str) -> Run:
         seed=result["seed"],
         status=result["status"],
         setting=_text(result, "setting"),
-        extras=names(result, "with"),
+        extras=plain_names(result, "with"),
         reason=_text(result, "reason", ""),
         code=_text(result, "code", "") or None,
         git_revision=_text(result, "git_revision", "") or None,
         fingerprint=_text(result, "data_fingerprint", "") or None,
         units=tuple(map(_clean, texts(result, "units"))) if result.get("units") else (),
-        test=numbers(result, "test"),
-        constant=numbers(result, "constant"),
+        names=tuple(map(_clean, mapping(result, "target"))),
+        test=_numbers(result, "test"),
+        constant=_numbers(result, "constant"),
+        worse=tuple(map(_clean, texts(result, "worse_than_constant"))) if result.get("worse_than_constant") else (),
         encoders=_encoders(result),
         machine=_machine(mapping(result, "machine")),
     )
@@ -126,6 +130,10 @@ def _text(result: Mapping[str, Any], key: str, default: str | None = None) -> st
 def _clean(text: str) -> str:
     """Replace lone surrogates, which cannot be written to a file, and control characters other than white space."""
     return re.sub(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", "?", text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _numbers(result: Mapping[str, Any], key: str) -> dict[str, float | None]:
+    return {_clean(name): value for name, value in numbers(result, key).items()}
 
 
 def _encoders(result: Mapping[str, Any]) -> dict[str, bool]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnc_lightning.reports.contents import COMPETING, listed_heads, rows_by_table
-from rnc_lightning.reports.names import synthetic_remark
+from rnc_lightning.reports.names import is_r2, synthetic_remark
 from rnc_lightning.reports.pairing import find_head_alone
 from rnc_lightning.reports.provenance import facts
 from rnc_lightning.reports.published import published_rows, published_value, regression_losses
@@ -66,10 +66,11 @@ class MetricTable:
         kind: Regression methods or competing methods.
         is_named: Whether the title includes the kind, as it does if the data set has a table of competing methods.
         dataset: Name of the data set.
-        metric: mae, angular or r2.
+        metric: mae, angular or r2; mae/name or r2/name for one dimension of the target.
         unit: Unit of the metric, or empty.
         constants: Label -> the constant predictor's value, one per fingerprint of the data.
         cells: One per row.
+        dimension: Position of the dimension of the target; None if the metric is of all of them.
     """
 
     kind: str
@@ -79,6 +80,12 @@ class MetricTable:
     unit: str
     constants: dict[str, float | None]
     cells: list[Cell]
+    dimension: int | None = None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it is the table of the data set's main error."""
+        return self.dimension is None and self.metric != "r2"
 
     @property
     def shared(self) -> list[str]:
@@ -102,7 +109,8 @@ class Report:
     """The whole report.
 
     Attributes:
-        tables: Two for each data set and kind: the main error, then R2.
+        tables: Two for each data set and kind: the main error, then R2; for targets with several dimensions that are
+            not in the paper, then the same two for each dimension.
         warnings: Anything that could mislead, shown at the top.
         notes: Further remarks, shown below the tables.
         problems: Files that could not be used.
@@ -118,7 +126,7 @@ class Report:
     @property
     def main_tables(self) -> list[MetricTable]:
         """The tables of each data set's main error."""
-        return [table for table in self.tables if table.metric != "r2"]
+        return [table for table in self.tables if table.is_main]
 
     @property
     def has_competing(self) -> bool:
@@ -137,8 +145,9 @@ def build_report(runs: Sequence[Run], problems: Sequence[Problem]) -> Report:
         new = [
             _metric_table(kind, COMPETING in kinds, metric, listed, own, warnings, notes)
             for kind, listed in kinds.items()
-            for metric in (_main_metric(dataset, own), "r2")
+            for metric in (_main_metric(dataset, own), "r2", *_dimension_metrics(dataset, own))
         ]
+        warnings += _worse_than_constant(own)
         tables += new
         notes += [f"{cell.row.title}: {cell.reason}." for table in new for cell in table.cells if cell.reason]
         if remark := synthetic_remark(dataset):
@@ -159,6 +168,29 @@ def _main_metric(dataset: str, rows: Sequence[Row]) -> str:
     return "angular" if "angular" in (measured or reported) else "mae"
 
 
+def _dimension_metrics(dataset: str, rows: Sequence[Row]) -> list[str]:
+    """Return the metrics of each dimension; none for one dimension, or if the paper's tables show the data set."""
+    names = _names(rows)
+    if len(names) < 2 or published_rows(dataset):
+        return []
+    return [f"{kind}/{name}" for name in names for kind in ("mae", "r2")]
+
+
+def _names(rows: Sequence[Row]) -> tuple[str, ...]:
+    return next((run.names for row in rows for run in row.finished.values() if run.names), ())
+
+
+def _worse_than_constant(rows: Sequence[Row]) -> list[str]:
+    """Return a warning for each row with runs that are worse than the constant predictor."""
+    warnings = []
+    for row in rows:
+        worse = {seed: run.worse for seed, run in row.finished.items() if run.worse}
+        if worse:
+            metrics = ", ".join(dict.fromkeys(metric for each in worse.values() for metric in each))
+            warnings.append(f"{row.title}: WORSE than the constant predictor, {_seeds(list(worse))} ({metrics}).")
+    return warnings
+
+
 def _metric_table(
     kind: str,
     is_named: bool,
@@ -173,14 +205,19 @@ def _metric_table(
     finished = [run for row in rows for run in row.finished.values()]
     units = next((run.units for run in finished if run.units), ())
     target_units = ", ".join(dict.fromkeys(unit for unit in units if unit))
-    unit = {"r2": "", "angular": "degrees"}.get(metric, target_units)
+    names = _names(rows)
+    kind_of_metric, _, name = metric.partition("/")
+    dimension = names.index(name) if name in names else None
+    if dimension is not None:
+        target_units = units[dimension] if dimension < len(units) else ""
+    unit = {"r2": "", "angular": "degrees"}.get(kind_of_metric, target_units)
     seeds = set().union(*(row.seeds for row in rows))
     cells = [_cell(row, rows, metric, seeds, warnings, notes) for row in listed]
-    if kind == COMPETING and metric != "r2" and not published_rows(dataset):
+    if kind == COMPETING and metric in ("mae", "angular") and not published_rows(dataset):
         values = [published_value("agedb", cell.row.name, cell.row.scheme, "mae") for cell in cells]
         cells = [replace(cell, published_agedb=value) for cell, value in zip(cells, values, strict=True)]
     constants = _constants(dataset, metric, finished, warnings)
-    return MetricTable(kind, is_named, dataset, metric, unit, constants, cells)
+    return MetricTable(kind, is_named, dataset, metric, unit, constants, cells, dimension)
 
 
 def _cell(row: Row, rows: Sequence[Row], metric: str, seeds: set[int], warnings: list[str], notes: list[str]) -> Cell:
@@ -190,7 +227,7 @@ def _cell(row: Row, rows: Sequence[Row], metric: str, seeds: set[int], warnings:
         if problem:
             notes.append(f"{row.title}: no gain, {problem}.")
         if alone is not None:
-            gain = paired_gain(_values(alone, metric), _values(row, metric), higher_is_better=metric == "r2")
+            gain = paired_gain(_values(alone, metric), _values(row, metric), higher_is_better=is_r2(metric))
             codes = {**alone.revisions, **row.revisions}
             if gain is not None and len(codes) > max(len(alone.revisions), len(row.revisions)):
                 warnings.append(f"{row.title}: its gain compares DIFFERENT CODE ({code_text(codes)}).")
@@ -241,7 +278,7 @@ def _constants(dataset: str, metric: str, finished: Sequence[Run], warnings: lis
     for fingerprint, values in sorted(by_data.items()):
         label = f"data {fingerprint[:8]}" if len(by_data) > 1 else ""
         constants[label] = values[0] if values else None
-        if values and not np.allclose(values, values[0], rtol=1e-5, atol=1e-9):
+        if values and not np.allclose(values, values[0], rtol=1e-5, atol=0):
             warnings.append(
                 f"{dataset}: runs on data {fingerprint} disagree on the constant predictor's {metric} "
                 f"({min(values):.6g} to {max(values):.6g}); the first is shown."

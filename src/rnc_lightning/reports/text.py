@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-import numpy as np
-
-from rnc_lightning.reports.comparison import gain_text, number
+from rnc_lightning.reports.comparison import decimals_of, gain_text, number
 from rnc_lightning.reports.contents import COMPETING, REGRESSION, competing_order, group_of
-from rnc_lightning.reports.names import metric_label
+from rnc_lightning.reports.names import is_r2, metric_label
 from rnc_lightning.reports.rows import Row
 from rnc_lightning.reports.statistics import Gain
 from rnc_lightning.reports.table import Cell, MetricTable, Report
@@ -86,7 +84,8 @@ def metric_table(table: MetricTable) -> TextTable:
     ]
     by_group = groupby(table.cells, lambda cell: group_of(cell.row) if table.kind == COMPETING else "")
     groups = [(heading, [_line(cell, digits, table.shared) for cell in cells]) for heading, cells in by_group]
-    id_ = f"competing-{table.metric}" if table.kind == COMPETING else table.metric
+    id_ = table.metric if table.dimension is None else f"{table.metric.partition('/')[0]}-{table.dimension + 1}"
+    id_ = f"competing-{id_}" if table.kind == COMPETING else id_
     shared = f" (all with {', '.join(table.shared)})" if table.shared else ""
     kind = f", {table.kind}" if table.is_named else ""
     title = f"{table.dataset}{kind}: {metric_label(table.metric, table.unit)}{shared}"
@@ -113,10 +112,10 @@ def status_text(cell: Cell) -> str:
 
 def decimals(table: MetricTable) -> int:
     """Return how many decimals show three digits of the smallest error, at least two; three for R2."""
-    if table.metric == "r2":
+    if is_r2(table.metric):
         return 3
     means = [abs(cell.mean) for cell in table.cells if cell.mean]
-    return int(np.clip(2 - np.floor(np.log10(min(means))), 2, 8)) if means else 2
+    return max(map(decimals_of, means), default=2)
 
 
 def details_text(cell: Cell, shared: Sequence[str]) -> str:
@@ -133,7 +132,7 @@ def _line(cell: Cell, digits: int, shared: Sequence[str]) -> Line:
         "mean": value_text(cell, digits),
         "gain": _gain_text(cell, digits),
         "pairs": str(gain.pairs) if gain else DASH,
-        "published": _number_or_dash(cell.published, digits if cell.metric == "r2" else 2),
+        "published": _number_or_dash(cell.published, digits if is_r2(cell.metric) else 2),
         "difference": DASH if cell.difference is None else number(cell.difference, digits, signed=True),
         "published_agedb": _number_or_dash(cell.published_agedb, 2),
     }

@@ -28,6 +28,7 @@ from rnc_lightning.runs.testing import (
     evaluate_regressor,
     finite_or_none,
     seen_and_unseen,
+    worse_than_constant,
     write_plots,
     write_predictions,
 )
@@ -238,18 +239,20 @@ def _finish(request: RunRequest, built: BuiltRun, directory: RunDirectory) -> di
     try:
         note = synthetic_note(datamodule.synthetic_parts)
         if request.config["plots"]:
-            write_plots(predictions, target, stages, directory.plots, test.get("mae"), note)
+            write_plots(predictions, target, stages, directory.plots, test, note)
     except ValueError as error:  # for example features that are not finite: the metrics are still written
         log.warning("no plots: %s", error)
     directory.copy_encoder(stages[built.last])
     splits = datamodule.splits
+    constant = constant_predictor(splits["train"].labels, splits["test"].labels, target)
     return {
         "units": target.units,
         "target": {name: asdict(dimension) for name, dimension in target.dimensions.items()},
         "preparation": datamodule.preparation,
         "test": test,
         **({"targets": ranges} if (ranges := seen_and_unseen(predictions, datamodule, target)) else {}),
-        "constant": constant_predictor(splits["train"].labels, splits["test"].labels, target),
+        "constant": constant,
+        "worse_than_constant": worse_than_constant(test, constant),
         "stages": {stage: _stage_report(built.modules[stage], stages[stage], request.name) for stage in stages},
         "counts": datamodule.counts,
         "skipped": datamodule.skipped,

@@ -53,7 +53,9 @@ class Parts:
                     "target.dimensions.%s: %d of %d training labels are outside %s; a head with bins clips them",
                     *(name, count, len(labels), where),
                 )
-            return target.fitted(labels)
+            fitted = target.fitted(labels)
+            fitted.check_float32(labels)
+            return fitted
 
     def open_target(self, names: Sequence[str] | None = None) -> "TargetSpec":
         """The target with the ranges that the configuration gives; see `target`."""

@@ -33,7 +33,7 @@ def check_identity(result: Mapping[str, Any]) -> None:
     for key in _OPTIONAL_TEXTS:
         text(result, key, "")
     mapping(result, "overrides")
-    names(result, "with")
+    plain_names(result, "with")
     if result["status"] == "finished" and not mapping(result, "test"):
         raise ValueError("finished, but without test metrics")
     for key in ("test", "constant"):
@@ -155,7 +155,7 @@ def texts(values: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def names(values: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def plain_names(values: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """A list of names that may become part of file names."""
     found = texts(values, key)
     if invalid := [name for name in found if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)]:

@@ -42,8 +42,7 @@ def evaluate_regressor(
     finally:
         module.test_ordinality = metric
     metrics = {name.removeprefix("test/"): value for name, value in logged.items()}
-    order = [name for name in _ORDER if name in metrics] + sorted(set(metrics) - set(_ORDER))
-    return finite_or_none({name: metrics[name] for name in order}), module.predictions()
+    return finite_or_none(in_order(metrics)), module.predictions()
 
 
 def compute_metrics(
@@ -55,11 +54,12 @@ def compute_metrics(
     truth, prediction, features = (
         value[chosen] for value in (predictions.target, predictions.prediction, predictions.features)
     )
-    metrics = regression_metrics(len(target), target.angular_unit)
+    metrics = regression_metrics(len(target), target.angular_unit, target.names)
     metrics.update(prediction, truth)
-    order = feature_ordinality(features, truth, target.distance) if ordinality else {}
-    found = {**metrics.compute(), **order}
-    return finite_or_none({name: found[name] for name in _ORDER if name in found})
+    labelled = ~truth.isnan().any(dim=1)
+    ranked = features[labelled], target.ranking_labels(truth)[labelled]
+    order = feature_ordinality(*ranked, target.distance) if ordinality else {}
+    return finite_or_none(in_order({**metrics.compute(), **order}))
 
 
 def seen_and_unseen(
@@ -99,7 +99,7 @@ def write_plots(
     target: TargetSpec,
     stages: Mapping[str, StageDirectory],
     directory: Path,
-    mae: float | None,
+    test: Mapping[str, float | None],
     note: str = "",
 ) -> None:
     """Draw projections, predictions and, for each stage, its curves and any diagnostics.
@@ -109,7 +109,7 @@ def write_plots(
         target: Names and units for the axes.
         stages: Directory of each stage.
         directory: Folder for the plots.
-        mae: Test error for the title.
+        test: Test metrics, for the titles.
         note: Further text in the titles, for example that the data are synthetic.
     """
     from rnc_lightning.plots.curves import save_curves
@@ -117,8 +117,11 @@ def write_plots(
     from rnc_lightning.plots.scatter import save_prediction_scatter
 
     truth = predictions.target.numpy()
-    save_projections(predictions.features.numpy(), truth, directory, target.names, target.units, note=note)
+    labelled = ~np.isnan(truth).any(axis=1)
+    features = predictions.features.numpy()[labelled]
+    save_projections(features, truth[labelled], directory, target.names, target.units, note=note)
     scatter = directory / "predictions.png"
+    mae = [test.get(f"mae/{name}") for name in target.names] if len(target) > 1 else [test.get("mae")]
     save_prediction_scatter(predictions.prediction.numpy(), truth, scatter, target.names, target.units, mae, note)
     for name, stage in stages.items():
         title = f"{name}, {note}" if note else name
@@ -136,13 +139,49 @@ def constant_predictor(train: Tensor, test: Tensor, target: TargetSpec) -> dict[
     """Test metrics of always predicting the median training label.
 
     Args:
-        train: (N, D) training labels.
+        train: (N, D) training labels; NaN for a missing one.
         test: (M, D) test labels.
         target: Description of the columns.
     """
-    metrics = regression_metrics(len(target), target.angular_unit)
-    metrics.update(train.median(dim=0).values.expand_as(test).contiguous(), test)
+    metrics = regression_metrics(len(target), target.angular_unit, target.names)
+    metrics.update(train.nanmedian(dim=0).values.expand_as(test).contiguous(), test)
     return finite_or_none(metrics.compute())
+
+
+def worse_than_constant(test: Mapping[str, float | None], constant: Mapping[str, float | None]) -> list[str]:
+    """Names of the metrics in which a run is worse than a constant.
+
+    The mean absolute error and the angular error are compared with those of the constant predictor, the best constant
+    for the absolute error. R2 is compared with 0, the value of the mean test label.
+
+    >>> worse_than_constant({"mae": 350125.0, "r2": -10.2, "gmean": 3e5}, {"mae": 95534.0, "r2": -0.01, "gmean": 8e4})
+    ['mae', 'r2']
+
+    Args:
+        test: The test metrics of the run.
+        constant: Those of `constant_predictor`.
+    """
+    worse = []
+    for name, value in test.items():
+        kind = name.partition("/")[0]
+        bound = 0.0 if kind == "r2" else constant.get(name)
+        if kind not in ("mae", "angular", "r2") or value is None or bound is None:
+            continue
+        if (value < bound) if kind == "r2" else (value > bound):
+            worse.append(name)
+    return worse
+
+
+def in_order(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics in the order of tables, each followed by its dimensions; others last.
+
+    >>> list(in_order({"r2": 0.9, "mae/yaw": 1.0, "mae/pitch": 2.0, "mae": 1.5, "own": 0.0}))
+    ['mae', 'mae/yaw', 'mae/pitch', 'r2', 'own']
+    """
+    kinds = {name: name.partition("/")[0] for name in metrics}
+    ranks = {kind: rank for rank, kind in enumerate(_ORDER)}
+    order = sorted(metrics, key=lambda name: (ranks.get(kinds[name], len(ranks)), "/" in name))
+    return {name: metrics[name] for name in order}
 
 
 def finite_or_none(metrics: Mapping[str, Any]) -> dict[str, float | None]:

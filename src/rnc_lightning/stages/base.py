@@ -26,7 +26,8 @@ class Stage(LightningModule):
 
     Args:
         encoder: Module from input x to features (B, F), with an attribute `num_features`.
-        target: The target.
+        target: The target, fitted to the training labels. Objectives, heads and their hyperparameters see labels as
+            `TargetSpec.to_model` scales them; metrics and predictions are in label units.
         optimizer: Builds the optimiser from the trainable parameters.
         schedule: Builds the schedule from the optimiser and `epochs`; it takes one step per epoch.
         epochs: Number of epochs.
@@ -78,6 +79,22 @@ class Stage(LightningModule):
     def num_features(self) -> int:
         """Width F of the encoder's features."""
         return int(self.encoder.num_features)  # type: ignore[arg-type]
+
+    def rows_for_distances(self, features: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, V, F) and labels (B, D) for label distances; samples without all their labels are left out."""
+        labels = self.target.distance_labels(y)
+        if not self.target.partial:
+            return features, labels
+        complete = ~labels.isnan().any(dim=1)
+        return features[complete], labels[complete]
+
+    @staticmethod
+    def loss_term(module: Any, features: Tensor, *labels: Tensor) -> Tensor:
+        """Value of an objective or regularizer; 0 if `rows_for_distances` has left out all samples."""
+        if not len(features) and distributed.world_size() == 1:
+            return features.sum() * 0
+        value: Tensor = module(features, *labels)
+        return value
 
     @property
     def exported_encoder(self) -> nn.Module:

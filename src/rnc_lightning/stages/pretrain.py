@@ -27,7 +27,7 @@ class Pretrain(Stage):
     def __init__(self, *, objective: ModuleOrFactory, **stage: Any) -> None:
         super().__init__(**stage)
         with prefix_errors("objective"):
-            self.objective: Any = build_for(objective, self.num_features, self.target)
+            self.objective: Any = build_for(objective, self.num_features, self.target.for_distances())
 
     def forward(self, x: Tensor) -> Tensor:
         """Views (B, V, ...) to features (B, V, F)."""
@@ -37,10 +37,11 @@ class Pretrain(Stage):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch."""
         size, views = batch["x"].shape[:2]
-        loss: Tensor = self.objective(self(batch["x"]), batch["y"])
+        features, labels = self.rows_for_distances(self(batch["x"]), batch["y"])
+        loss = self.loss_term(self.objective, features, labels)
         self.log_epoch("train/loss", loss.detach(), size, progress=True)
-        if hasattr(self.objective, "floor"):
-            floor = self.objective.floor(batch["y"], views=views).to(loss)
+        if hasattr(self.objective, "floor") and len(labels):
+            floor = self.objective.floor(labels, views=views).to(loss)
             self.log_epoch("train/loss_floor", floor, size)
             self.log_epoch("train/excess", loss.detach() - floor, size, progress=True)
         return loss

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.checks import check_choice, check_finite_number
+from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.factories import build_for
 from rnc_lightning.system.errors import prefix_errors
@@ -43,7 +44,7 @@ class Regress(Stage):
         frozen_autocast: Precision of a frozen encoder; None for that of the trainer.
         regularizers: By name, the `weight` and the `term`: a module from features (B, V, F) and y (B, D) to a scalar,
             or a function that builds it from `in_features` and `target`. If it has `needs_predictions`, it also gets
-            the decoded predictions (B, V, D), detached.
+            the decoded predictions (B, V, D), detached; with `needs_weights` the sample weights (B,), if any.
         weighting: Builds from `target` a module from y (B, D) to sample weights (B,); None for ones.
         calibration: Builds from `in_features` and `target` a module from training features (N, F) and y (N, D) to the
             features that the head gets (see `FDS`); None for no calibration.
@@ -78,17 +79,17 @@ class Regress(Stage):
             raise ValueError(
                 "gradient_cache has no effect on a frozen encoder, which keeps no activations; set it to null"
             )
-        self.head: Any = head(in_features=self.num_features, target=self.target)
+        self.head: Any = head(in_features=self.num_features, target=self.target.in_model_units())
         self.freeze_encoder = freeze_encoder
         self._frozen_dtype = getattr(torch, frozen_autocast) if frozen_autocast else None
-        width, target = self.num_features, self.target
+        width, target = self.num_features, self.target.in_model_units()
         self.regularizers = nn.ModuleDict()
         self._weights: dict[str, float] = {}
         for name, options in (regularizers or {}).items():
             weight: Any = options.get("weight")
             check_finite_number(f"regularizers.{name}.weight", weight)
             with prefix_errors(f"regularizers.{name}.term"):
-                self.regularizers[name] = build_for(options.get("term"), width, target)
+                self.regularizers[name] = build_for(options.get("term"), width, self.target.for_distances())
             self._weights[name] = float(weight)
         with prefix_errors("weighting"):
             self.weighting: Any = None if weighting is None else weighting(target=target)
@@ -100,7 +101,8 @@ class Regress(Stage):
             self.encoder.eval()
         metrics = regression_metrics(len(self.target), self.target.angular_unit)
         self.val_metrics = metrics.clone(prefix="val/")
-        self.test_metrics = metrics.clone(prefix="test/")
+        every = regression_metrics(len(self.target), self.target.angular_unit, self.target.names)
+        self.test_metrics = every.clone(prefix="test/")
         self.test_ordinality = FeatureOrdinality(target_distance=self.target.distance)
         self._validation: list[tuple[Tensor, ...]] = []
         self._predictions: list[tuple[Tensor, ...]] = []
@@ -126,17 +128,21 @@ class Regress(Stage):
         """Fit the head and the weighting to the training labels (N, D), if they need it."""
         for part in (self.head, self.weighting):
             if hasattr(part, "fit_labels"):
-                part.fit_labels(labels)
+                part.fit_labels(self.target.to_model(labels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Input (B, ...) to predictions (B, D) in label units."""
-        return self.head.decode(self.head(self.features(x)))
+        return self._decode(self.head(self.features(x)))
+
+    def _predict(self, features: Tensor) -> Tensor:
+        """Features (B, F) to predictions (B, D) in label units, at least float32 for the metrics."""
+        return at_least_float32(self._decode(self.head(features)))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch."""
         y = batch["y"]
         features = self.training_features(batch)
-        rows, labels = features.flatten(0, 1), y.repeat_interleave(features.shape[1], dim=0)
+        rows, labels = features.flatten(0, 1), self.target.to_model(y).repeat_interleave(features.shape[1], dim=0)
         if self.calibration is not None:
             if not self.calibration.second_pass:
                 self.calibration.collect(rows, labels)
@@ -149,16 +155,29 @@ class Regress(Stage):
         loss = distributed.weight_by_rows(head_loss, len(y))
         logged = head_loss.detach()
         for name, term in self.regularizers.items():
-            inputs = [features, y]
-            if getattr(term, "needs_predictions", False):
-                decoded = self.head.decode(outputs.detach())
-                inputs.append(rearrange(decoded, "(b v) d -> b v d", v=features.shape[1]))
-            value = term(*inputs)
+            value = self.loss_term(term, *self._regularizer_inputs(term, features, outputs, y))
             self.log_epoch(f"train/{name}", value.detach(), len(y))
             loss = loss + self._weights[name] * value
             logged = logged + self._weights[name] * value.detach()
         self.log_epoch("train/loss", logged, len(y), progress=True)
         return loss
+
+    def _regularizer_inputs(self, term: nn.Module, features: Tensor, outputs: Tensor, y: Tensor) -> list[Tensor]:
+        """What a regularizer gets, of the samples that have all their labels."""
+        inputs = []
+        if getattr(term, "needs_predictions", False):
+            decoded = self.target.distance_labels(self._decode(outputs.detach()))
+            inputs.append(rearrange(decoded, "(b v) d -> b v d", v=features.shape[1]))
+        if getattr(term, "needs_weights", False) and self.weighting is not None:
+            inputs.append(self.weighting(self.target.to_model(y)))
+        if self.target.partial:
+            inputs = [rows[~y.isnan().any(dim=1)] for rows in inputs]
+        return [*self.rows_for_distances(features, y), *inputs]
+
+    def _decode(self, outputs: Tensor) -> Tensor:
+        """Outputs of the head to predictions (B, D) in label units, float64 if labels are scaled."""
+        decoded: Tensor = self.head.decode(outputs)
+        return self.target.to_labels(decoded)
 
     def training_features(self, batch: dict[str, Tensor]) -> Tensor:
         """Features (B, V, F) of a training batch; V = 1 if it has no views."""
@@ -169,7 +188,7 @@ class Regress(Stage):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a batch to the validation metrics."""
-        prediction = self.head.decode(self.head(self._batch_features(batch))).float()
+        prediction = self._predict(self._batch_features(batch))
         if self._groups("val") is None:
             self.val_metrics.update(prediction, batch["y"])
         else:
@@ -195,10 +214,9 @@ class Regress(Stage):
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a batch to the test metrics and keep its predictions."""
         features = self.features(batch["x"]).float()
-        prediction = self.head.decode(self.head(features)).float()
+        prediction = self._predict(features)
         if self._groups("test") is None:
-            self.test_metrics.update(prediction, batch["y"])
-            self.test_ordinality.update(features, batch["y"])
+            self._update_test(batch["y"], prediction, features)
         self._predictions.append(tuple(x.cpu() for x in (batch["index"], batch["y"], prediction, features)))
 
     def on_test_epoch_end(self) -> None:
@@ -207,12 +225,16 @@ class Regress(Stage):
             columns = (torch.cat(parts) for parts in zip(*self._predictions, strict=True))
             self._predictions = [averaged := _average_groups(groups, *columns)]
             _, y, prediction, features = (tensor.to(self.device) for tensor in averaged)
-            self.test_metrics.update(prediction, y)
-            self.test_ordinality.update(features, y)
+            self._update_test(y, prediction, features)
         ordinality = {f"test/{name}": value for name, value in self.test_ordinality.compute().items()}
         self.log_dict({**self.test_metrics.compute(), **ordinality})
         self.test_metrics.reset()
         self.test_ordinality.reset()
+
+    def _update_test(self, y: Tensor, prediction: Tensor, features: Tensor) -> None:
+        self.test_metrics.update(prediction, y)
+        labelled = ~y.isnan().any(dim=1)
+        self.test_ordinality.update(features[labelled], self.target.ranking_labels(y)[labelled])
 
     def predictions(self) -> Predictions:
         """Predictions of the last test; for grouped samples, one row and the index of each group."""

@@ -1,4 +1,4 @@
-"""Are the features ordered? The paper's first table: rank correlation of feature and label distances."""
+"""Are the features ordered? The paper's table 1: rank correlation of feature and label distances."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.sweeps.record import FAILED, FINISHED, READ, JobRecord, differing_options
 
 _COLOURS = {FINISHED: "green", READ: "green", FAILED: "red"}
@@ -24,7 +25,7 @@ def print_sweep(records: Sequence[JobRecord], folder: Path, metric: str, console
     table.add_column("seconds", justify="right")
     for record in records:
         status = Text(record.status, style=_COLOURS.get(record.status, "yellow"))
-        value = "-" if record.value is None else f"{record.value:.4g}"
+        value = format_number(record.value, trim=True)
         seconds = "-" if record.seconds is None else f"{record.seconds:.0f}"
         table.add_row(str(record.number), Text(names[record.number]), status, value, seconds)
     console.print(table)
@@ -50,6 +51,7 @@ def print_best(records: Sequence[JobRecord], metric: str, direction: str, consol
     if not values:
         return
     best = (max if direction == "maximize" else min)(values, key=values.__getitem__)
-    console.print(f"best: {metric} {best.value:.6g} (run {best.number}), in {best.run}", markup=False, soft_wrap=True)
+    value = format_number(best.value, digits=6, trim=True)
+    console.print(f"best: {metric} {value} (run {best.number}), in {best.run}", markup=False, soft_wrap=True)
     command = f"  python -m rnc_lightning.train {shlex.join(best.overrides)}"
     console.print(command, markup=False, highlight=False, soft_wrap=True)

@@ -1,116 +1,18 @@
-"""The regression target: names, units, ranges, bins and label distance of its dimensions."""
+"""The regression target: its dimensions, their ranges and bins, and the label distance."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-MOST_BINS = 10_000  # more than any head is meant for, so the step or the range must be wrong
+from rnc_lightning.targets.dimension import TargetDimension
+from rnc_lightning.targets.grid import Grid
 
-
-@dataclass(frozen=True)
-class Grid:
-    """Evenly spaced bin centres low, low + step, ... of one target dimension.
-
-    Attributes:
-        low: The first centre, in label units.
-        step: Distance between two centres.
-        count: Number K of centres, at least 2.
-
-    >>> grid = Grid(low=-1.0, step=0.5, count=5)
-    >>> grid.centres().tolist()
-    [-1.0, -0.5, 0.0, 0.5, 1.0]
-    >>> grid.bins(torch.tensor([-0.8, -0.75, 0.2, 9.0])).tolist()
-    [0, 1, 2, 4]
-    """
-
-    low: float
-    step: float
-    count: int
-
-    @property
-    def high(self) -> float:
-        """The last centre."""
-        return self.low + (self.count - 1) * self.step
-
-    def centres(self, like: Tensor | None = None) -> Tensor:
-        """All centres (K,), in the dtype and on the device of `like`."""
-        dtype, device = (torch.float32, None) if like is None else (like.dtype, like.device)
-        return self.value(torch.arange(self.count, dtype=dtype, device=device))
-
-    def value(self, rank: Tensor) -> Tensor:
-        """Label at a rank; the rank may be fractional."""
-        return self.low + self.step * rank
-
-    def bins(self, labels: Tensor) -> Tensor:
-        """Index of the nearest centre, int64; halfway rounds up, labels outside the grid count as its ends."""
-        ranks = torch.floor((labels.double() - self.low) / self.step + 0.5)  # round() would round half to even
-        return ranks.clamp(0, self.count - 1).long()
-
-    def clamp(self, labels: Tensor) -> Tensor:
-        """Move labels outside the grid to its ends."""
-        return labels.clamp(self.low, self.high)
-
-
-@dataclass(frozen=True)
-class TargetDimension:
-    """One dimension of the target, in the data set's unit.
-
-    Attributes:
-        unit: Unit of measurement, as written on axes and in tables.
-        low: Lowest possible label, or None when open.
-        high: Highest possible label, or None when open.
-        step: Width of a bin, for methods that discretise. If the range is not a multiple of it, the last centre is
-            the first one above `high`. None: `fitted` chooses 1, 2 or 5 times a power of ten, for 40 to 100 bins.
-    """
-
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    step: float | None = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("low", "high"):
-            value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
-                raise ValueError(f"{name} must be a finite number or null, got {value}")
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ValueError(f"low must be below high, got low={self.low} and high={self.high}")
-        if self.step is not None and not (self.step > 0 and math.isfinite(self.step)):
-            raise ValueError(f"step must be a positive number, got {self.step}")
-
-    @property
-    def grid(self) -> Grid:
-        """The bin centres.
-
-        Raises:
-            ValueError: If an end of the range is open, or there are too many bins.
-        """
-        if self.low is None or self.high is None:
-            raise ValueError("low and high are needed for bins: set them, or take them from labels with fitted()")
-        if self.step is None:
-            raise ValueError("step is needed for bins: set it, or take it from labels with fitted()")
-        count = math.ceil((self.high - self.low) / self.step - 1e-6) + 1
-        if count > MOST_BINS:
-            raise ValueError(f"step {self.step} makes {count} bins from {self.low} to {self.high}: make it larger")
-        return Grid(self.low, self.step, count)
-
-    def fitted(self, labels: Tensor) -> "TargetDimension":
-        """Close open ends by the smallest and the largest label (N,), widened to multiples of `step`."""
-        low, high, step = self.low, self.high, self.step
-        first = float(labels.min()) if low is None else low
-        last = float(labels.max()) if high is None else high
-        if step is None:
-            step = _round_step(last - first)
-        if low is None:
-            low = math.floor(first / step) * step
-            low = low if high is None else min(low, high - step)
-        if high is None:
-            high = max(math.ceil(last / step) * step, low + step)
-        return replace(self, low=low, high=high, step=step)
+_ROUNDING = 1e-9  # of distances between standardised labels, which are about 1
 
 
 @dataclass(frozen=True)
@@ -120,6 +22,10 @@ class TargetSpec:
     Args:
         dimensions: Maps names to a TargetDimension or its arguments, in the order of y's columns.
         distance: Label distance: a name known to `rnc_lightning.targets.distances` or a callable.
+        standardize: Whether `fitted` takes centre and scale of each dimension from the labels.
+        transform: For all dimensions without one of their own; see `TargetDimension`.
+        rounding: Difference that label distances can have by rounding alone; `in_model_units` sets it.
+        partial: Whether some labels are missing (NaN); `fitted` sets it.
 
     Raises:
         ValueError: If there is no dimension, or a dimension's arguments are not valid.
@@ -133,14 +39,21 @@ class TargetSpec:
 
     dimensions: Mapping[str, TargetDimension] = field(default_factory=dict)
     distance: str | Callable[[Tensor, Tensor], Tensor] = "l1"
+    standardize: bool = False
+    transform: Literal["log"] | None = None
+    rounding: float = 0.0
+    partial: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.standardize, bool):
+            raise ValueError(f"standardize must be true or false, got {self.standardize}")
         if not self.dimensions:
             raise ValueError("dimensions: a target needs at least one, such as {age: {unit: years}}")
         dimensions: dict[str, TargetDimension] = {}
         for name, value in self.dimensions.items():
             with _prefix_errors(f"dimensions.{name}"):
-                dimensions[name] = value if isinstance(value, TargetDimension) else TargetDimension(**value)
+                dimension = value if isinstance(value, TargetDimension) else TargetDimension(**value)
+                dimensions[name] = replace(dimension, transform=dimension.transform or self.transform)
         object.__setattr__(self, "dimensions", dimensions)
 
     @property
@@ -172,13 +85,74 @@ class TargetSpec:
         return grids
 
     def fitted(self, labels: Tensor) -> "TargetSpec":
-        """Close every open range by the training labels (N, D)."""
+        """Take what is open from the training labels (N, D); see `TargetDimension.fitted`."""
         self.check(labels)
         dimensions = {}
         for (name, dimension), column in zip(self.dimensions.items(), labels.unbind(dim=1), strict=True):
             with _prefix_errors(f"dimensions.{name}"):
-                dimensions[name] = dimension.fitted(column)
-        return replace(self, dimensions=dimensions)
+                dimensions[name] = dimension.fitted(column, self.standardize)
+        return replace(self, dimensions=dimensions, partial=self.partial or bool(labels.isnan().any()))
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether a model sees other numbers than the labels."""
+        return any(dimension.is_scaled for dimension in self.dimensions.values())
+
+    def to_model(self, labels: Tensor) -> Tensor:
+        """Labels (N, D) as a model sees them, float64; the labels themselves if nothing is scaled."""
+        if not self.is_scaled:
+            return labels
+        pairs = zip(self.dimensions.values(), labels.unbind(dim=1), strict=True)
+        return torch.stack([dimension.to_model(column) for dimension, column in pairs], dim=1)
+
+    def to_labels(self, values: Tensor) -> Tensor:
+        """What a model predicts (N, D) in label units, float64; unchanged if nothing is scaled."""
+        if not self.is_scaled:
+            return values
+        pairs = zip(self.dimensions.values(), values.unbind(dim=1), strict=True)
+        return torch.stack([dimension.to_labels(column) for dimension, column in pairs], dim=1)
+
+    def in_model_units(self) -> "TargetSpec":
+        """The target that heads are built for: ranges and bins of the numbers that a model sees."""
+        if not self.is_scaled:
+            return self
+        dimensions = {name: dimension.in_model_units() for name, dimension in self.dimensions.items()}
+        return TargetSpec(dimensions, self.distance, rounding=_ROUNDING)
+
+    def for_distances(self) -> "TargetSpec":
+        """The target that label distances are computed for: in model units, except for angles between directions."""
+        return self if self.angular_unit else self.in_model_units()
+
+    def distance_labels(self, labels: Tensor) -> Tensor:
+        """Labels (N, D) for label distances, in the units of `for_distances`."""
+        return labels if self.angular_unit else self.to_model(labels)
+
+    def ranking_labels(self, labels: Tensor) -> Tensor:
+        """Labels (N, D) whose distances are only ranked: in label units where that ranks them in the same way.
+
+        Equal differences of whole numbers then stay equal; standardised, they would differ by rounding errors.
+        """
+        linear = all(dimension.transform is None for dimension in self.dimensions.values())
+        return labels if len(self) == 1 and linear else self.distance_labels(labels)
+
+    @property
+    def tie_tolerance(self) -> float:
+        """Label distances that differ by no more are equal up to rounding; in the units of the target.
+
+        For one dimension with labels that are multiples of a number, it is a thousandth of that.
+        """
+        fine = [dimension.resolution for dimension in self.dimensions.values()]
+        return max(self.rounding, fine[0] / 1000 if len(fine) == 1 and fine[0] is not None else 0.0)
+
+    def check_float32(self, labels: Tensor) -> None:
+        """Check that labels (N, D) survive float32; see `TargetDimension.check_float32`.
+
+        Raises:
+            ValueError: If they do not.
+        """
+        for (name, dimension), column in zip(self.dimensions.items(), labels.unbind(dim=1), strict=True):
+            with _prefix_errors(f"dimensions.{name}"):
+                dimension.check_float32(column)
 
     def bins(self, labels: Tensor) -> Tensor:
         """Indices (B, D) of the centres nearest to labels (B, D); see `Grid.bins`."""
@@ -227,14 +201,6 @@ class TargetSpec:
 
     def __len__(self) -> int:
         return len(self.dimensions)
-
-
-def _round_step(span: float) -> float:
-    """Smallest of 1, 2, 5 times a power of ten that gives at most 100 bins over a range; 1 for an empty range."""
-    if span <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(span / 100))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power * 100 >= span * (1 - 1e-9))
 
 
 @contextmanager

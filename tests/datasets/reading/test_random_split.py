@@ -2,9 +2,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from rnc_lightning.datasets.reading.random_split import Division, read_division, write_division
+from rnc_lightning.datasets.reading.random_split import Division, read_division, row_contents, write_division
+from rnc_lightning.datasets.reading.tables import Table, read_table
 from rnc_lightning.system.errors import UserError
 
 NAMES = [f"image-{i:03d}" for i in range(200)]
@@ -76,3 +78,51 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("name,split\na,train\nb,val\na,test\n")
     with pytest.raises(UserError, match=r"split\.csv assigns a to train and, in split\.csv, row 4, to test"):
         read_division(tmp_path / "split.csv", ["a"])
+
+
+def _table(path: Path, rows: list[str]) -> Table:
+    path.write_text("\n".join(["a,b,y", *rows]) + "\n")
+    return read_table(path, ["a", "b", "y"])
+
+
+def test_rows_without_a_name_are_found_by_their_content(tmp_path: Path) -> None:
+    rows = [f"{i},{i * i % 7},{i}.5" for i in range(30)]
+    contents = row_contents(_table(tmp_path / "t.csv", rows), ["a", "b", "y"])
+    names = [f"row {i + 2}" for i in range(30)]
+    parts = Division().divide(names)
+    named = {part: [n for n, p in zip(names, parts, strict=True) if p == part] for part in ("train", "val", "test")}
+    file = tmp_path / "split.csv"
+    write_division(file, named, dict(zip(names, contents, strict=True)))  # type: ignore[arg-type]
+    assert read_division(file, names, contents) == parts
+    order = np.random.default_rng(0).permutation(30)
+    resorted = row_contents(_table(tmp_path / "t.csv", [rows[i] for i in order]), ["y", "b", "a"])
+    assert read_division(file, names, resorted) == [parts[i] for i in order]
+    assert read_division(file, names[:20], contents[:20]) == parts[:20]  # some rows were removed
+    rows[3] = "3,2,4.5"
+    changed = row_contents(_table(tmp_path / "t.csv", rows), ["a", "b", "y"])
+    with pytest.raises(UserError, match=r"does not contain 1 of the 30 rows, for example row 5: .*\(data\.id=COLUMN\)"):
+        read_division(file, names, changed)
+
+
+def test_equal_rows_get_what_equal_rows_had(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("name,split,content\nrow 2,train,x\nrow 3,test,x\nrow 4,val,y\n")
+    names = ["row 2", "row 3", "row 4"]
+    assert read_division(tmp_path / "split.csv", names, ["y", "x", "x"]) == ["val", "train", "test"]
+    with pytest.raises(UserError, match="does not contain 1 of the 3 rows, for example row 4"):
+        read_division(tmp_path / "split.csv", names, ["x", "x", "x"])
+
+
+def test_bare_row_numbers_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("name,split\nrow 2,train\nrow 3,test\n")
+    with pytest.raises(UserError, match=r"nothing shows that these are the same rows: name a column .*data\.id=COLUMN"):
+        read_division(tmp_path / "split.csv", ["row 2", "row 3"], ["x", "y"])
+
+
+def test_the_same_numbers_in_another_format_are_the_same_content(tmp_path: Path) -> None:
+    table = _table(tmp_path / "t.csv", ["1,NA,0.50", "2.0,x,1e-5"])
+    frame = pd.DataFrame({"y": [0.5, 1e-5], "a": [1, 2], "b": ["NA", "x"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    other = read_table(tmp_path / "t.parquet", ["a", "b", "y"])
+    assert row_contents(table, ["a", "b", "y"]) == row_contents(other, ["a", "b", "y"])
+    long = _table(tmp_path / "t.csv", ["12345678901234567,1,1", "12345678901234568,1,1"])
+    assert len(set(row_contents(long, ["a", "b", "y"]))) == 2

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.random_split import Division
@@ -20,6 +21,7 @@ from rnc_lightning.datasets.reading.user_table import (
     choose_division,
     read_user_table,
 )
+from rnc_lightning.datasets.splits import Split
 from rnc_lightning.system.errors import UserError
 
 Row = dict[str, Any]
@@ -334,3 +336,33 @@ def test_a_wrong_folder_is_one_line_and_not_a_list(tmp_path: Path) -> None:
         UserError, match=r"none of the files in column path exists, for example .*faces/000.png; data.root"
     ):
         find_files(table, "path", tmp_path, Problems())
+
+
+def _two_targets(path: Path) -> Path:
+    path.write_text("id,y,z\na,1,2\nb,,3\nc,4,NA\nd,,\ne,x,5\nf,6,inf\ng,7,200\n")
+    return path
+
+
+def test_partly_labelled_rows_are_problems_unless_allowed(tmp_path: Path) -> None:
+    path = _two_targets(tmp_path / "t.csv")
+    for partial, names in ((False, ["a"]), (True, ["a", "b", "c"])):
+        problems = Problems()
+        table = read_user_table(path, ["id", "y", "z"])
+        columns = UserColumns(["y", "z"], plausible={"z": [0, 100]}, partial=partial)
+        good = np.ones(len(table), dtype=bool)
+        rows = check_user_rows(table, table.texts("id"), good, columns, Division(), problems)
+        assert rows.names == names
+        found = [str(problem) for problem in problems]
+        assert ("y missing: t.csv, row 3" in found) is ("z missing: t.csv, row 4" in found) is not partial
+        assert {"y missing: t.csv, row 5", "z missing: t.csv, row 5"} <= set(found)
+        assert {"y not a finite number: t.csv, row 6 ('x')", "z not a finite number: t.csv, row 7 ('inf')"} < set(found)
+        assert "z outside 0 to 100: t.csv, row 8 (200)" in found
+    np.testing.assert_array_equal(rows.targets, [[1, 2], [np.nan, 3], [4, np.nan]])
+
+
+def test_a_split_has_missing_labels_only_where_that_is_said() -> None:
+    targets = torch.tensor([[1.0, np.nan], [2.0, 3.0]])
+    assert Split([0, 1], targets, ["a", "b"], partial=True).labels.isnan().sum() == 1
+    for wrong, partial in ((targets, False), (torch.full((2, 2), np.nan), True), (targets.nan_to_num(np.inf), True)):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            Split([0, 1], wrong, ["a", "b"], partial=partial)

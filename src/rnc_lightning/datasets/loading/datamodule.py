@@ -24,7 +24,9 @@ Loader = DataLoader[dict[str, Tensor]]
 
 
 class RegressionDataModule(DataSource, LightningDataModule):
-    """Three splits as loaders of dict batches: `x` (B, V, ...) or (B, ...), `y` (B, D) float32, `index` (B,).
+    """Three splits as loaders of dict batches: `x` (B, V, ...) or (B, ...), `y` (B, D), `index` (B,).
+
+    `y` has the type of the splits' targets, float32 or float64.
 
     A data set is a subclass in one file that implements `read` (see `DataSource`).
 

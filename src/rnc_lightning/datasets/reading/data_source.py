@@ -43,6 +43,7 @@ class DataSource(ABC):
     published: ClassVar[Published | None] = None  # the paper's numbers, if it used this data set
     root: Path | None = None  # folder of the files, if there are files
     division: Division | None = None  # how the splits were drawn, if they are not published
+    contents: Mapping[str, str] | None = None  # what identifies samples whose names are only numbers of rows
     preparation: dict[str, Any] | None = None  # training statistics applied to every input, such as means
 
     def __init__(
@@ -200,7 +201,7 @@ class DataSource(ABC):
         Unreadable samples are included, so that the file fits the same table again.
         """
         if self.division is not None:
-            write_division(path, self.drawn)
+            write_division(path, self.drawn, self.contents)
 
     def write_subset(self, path: Path) -> None:
         """Write the samples used for training and validation as `subset.csv`, if not all are used."""

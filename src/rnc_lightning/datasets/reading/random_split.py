@@ -1,6 +1,7 @@
 """Random splits, for data without a published one: drawn with a recorded seed, written to a file, read from one."""
 
-from collections import Counter
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from rnc_lightning.datasets.reading.tables import read_table
+from rnc_lightning.datasets.reading.tables import Table, read_table
 from rnc_lightning.datasets.splits import PARTS, SplitName
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.system.errors import UserError
@@ -41,13 +42,17 @@ class Division:
             )
 
     def divide(
-        self, names: Sequence[str], groupings: Mapping[str, Sequence[Hashable]] | None = None
+        self,
+        names: Sequence[str],
+        groupings: Mapping[str, Sequence[Hashable]] | None = None,
+        contents: Sequence[str] | None = None,
     ) -> list[SplitName]:
         """The part of each sample.
 
         Args:
             names: The samples' names, all different.
             groupings: For each possible value of `by` except `sample`, the group of each sample.
+            contents: What identifies the samples in `file` if their names are only numbers of rows; None: the names.
 
         Raises:
             ValueError: If `by` is neither `sample` nor one of the groupings.
@@ -57,35 +62,101 @@ class Division:
         if self.by != "sample" and self.by not in groupings:
             raise ValueError(f"split.by must be {' or '.join(['sample', *groupings])}, got {self.by!r}")
         if self.file is not None:
-            return read_division(Path(self.file), names)
+            return read_division(Path(self.file), names, contents)
         return _draw(names if self.by == "sample" else groupings[self.by], self)
 
 
-def write_division(path: Path, parts: Mapping[SplitName, Sequence[str]]) -> None:
-    """Write the names of each part as `split.csv`, which `data.split.file` reads."""
+def row_contents(table: Table, columns: Sequence[str]) -> list[str]:
+    """A hash of the cells of each row (N), by which a row is found again where it has no name of its own.
+
+    The same number counts as the same whether it is written 1, 1.0 or 1e0; the order of the columns does not matter.
+    """
+    texts = {name: [_plain_cell(text) for text in table.texts(name)] for name in sorted(columns)}
+    rows = zip(*texts.values(), strict=True)
+    head = "\x1f".join(texts)
+    return [hashlib.sha256("\x1f".join((head, *row)).encode()).hexdigest()[:16] for row in rows]
+
+
+def _plain_cell(text: str) -> str:
+    if len(text) > 15:  # float64 does not tell longer numbers apart
+        return text
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text
+
+
+def write_division(
+    path: Path, parts: Mapping[SplitName, Sequence[str]], contents: Mapping[str, str] | None = None
+) -> None:
+    """Write the names of each part as `split.csv`, which `data.split.file` reads.
+
+    Args:
+        path: The file.
+        parts: The names.
+        contents: By name, what identifies a sample whose name is only the number of its row.
+    """
     rows = [(name, part) for part, names in parts.items() for name in names]
-    write_text(path, pd.DataFrame(rows, columns=["name", "split"]).to_csv(index=False))
+    table = pd.DataFrame(rows, columns=["name", "split"])
+    if contents:
+        table["content"] = table["name"].map(contents)
+    write_text(path, table.to_csv(index=False))
 
 
-def read_division(path: Path, names: Sequence[str]) -> list[SplitName]:
-    """The part of each sample, from a file written by `write_division`. Other names in the file are ignored.
+def read_division(path: Path, names: Sequence[str], contents: Sequence[str] | None = None) -> list[SplitName]:
+    """The part of each sample, from a file written by `write_division`. Other samples in the file are ignored.
+
+    Args:
+        path: The file.
+        names: N names.
+        contents: What identifies the N samples if their names are only numbers of rows, which change when a table is
+            sorted or filtered; None: the names.
 
     Raises:
         UserError: If the file is missing, has a split other than train, val, test, or lacks samples.
     """
-    table = read_table(path, ["name", "split"])
-    parts: dict[str, str] = {}
-    for i, (name, part) in enumerate(zip(table.texts("name"), table.texts("split"), strict=True)):
+    table = read_table(path, ["name", "split"], ["content"])
+    for i, part in enumerate(texts := table.texts("split")):
         if part not in PARTS:
             raise UserError(f"{path} has a split other than {', '.join(PARTS)}: {part!r}, {table.where(i)}")
-        if parts.setdefault(name, part) != part:
-            raise UserError(f"{path} assigns {name} to {parts[name]} and, in {table.where(i)}, to {part}")
-    if missing := [name for name in names if name not in parts]:
+    parts = [cast(SplitName, part) for part in texts]
+    if contents is None:
+        return _by_name(path, table, parts, names)
+    if "content" not in table.frame.columns:
+        raise UserError(
+            f"{path} names its samples by the numbers of their rows, and nothing shows that these are the same rows: "
+            "name a column that identifies them (data.id=COLUMN) and use a split.csv written with it"
+        )
+    return _by_content(path, table.texts("content"), parts, names, contents)
+
+
+def _by_name(path: Path, table: Table, parts: Sequence[SplitName], names: Sequence[str]) -> list[SplitName]:
+    part_of: dict[str, SplitName] = {}
+    for i, (name, part) in enumerate(zip(table.texts("name"), parts, strict=True)):
+        if part_of.setdefault(name, part) != part:
+            raise UserError(f"{path} assigns {name} to {part_of[name]} and, in {table.where(i)}, to {part}")
+    if missing := [name for name in names if name not in part_of]:
         raise UserError(
             f"{path} does not contain {len(missing)} of the {len(names)} samples, for example {missing[0]}: "
             "it belongs to other data"
         )
-    return [cast(SplitName, parts[name]) for name in names]
+    return [part_of[name] for name in names]
+
+
+def _by_content(
+    path: Path, known: Sequence[str], parts: Sequence[SplitName], names: Sequence[str], contents: Sequence[str]
+) -> list[SplitName]:
+    """The part of each row by its content; rows of equal content are taken in their order."""
+    left: dict[str, list[SplitName]] = defaultdict(list)
+    for content, part in zip(reversed(known), reversed(parts), strict=True):
+        left[content].append(part)
+    found = [left[content].pop() if left[content] else None for content in contents]
+    if missing := [name for name, part in zip(names, found, strict=True) if part is None]:
+        raise UserError(
+            f"{path} does not contain {len(missing)} of the {len(names)} rows, for example {missing[0]}: they are new "
+            "or were changed since. Name a column that identifies the rows (data.id=COLUMN), or draw a new split"
+        )
+    return [part for part in found if part is not None]
 
 
 def _draw(groups: Sequence[Hashable], division: Division) -> list[SplitName]:

@@ -1,25 +1,51 @@
 """Reads tables of samples (CSV or Parquet) in their usual variants; every message names file and row."""
 
-import csv
 import os
-import re
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rnc_lightning.datasets.reading.csv_files import check_unique_columns, csv_layout, read_csv_frame
+from rnc_lightning.datasets.reading.numbers import (
+    MISSING_VALUES,
+    AmbiguousNumberError,
+    Evidence,
+    NumberFormat,
+    gather_evidence,
+    has_sign,
+    parse_numbers,
+)
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.system.errors import UserError, first_line
 
-MISSING_VALUES = ("", "nan", "na", "n/a", "nat", "none", "null")  # how tables write a missing number
-_SEPARATORS = (",", ";", "\t", "|")
 _PARQUET = (".parquet", ".pq")
-_MOST_HEADER = 50_000_000  # characters of the first row, of a million columns
-_COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, zip, bzip2, xz, zstd
-_WIDE = 40  # columns; from a wider table only the wanted ones are read
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # 1,220: a thousands separator or a decimal comma
+
+
+class WholeFile:
+    """All columns that were read from a file, and how it writes numbers.
+
+    Args:
+        frame: The columns.
+        form: The marks of its numbers, as far as the user says.
+        semicolons: Whether its separator is a semicolon.
+        options: Whether the user can say them with options; for messages.
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, form: NumberFormat, semicolons: bool = False, options: bool = False
+    ) -> None:
+        self.frame = frame
+        self.form = form
+        self.options = options
+        self.semicolons = semicolons
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What its columns show about the decimal mark."""
+        return gather_evidence(self.frame, self.semicolons)
 
 
 class Table:
@@ -28,11 +54,13 @@ class Table:
     Args:
         path: The file it was read from.
         frame: Its rows; the index is each row's number in a spreadsheet program (the header is row 1).
+        whole: All columns of the file; None: `frame` has them.
     """
 
-    def __init__(self, path: Path, frame: pd.DataFrame) -> None:
+    def __init__(self, path: Path, frame: pd.DataFrame, whole: WholeFile | None = None) -> None:
         self.path = path
         self.frame = frame
+        self.whole = whole or WholeFile(frame, NumberFormat())
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -51,31 +79,45 @@ class Table:
     def numbers(self, column: str) -> np.ndarray:
         """A column as float64; NaN if a cell is empty, not a number, or beyond the range of float32.
 
-        Decimal commas are accepted if they are unambiguous: no cell has a decimal point, and not every comma could be
-        a thousands separator.
+        Raises:
+            UserError: If a number may be read in two ways, such as 1.171 in a table with decimal commas.
         """
         values = self.frame[column]
         kinds = pd.api.types
-        if not kinds.is_numeric_dtype(values) or kinds.is_complex_dtype(values):
-            if kinds.is_datetime64_any_dtype(values) or kinds.is_timedelta64_dtype(values):
-                return np.full(len(values), np.nan)  # pandas would return their internal integers
-            values = _with_points(values.astype("string").str.strip())
-        found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        if kinds.is_datetime64_any_dtype(values) or kinds.is_timedelta64_dtype(values):
+            return np.full(len(values), np.nan)  # pandas would return their internal integers
+        if kinds.is_numeric_dtype(values) and not kinds.is_complex_dtype(values):
+            found = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            texts = self.texts(column)
+            try:
+                found = parse_numbers(texts, self.whole.form, lambda: self.whole.evidence)
+            except AmbiguousNumberError as error:
+                where = self.where([text.replace("\u2212", "-") for text in texts].index(error.cell))
+                fix = error.options if self.whole.options else error.rewriting
+                raise UserError(f"{where}, column {column}: {error}: {fix}") from None
         return np.where(np.abs(found) <= np.finfo(np.float32).max, found, np.nan)
 
     def select(self, keep: np.ndarray) -> "Table":
         """The rows where a mask is true, their numbers unchanged."""
-        return Table(self.path, self.frame[keep])
+        return Table(self.path, self.frame[keep], self.whole)
 
 
-def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = (), missing: str = "") -> Table:
-    """Read columns of a CSV (any of `, ; tab |` as separator, with or without a byte order mark) or Parquet file.
+def read_table(
+    path: Path,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    missing: str = "",
+    form: NumberFormat | None = None,
+) -> Table:
+    """Read columns of a CSV (any of `, ; tab |` as separator, UTF-8, or UTF-16 with its mark) or Parquet file.
 
     Args:
         path: The file; `.parquet` and `.pq` are Parquet.
         columns: Required columns.
         optional: Columns that are read if they exist.
         missing: Added to the error message if the file does not exist.
+        form: How numbers are written, where options say so; None: found out.
 
     Raises:
         UserError: If the file is missing, is not a table, or lacks a column.
@@ -83,11 +125,17 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = (),
     if not is_file(path):
         raise UserError(f"{absence(path)}. {missing}".strip())
     wanted = {*columns, *optional}
-    frame = _parquet(path, wanted) if is_parquet(path) else _csv(path, wanted)
+    semicolons = False
+    if is_parquet(path):
+        frame = parquet_frame(path, wanted)
+    else:
+        frame, layout = read_csv_frame(path, wanted)
+        semicolons = layout.separator == ";"
     if absent := [column for column in columns if column not in frame.columns]:
-        present = frame.columns if is_parquet(path) else csv_header(path, wanted)[0]
+        present = frame.columns if is_parquet(path) else csv_layout(path, wanted).names
         raise UserError(f"{path} has no column {', '.join(absent)}; its columns are {', '.join(present)}")
-    return Table(path, frame[[column for column in frame.columns if column in wanted]])
+    whole = WholeFile(frame, form or NumberFormat(), semicolons, options=form is not None)
+    return Table(path, frame[[column for column in frame.columns if column in wanted]], whole)
 
 
 def read_labels(
@@ -95,30 +143,47 @@ def read_labels(
     columns: Sequence[str],
     problems: Problems,
     plausible: Sequence[tuple[float, float]] | None = None,
+    partial: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Numeric columns as labels (N, D) float64, and a mask (N,) of the rows that have all of them.
+    """Numeric columns as labels (N, D) float64, and a mask (N,) of the rows that can be used.
 
     Args:
         table: N rows.
         columns: D columns.
         problems: Receives the rows with a label that is missing, not a finite number, or not plausible.
         plausible: For each column the lowest and the highest label to accept; None accepts all.
+        partial: Whether a row may lack some of the labels, which are NaN then, but not all.
+
+    Raises:
+        UserError: If most cells of a column are numbers with a sign of currency or percent.
     """
     values = np.stack([table.numbers(column) for column in columns], axis=1)
+    missing = np.zeros(values.shape, dtype=bool)
     for d, column in enumerate(columns):
-        texts: list[str] | None = None
-        for i in np.flatnonzero(~np.isfinite(values[:, d])).tolist():
-            texts = texts or table.texts(column)
-            if texts[i].lower() in MISSING_VALUES:
-                problems.add(f"{column} missing", table.where(i))
-            else:
+        if len(unusable := np.flatnonzero(~np.isfinite(values[:, d]))):
+            texts = table.texts(column)
+            missing[unusable, d] = [texts[i].lower() in MISSING_VALUES for i in unusable]
+            _refuse_signs(table, column, texts)
+            for i in unusable[~missing[unusable, d]].tolist():
                 problems.add(f"{column} not a finite number", table.where(i), repr(texts[i]))
-    good = np.isfinite(values).all(axis=1)
+    allowed = missing & partial & ~missing.all(axis=1, keepdims=True)
+    for i, d in np.argwhere(missing & ~allowed).tolist():
+        problems.add(f"{columns[d]} missing", table.where(i))
+    good = (np.isfinite(values) | allowed).all(axis=1)
     for d, (low, high) in enumerate(plausible or ()):
         for i in np.flatnonzero(np.isfinite(values[:, d]) & ((values[:, d] < low) | (values[:, d] > high))).tolist():
-            problems.add(f"{columns[d]} outside {low:g} to {high:g}", table.where(i), f"{values[i, d]:g}")
+            problems.add(f"{columns[d]} outside {low:g} to {high:g}", table.where(i), f"{values[i, d]:.15g}")
             good[i] = False
     return values, good
+
+
+def _refuse_signs(table: Table, column: str, texts: Sequence[str]) -> None:
+    signed = [i for i, text in enumerate(texts) if has_sign(text)]
+    if 2 * len(signed) > sum(text.lower() not in MISSING_VALUES for text in texts):
+        raise UserError(
+            f"{table.where(signed[0])}, column {column}: {texts[signed[0]]!r} is a number with a sign: write plain "
+            "numbers, and the unit in the column's name"
+        )
 
 
 def find_duplicates(keys: Sequence[str], table: Table, what: str, problems: Problems) -> np.ndarray:
@@ -158,99 +223,20 @@ def leaves_folder(relative: str) -> bool:
     return Path(plain).is_absolute() or plain.split("/")[0] == ".." or (len(plain) > 1 and plain[1] == ":")
 
 
-def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
+def parquet_frame(path: Path, wanted: set[str]) -> pd.DataFrame:
+    """All columns of a Parquet file and the named ones of its index; the index is each row's number, from 1 up.
+
+    Raises:
+        UserError: If it cannot be read, or a wanted name occurs twice.
+    """
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(path, dtype_backend="numpy_nullable")  # integers stay integers beside empty cells
     except ImportError as error:
         raise UserError(f"{path}: Parquet needs pyarrow: pip install 'rnc-lightning[parquet]'") from error
     except (ValueError, OSError) as error:
         raise UserError(f"{path} is not a Parquet file: {first_line(error)}") from error
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
     frame.columns = [name.strip() if isinstance(name, str) else str(name) for name in frame.columns]
     check_unique_columns(path, list(frame.columns), wanted)
     return frame.set_axis(range(1, len(frame) + 1), axis=0)
-
-
-def _with_points(cells: pd.Series) -> pd.Series:
-    """Text cells with decimal commas replaced by points; unchanged if a comma may mean something else."""
-    commas = cells.str.contains(",", regex=False).fillna(False)
-    if not commas.any() or cells.str.contains(r"\d\.\d").fillna(False).any():
-        return cells
-    if cells[commas].str.fullmatch(_THOUSANDS).all():
-        return cells
-    return cells.str.replace(",", ".", regex=False)
-
-
-def _csv(path: Path, wanted: set[str]) -> pd.DataFrame:
-    try:
-        names, separator = csv_header(path, wanted)
-        with warnings.catch_warnings(record=True) as too_long:
-            warnings.simplefilter("always", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                path,
-                sep=separator,
-                encoding="utf-8-sig",
-                compression=None,  # otherwise the name alone would have it unpacked, to any size
-                dtype="string",
-                usecols=(lambda name: name.strip() in wanted) if len(names) > _WIDE else None,
-                skip_blank_lines=False,  # otherwise row numbers would differ from those in an editor
-                index_col=False,  # otherwise a separator at the end of each row would shift all columns by one
-                skipinitialspace=True,
-                keep_default_na=False,  # NA may be a name
-                na_values=[""],
-            )
-        if too_long:
-            _refuse_surplus_cells(path, separator, len(names))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
-        raise UserError(f"{path} is not a CSV table: {first_line(error)}") from error
-    frame.columns = frame.columns.str.strip()
-    frame = frame.set_axis(range(2, len(frame) + 2), axis=0)
-    return frame.dropna(how="all")
-
-
-def csv_header(path: Path, wanted: Collection[str]) -> tuple[list[str], str]:
-    """The column names in a CSV's first row, and its separator: the one that yields most of the wanted names.
-
-    Raises:
-        UserError: If a wanted name occurs twice.
-    """
-    with path.open("rb") as file:
-        if file.read(6).startswith(_COMPRESSED):
-            raise UserError(f"{path} is compressed: unpack it first")
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = file.readline(_MOST_HEADER)
-    cells = {separator: _header_cells(header, separator) for separator in _SEPARATORS}
-    if not any(cells.values()) and header.strip():
-        raise UserError(f"{path} is not a CSV table: its first row has no separator in {len(header):,} characters")
-    separator = max(cells, key=lambda s: (len(set(wanted) & set(cells[s])), len(cells[s])))
-    check_unique_columns(path, cells[separator], wanted)
-    return cells[separator], separator
-
-
-def _header_cells(header: str, separator: str) -> list[str]:
-    """The cells of a header; none for a separator with which one of them is longer than Python's CSV reader allows."""
-    try:
-        return [cell.strip() for cell in next(csv.reader([header], delimiter=separator), [])]
-    except csv.Error:
-        return []
-
-
-def check_unique_columns(path: Path, names: Sequence[str], wanted: Collection[str]) -> None:
-    """Refuse a table with two columns of the same name.
-
-    Raises:
-        UserError: If a wanted name occurs twice.
-    """
-    if twice := sorted({name for name in names if name in wanted and names.count(name) > 1}):
-        raise UserError(f"{path} has the column {', '.join(twice)} twice: rename one")
-
-
-def _refuse_surplus_cells(path: Path, separator: str, columns: int) -> None:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.reader(file, delimiter=separator), start=1):
-            if any(cell.strip() for cell in row[columns:]):
-                raise UserError(
-                    f"{path}, row {number}, has {len(row)} cells but the header has {columns}: put quotes around cells "
-                    f"that contain {separator!r}, such as numbers with a decimal comma, or use another separator"
-                )

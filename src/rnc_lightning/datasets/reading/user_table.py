@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
+from rnc_lightning.datasets.reading.csv_files import check_unique_columns, csv_layout
+from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.random_split import Division
 from rnc_lightning.datasets.reading.tables import (
     Table,
-    check_unique_columns,
-    csv_header,
     find_duplicates,
     is_file,
     is_parquet,
+    parquet_frame,
     read_labels,
     read_table,
 )
@@ -48,12 +48,14 @@ class UserColumns:
         split: Column with train, val or test; None if the split is drawn.
         group: Column of the groups; None if there are none.
         plausible: For each target column the lowest and the highest label to accept.
+        partial: Whether a row may lack some of its labels, which are NaN then.
     """
 
     target: Sequence[str]
     split: str | None = None
     group: str | None = None
     plausible: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    partial: bool = False
 
     def __post_init__(self) -> None:
         if not self.target:
@@ -86,7 +88,7 @@ class UserRows:
         table: The rows; `table.where(i)` gives file and row for messages.
         positions: N positions in the table that was read.
         names: N different names, by which a split file refers to the rows.
-        targets: (N, D) float64 in label units.
+        targets: (N, D) float64 in label units; NaN where a partly labelled row has no label.
         parts: N values train, val or test.
     """
 
@@ -95,6 +97,7 @@ class UserRows:
     names: list[str]
     targets: np.ndarray
     parts: list[SplitName]
+    partial: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -112,8 +115,8 @@ class UserRows:
         splits: dict[SplitName, Split] = {}
         for part in PARTS:
             chosen = self.of(part)
-            targets = torch.tensor(self.targets[chosen], dtype=torch.float32)
-            splits[part] = Split(inputs(chosen), targets, [self.names[i] for i in chosen])
+            targets = torch.tensor(self.targets[chosen], dtype=torch.float64)  # float32 cannot tell some dates apart
+            splits[part] = Split(inputs(chosen), targets, [self.names[i] for i in chosen], partial=self.partial)
         return splits
 
 
@@ -141,13 +144,19 @@ def choose_division(split: Mapping[str, Any], columns: UserColumns) -> Division 
     return Division(**{**split, "by": by or default})
 
 
-def read_user_table(path: Path, columns: Sequence[str]) -> Table:
+def read_user_table(path: Path, columns: Sequence[str], form: NumberFormat | None = None) -> Table:
     """Read the columns of a CSV or Parquet table.
+
+    Args:
+        path: The table.
+        columns: Its columns.
+        form: How its numbers are written; None: found out.
 
     Raises:
         UserError: If the file does not exist, lacks a column or has no rows.
     """
-    table = read_table(path, columns, missing="data.csv is the path of the table, relative to the current folder")
+    how = "data.csv is the path of the table, relative to the current folder"
+    table = read_table(path, columns, missing=how, form=form)
     if not len(table):
         raise UserError(f"{path} has no rows below its header")
     return table
@@ -161,6 +170,7 @@ def check_user_rows(
     division: Division | None,
     problems: Problems,
     what: str = "row",
+    contents: Sequence[str] | None = None,
 ) -> UserRows:
     """Check labels, splits and groups, and say which part each usable row belongs to.
 
@@ -172,8 +182,9 @@ def check_user_rows(
         division: How to draw the split; None if `columns.split` is given.
         problems: Receives the bad rows.
         what: What a name is, as in `path that occurs more than once`.
+        contents: What identifies a row whose name is only its number (N); None if the names identify them.
     """
-    targets, usable = read_labels(table, columns.target, problems, columns.bounds)
+    targets, usable = read_labels(table, columns.target, problems, columns.bounds, columns.partial)
     usable &= good
     groups = table.texts(columns.group) if columns.group is not None else None
     published: list[SplitName | None] = [None] * len(table)
@@ -192,17 +203,20 @@ def check_user_rows(
     if division is None:
         parts = [part for i in chosen if (part := published[i]) is not None]
     else:
-        parts = _divide(division, chosen_names, chosen_groups, problems)
+        chosen_contents = None if contents is None else [contents[i] for i in chosen]
+        parts = _divide(division, chosen_names, chosen_groups, chosen_contents, problems)
     if chosen_groups is not None:
         _warn_of_separated_groups(table.path.name, str(columns.group), chosen_groups, parts)
-    return UserRows(table.select(usable), chosen, chosen_names, targets[chosen], parts)
+    return UserRows(table.select(usable), chosen, chosen_names, targets[chosen], parts, columns.partial)
 
 
-def _divide(division: Division, names: list[str], groups: list[str] | None, problems: Problems) -> list[SplitName]:
+def _divide(
+    division: Division, names: list[str], groups: list[str] | None, contents: list[str] | None, problems: Problems
+) -> list[SplitName]:
     units = set(groups if division.by == "group" and groups is not None else names)
     if len(units) < len(PARTS) and len(problems):
         return ["train"] * len(names)  # the problems are reported instead: too few rows are left because of them
-    return division.divide(names, {} if groups is None else {"group": groups})
+    return division.divide(names, {} if groups is None else {"group": groups}, contents)
 
 
 def _read_split_column(table: Table, column: str, problems: Problems) -> list[SplitName | None]:
@@ -255,7 +269,7 @@ def _is_range(bounds: object) -> bool:
 
 
 def column_names(path: Path, known: Sequence[str]) -> list[str]:
-    """The names of a table's columns; an index column without a name is skipped.
+    """The names of a table's columns; a CSV column without a name is called `Unnamed: 0` by its place, as in pandas.
 
     Args:
         path: CSV or Parquet.
@@ -264,9 +278,11 @@ def column_names(path: Path, known: Sequence[str]) -> list[str]:
     Raises:
         UserError: If a name occurs twice.
     """
-    if not is_file(path) or is_parquet(path):
-        read_user_table(path, known)  # raises the right error if it cannot be read
-        return [str(name).strip() for name in pd.read_parquet(path).columns]
-    names = [name for name in csv_header(path, known)[0] if name]
+    if not is_file(path):
+        read_user_table(path, known)  # raises the right error
+    if is_parquet(path):
+        names = list(parquet_frame(path, set()).columns)
+    else:
+        names = [name or f"Unnamed: {i}" for i, name in enumerate(csv_layout(path, known).names)]
     check_unique_columns(path, names, names)
     return names

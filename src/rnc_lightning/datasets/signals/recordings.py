@@ -4,15 +4,15 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 
 from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
 from rnc_lightning.datasets.reading.file_check import find_unreadable
 from rnc_lightning.datasets.reading.problems import Problems
+from rnc_lightning.datasets.reading.tables import Table
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.datasets.signals.store import Recording, RecordingStore
 from rnc_lightning.datasets.signals.windows import RecordingFiles, Recordings, Windows, window_starts
@@ -56,6 +56,7 @@ class RecordingsDataModule(RegressionDataModule):
     """
 
     input = "path"  # a table's column of paths
+    label_dtype: ClassVar[torch.dtype] = torch.float32
     rate_column: str | None = None  # a table's column of sampling rates in Hz, for files without one
 
     def __init__(
@@ -148,7 +149,7 @@ class RecordingsDataModule(RegressionDataModule):
         files = list_files(inputs, SUFFIXES, self.input, problems)
         rates: list[float | None] = [None] * len(files)
         if self.rate_column is not None and self.rate_column in files.columns:
-            rates = pd.to_numeric(files.columns[self.rate_column], errors="coerce").tolist()
+            rates = Table(inputs.path, files.columns).numbers(self.rate_column).tolist()
         recordings: dict[int, Recording] = {}
         bad: dict[int, str] = {}
         for i, (path, rate) in enumerate(zip(files.paths, rates, strict=True)):
@@ -192,10 +193,11 @@ class RecordingsDataModule(RegressionDataModule):
     def _split(self, part: SplitName, labelled: Sequence[LabelledRecording], store: RecordingStore) -> Split:
         recordings = Recordings([one.recording for one in labelled], store)
         names = [one.name for one in labelled]
-        targets = torch.tensor([list(one.target) for one in labelled], dtype=torch.float32)
+        targets = torch.tensor([list(one.target) for one in labelled], dtype=self.label_dtype)
         targets = targets.reshape(len(labelled), -1 if labelled else 1)
+        partial = bool(targets.isnan().any())  # the table's reader has checked that this is allowed
         if part == "train":
-            return Split(recordings, targets, names)
+            return Split(recordings, targets, names, partial=partial)
         starts = [
             (i, first)
             for i, one in enumerate(labelled)
@@ -203,7 +205,8 @@ class RecordingsDataModule(RegressionDataModule):
         ]
         index = torch.tensor([i for i, _ in starts], dtype=torch.int64)
         window_names = [f"{names[i]} {first / self.preprocessing.sampling_rate:g} s" for i, first in starts]
-        return Split(Windows(recordings, starts, self.window), targets[index], window_names, Groups(index, names))
+        windows, groups = Windows(recordings, starts, self.window), Groups(index, names)
+        return Split(windows, targets[index], window_names, groups, partial)
 
 
 def _recordings(split: Split) -> Recordings:

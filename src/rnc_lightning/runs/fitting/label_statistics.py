@@ -45,4 +45,5 @@ class LabelStatistics(Callback):
             batch = datamodule.on_after_batch_transfer(trainer.strategy.batch_to_device(batch))
             with torch.no_grad(), trainer.precision_plugin.forward_context():
                 features = module.training_features(batch)
-            module.calibration.collect(features.flatten(0, 1), batch["y"].repeat_interleave(features.shape[1], dim=0))
+            labels = module.target.to_model(batch["y"])
+            module.calibration.collect(features.flatten(0, 1), labels.repeat_interleave(features.shape[1], dim=0))

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 from rnc_lightning.numerics import distributed
+from rnc_lightning.numerics.number_text import format_number
 from rnc_lightning.runs.devices import check_trainer, shared_gpu_arguments
 from rnc_lightning.runs.fitting.checkpoints import AtomicCheckpoints
 from rnc_lightning.system.errors import UserError
@@ -29,7 +31,11 @@ def trainer_factory(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
 
     def factory(**settings: Any) -> Trainer:
         shared = {} if "devices" in settings else shared_gpu_arguments(chosen.keywords)
-        return chosen(**{"plugins": plugins, **shared, **settings})
+        arguments = {**chosen.keywords, "plugins": plugins, **shared, **settings}
+        callbacks = [*(arguments.get("callbacks") or [])]
+        if arguments.get("enable_progress_bar", True) and not any(isinstance(c, ProgressBar) for c in callbacks):
+            callbacks.append(SignificantProgress())
+        return chosen(**{**arguments, "callbacks": callbacks})
 
     trainer = factory(logger=False, enable_checkpointing=False)
     check_trainer(trainer, distributed.world_size())
@@ -37,6 +43,15 @@ def trainer_factory(chosen: "partial[Trainer]") -> Callable[..., Trainer]:
         # Lightning would use bf16 instead, with a warning.
         raise UserError("trainer.precision: 16-mixed needs a GPU; use bf16-mixed on a CPU")
     return factory
+
+
+class SignificantProgress(RichProgressBar):
+    """Lightning's progress bar with significant digits: it shows 0.000 for a loss of 1e-5."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:  # type: ignore[override]
+        """The values of the bar as texts."""
+        metrics = super().get_metrics(trainer, pl_module)
+        return {name: format_number(v) if isinstance(v, float) else v for name, v in metrics.items()}
 
 
 def quiet_lightning() -> None:
