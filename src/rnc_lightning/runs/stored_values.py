@@ -13,6 +13,7 @@ IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "head", "s
 _TEXTS = ("experiment", "dataset", "method", "scheme", "head", "setting")
 _OPTIONAL_TEXTS = ("data_fingerprint", "code", "git_revision", "reason")
 _OF_FINISHED = ("target", "preparation", "data_fingerprint", "units", "counts")
+_PER_INPUT = ("fill", "centre", "scale", "mean", "std")  # statistics of the inputs
 _MAPPINGS = ("encoder", "target", "data", "input", "trainer", "stages")  # of config.yaml, without which there is no run
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][\w.\-]*", re.ASCII)
 
@@ -80,13 +81,13 @@ def check_statistics(key: str, value: Any) -> None:
         if re.search(r"\.(scale|std|step)(\[\d+\])?$", where) and one <= 0:
             raise ValueError(f"{where} must be above 0, got {one}")
     if isinstance(value, Mapping):
-        lists = {name: one for name, one in value.items() if name in ("inputs", "centre", "scale", "mean", "std")}
+        lists = {name: one for name, one in value.items() if name in ("inputs", *_PER_INPUT)}
         if wrong := [name for name, one in lists.items() if not isinstance(one, list)]:
             raise ValueError(f"{key}.{wrong[0]} must be a list, got {shown(lists[wrong[0]])}")
         if len({len(one) for one in lists.values()}) > 1:
             lengths = ", ".join(f"{name} {len(one)}" for name, one in lists.items())
             raise ValueError(f"{key}: its lists differ in length ({lengths})")
-        for name in ("centre", "scale", "mean", "std"):
+        for name in _PER_INPUT:
             for index, one in enumerate(lists.get(name, ())):
                 number(f"{key}.{name}[{index}]", one)
 
