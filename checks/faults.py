@@ -39,6 +39,7 @@ from disturbed import (
 )
 from rich.console import Console
 from rich.progress import track
+from strangers import FAULTS as STRANGERS
 
 from rnc_lightning.runs.fitting.checkpoints import BEFORE, LAST
 from rnc_lightning.system.environment import machine, versions
@@ -223,6 +224,7 @@ FAULTS: dict[str, tuple[Fault, int | None]] = {
     "the same command while the run is being trained": (two_at_once, 1),
     "a data worker is killed": (dead_worker, 2),
     "a loss that is not finite (refused twice, nothing to recover)": (not_finite, 1),
+    **STRANGERS,
 }
 
 
@@ -277,7 +279,8 @@ def _table(found: list[Tried], arguments: argparse.Namespace) -> str:
         f"cores, no GPU; {packages}. Rotated digits at tiny size: real handwritten digits, a synthetic target.",
         "",
         "Recovered: the same command, given again, ended with the test metrics, the metrics of both stages and the "
-        "predictions of an uninterrupted run, to the last digit.",
+        "predictions of an uninterrupted run, to the last digit. For what comes from a stranger: the command ended in "
+        "one line that names the file, within a minute, and nothing was executed.",
         "",
         "| fault | tried | recovered | message of the last time |",
         "|---|---|---|---|",

@@ -27,6 +27,7 @@ def _work(options: dict[str, Any], data_options: list[str]) -> None:
         tuple(data_options),
         options["ordinality"],
         options["features"],
+        tuple(options["trust"] or ()),
     )
     table, store = evaluate_request(request, progress=True)
     clean = store.read(CLEAN)

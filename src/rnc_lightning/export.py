@@ -13,8 +13,8 @@ from rnc_lightning.command_line.options import run_command
 def _work(options: dict[str, Any], _: list[str]) -> None:
     from rnc_lightning.finished_runs.export import export_run
 
-    run, out = options.pop("run"), options.pop("out")
-    place = export_run(run, out, **options)
+    run, out, trust = (options.pop(key) for key in ("run", "out", "trust"))
+    place = export_run(run, out, trust=trust or (), **options)
     for path in sorted(place.iterdir()):
         print(f"{path.stat().st_size:12,} bytes  {path.name}")
     print(f"export: {place}")

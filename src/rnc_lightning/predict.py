@@ -13,8 +13,8 @@ from rnc_lightning.command_line.options import run_command
 def _work(options: dict[str, Any], _: list[str]) -> None:
     from rnc_lightning.finished_runs.predict import predict_run
 
-    run, inputs, out, column = (options.pop(key) for key in ("run", "inputs", "out", "input"))
-    table = predict_run(run, inputs, out, column=column, progress=True, **options)
+    run, inputs, out, column, trust = (options.pop(key) for key in ("run", "inputs", "out", "input", "trust"))
+    table = predict_run(run, inputs, out, column=column, trust=trust or (), progress=True, **options)
     print(f"{len(table)} predictions: {out}")
 
 

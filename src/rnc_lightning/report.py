@@ -8,7 +8,7 @@ from rnc_lightning.command_line.options import run_command
 def _work(options: dict[str, Any], _: list[str]) -> None:
     from rnc_lightning.reports.write import report_runs
 
-    report_runs(options["runs"], options["out"])
+    report_runs(options["runs"], options["out"], options["escape_formulas"])
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_card_says_what_was_used(trained: Path) -> None:
-    place = export_run(trained)
+    place = export_run(trained, trust=["brightness"])
     given = json.loads((place / "config.json").read_text())["input"]
     assert given == {"shape": [1, 12, 10], "mean": [0.1], "std": [0.2]}
     card = (place / "README.md").read_text()
@@ -59,24 +59,28 @@ def test_the_card_says_what_was_used(trained: Path) -> None:
 
 
 def test_new_inputs_get_what_the_test_predicted(trained: Path) -> None:
-    split = open_run(trained).data_of_run.splits["test"]
+    split = open_run(trained, ["brightness"]).data_of_run.splits["test"]
     Path("new").mkdir()
     for name, pixels in zip(split.names, split.inputs, strict=True):
         np.save(f"new/{name}.npy", pixels.numpy())
-    found = predict_run(trained, "new", "out.csv", batch_size=5).set_index("file")["brightness_predicted"]
+    found = predict_run(trained, "new", "out.csv", batch_size=5, trust=["brightness"]).set_index("file")[
+        "brightness_predicted"
+    ]
     known = pd.read_csv(trained / "predictions.csv")
     expected = dict(zip(known["name"] + ".npy", known["brightness_prediction"], strict=True))
     assert found.to_dict() == pytest.approx(expected, abs=1e-5)
-    assert evaluate_run(trained)["mae"].tolist() == [json.loads((trained / "result.json").read_text())["test"]["mae"]]
+    assert evaluate_run(trained, trust=["brightness"])["mae"].tolist() == [
+        json.loads((trained / "result.json").read_text())["test"]["mae"]
+    ]
 
 
 def test_one_that_describes_nothing_is_exported_and_says_so(tmp_path: Path) -> None:
     place = tmp_path / "bare"
     words = ["data._target_=bare_data_set.Bare", "data.train_transform._target_=bare_data_set.transform"]
     bare = _trained(place, *words, "~data.train_transform.mean", "~data.train_transform.std")
-    exported = export_run(bare)
+    exported = export_run(bare, trust=["bare_data_set"])
     assert json.loads((exported / "config.json").read_text())["input"] == {"shape": [1, 12, 10]}
     card = (exported / "README.md").read_text()
     assert re.search(r"bare_data_set\.Bare\) does not describe how an input is prepared.* shape \(1, 12, 10\)", card)
     with pytest.raises(UserError, match=r"Bare cannot read inputs without labels: give bare_data_set\.Bare a method"):
-        predict_run(bare, ".", "out.csv")
+        predict_run(bare, ".", "out.csv", trust=["bare_data_set"])

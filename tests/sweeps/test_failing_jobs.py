@@ -44,6 +44,16 @@ def test_a_bug_goes_to_the_runs_error_log_until_the_run_ends_well(tiny_digits: l
     assert [record["status"] for record in records(place)] == ["finished", "finished before"]
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b"{}", b'{"number": 0, "overrides": 3}'])
+def test_a_record_that_cannot_be_read_is_that_of_a_failed_job(content: bytes, tmp_path: Path) -> None:
+    JobRecord(1, ("seed=1",), status="finished", value=1.5).write(tmp_path)
+    (tmp_path / "jobs/0.json").write_bytes(content)
+    damaged, good = read_records(tmp_path)
+    assert (damaged.number, damaged.status, damaged.log) == (0, "failed", str(tmp_path / "jobs/0.json"))
+    assert damaged.reason.startswith("its record cannot be read: ")
+    assert good.value == 1.5
+
+
 def test_a_job_that_was_killed_is_missed(tmp_path: Path) -> None:
     JobRecord(1, ("seed=1",), run="runs/seed=1").write(tmp_path)
     JobRecord(0, ("seed=0",), status="finished", value=1.5).write(tmp_path)

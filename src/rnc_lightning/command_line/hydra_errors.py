@@ -6,6 +6,7 @@ from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from rnc_lightning.command_line.compose import config_directory
 from rnc_lightning.command_line.quoting import readable_form, unreadable_characters
@@ -20,7 +21,7 @@ def is_hydras(error: BaseException) -> bool:
     """Whether an error is about the command line or the configuration, and not a bug."""
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):  # head=3
         return True
-    return isinstance(error, HydraException | OmegaConfBaseException)
+    return isinstance(error, HydraException | OmegaConfBaseException | YAMLError)
 
 
 def explained(error: BaseException) -> str:

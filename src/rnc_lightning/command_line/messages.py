@@ -13,6 +13,7 @@ from hydra.errors import OverrideParseException
 from hydra.types import RunMode
 
 from rnc_lightning.command_line.compose import ROOT_KEYS
+from rnc_lightning.command_line.config_files import check_config_files
 from rnc_lightning.command_line.hydra_errors import explained, is_hydras
 from rnc_lightning.command_line.usage import HYDRA_FLAGS, UsageError, refuse_flags
 from rnc_lightning.system.errors import UserError, explain_machine_failures
@@ -51,6 +52,7 @@ def run_cli(main: Callable[[], Any]) -> None:
 
     def checked() -> None:
         refuse_flags(sys.argv[1:], sorted(ROOT_KEYS), flags=HYDRA_FLAGS)
+        check_config_files(sys.argv[1:])
         main()
 
     run_plain(checked)

@@ -15,12 +15,13 @@ from rnc_lightning.datasets.reading.input_columns import is_index_name, numeric_
 from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
 from rnc_lightning.datasets.reading.random_split import row_contents
-from rnc_lightning.datasets.reading.tables import Table, is_file, read_labels
+from rnc_lightning.datasets.reading.tables import Table, absence, is_file, read_labels
 from rnc_lightning.datasets.reading.user_table import check_user_rows, column_names, read_user_table
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.datasets.table_datamodule import UserTableDataModule
 from rnc_lightning.datasets.transform import Description
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs, blank_split, read_whole_table
+from rnc_lightning.system.archives import check_npz
 from rnc_lightning.system.errors import UserError, first_line
 
 log = logging.getLogger(__name__)
@@ -185,7 +186,7 @@ def npz_table(path: Path, target: Sequence[str], others: Sequence[str]) -> Table
         UserError: If the file or an array is missing, or their shapes do not match.
     """
     if not is_file(path):
-        raise UserError(f"there is no {path}; data.csv is the path of the table, relative to the current folder")
+        raise UserError(f"{absence(path)}; data.csv is the path of the table, relative to the current folder")
     arrays = _load_npz(path, ["x", "y", *others], str(path))
     x, y = arrays.pop("x"), arrays.pop("y")
     y = y[:, None] if y.ndim == 1 else y
@@ -233,7 +234,7 @@ def read_rows(
 
 def _unlabelled_npz(path: Path) -> Table:
     if not is_file(path):
-        raise UserError(f"inputs={path}: there is no such file or folder")
+        raise UserError(f"inputs={path}: {absence(path, 'such file or folder')}")
     x = _load_npz(path, ["x"], f"inputs={path}")["x"]
     if x.ndim != 2 or not len(x):
         raise UserError(f"inputs={path}: x must be (N, F), got {x.shape}")
@@ -242,6 +243,7 @@ def _unlabelled_npz(path: Path) -> Table:
 
 def _load_npz(path: Path, keys: Sequence[str], what: str) -> dict[str, np.ndarray]:
     try:
+        check_npz(path, keys)
         with np.load(path, allow_pickle=False) as file:
             if absent := [key for key in keys if key not in file.files]:
                 raise UserError(f"{what} has no array {', '.join(absent)}; it has {', '.join(file.files)}")

@@ -27,6 +27,7 @@ from rnc_lightning.datasets.signals.store import Recording
 from rnc_lightning.datasets.signals.windows import RecordingFiles
 from rnc_lightning.datasets.splits import PARTS, Split, SplitName
 from rnc_lightning.datasets.table_datamodule import UserTableDataModule
+from rnc_lightning.system.archives import check_npz
 from rnc_lightning.system.errors import UserError, first_line
 from rnc_lightning.system.files import check_regular
 
@@ -255,6 +256,7 @@ def _array(path: Path, key: str | None) -> np.ndarray:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         if suffix != ".npz":
             raise ValueError(f"a {suffix or 'nameless'} file, not .npy, .npz or .edf")
+        check_npz(path, None if key is None else [key])
         with np.load(path, allow_pickle=False) as arrays:
             if not arrays.files:
                 raise ValueError("the file has no array")

@@ -14,7 +14,7 @@ from rnc_lightning.datasets.reading.csv_files import csv_layout
 from rnc_lightning.datasets.reading.file_check import error_message
 from rnc_lightning.datasets.reading.numbers import NumberFormat
 from rnc_lightning.datasets.reading.problems import Problems
-from rnc_lightning.datasets.reading.tables import Table, is_file, is_parquet
+from rnc_lightning.datasets.reading.tables import Table, absence, is_file, is_parquet
 from rnc_lightning.datasets.reading.user_files import find_files
 from rnc_lightning.datasets.reading.user_table import column_names, read_user_table
 from rnc_lightning.datasets.splits import Inputs, Split
@@ -143,7 +143,7 @@ def read_whole_table(path: Path, known: Sequence[str], form: NumberFormat | None
         UserError: If the file does not exist or is not a table.
     """
     if not is_file(path):
-        raise UserError(f"inputs={path}: there is no such file or folder")
+        raise UserError(f"inputs={path}: {absence(path, 'such file or folder')}")
     table = read_user_table(path, column_names(path, known), form)
     table.whole.options = False  # those of the run are fixed
     unnamed = [] if is_parquet(path) else [i for i, name in enumerate(csv_layout(path, known).names) if not name]

@@ -9,7 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from rnc_lightning.numerics.finite import find_non_finite
 from rnc_lightning.system.files import sha256, write_atomically, write_text
+from rnc_lightning.system.plain_files import read_json
 
 
 def save_encoder(encoder: nn.Module, path: Path, origin: Mapping[str, Any]) -> None:
@@ -37,7 +39,8 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
     """Load weights written by `save_encoder` into an encoder of the same architecture.
 
     Raises:
-        ValueError: If the file is missing, was changed, or does not fit the encoder.
+        ValueError: If the file is missing, was changed, or does not fit the encoder, or has weights that are
+            not finite.
     """
     card = read_card(path)
     if sha256(path) != card["sha256"]:
@@ -46,6 +49,8 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
         encoder.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         raise ValueError(f"{path} does not fit this encoder: {str(error).splitlines()[0]}") from error
+    if (name := find_non_finite(encoder)) is not None:
+        raise ValueError(f"{path} has weights that are not finite numbers, the first in {name}")
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -58,8 +63,8 @@ def read_card(path: Path) -> dict[str, Any]:
     if not path.is_file() or not file.is_file():
         raise ValueError(f"there is no finished encoder at {path}")
     try:
-        card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if "sha256" not in card:
+        card = read_json(file)
+        if not isinstance(card.get("sha256"), str):
             raise ValueError("the checksum is missing")
     except ValueError as error:
         raise ValueError(f"{file} was changed or cut short: {error}") from None

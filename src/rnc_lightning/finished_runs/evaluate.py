@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
     from rnc_lightning.finished_runs.evaluation_conditions import Condition
     from rnc_lightning.finished_runs.evaluation_store import EvaluationStore
+    from rnc_lightning.stages import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def evaluate_run(
     data_options: Sequence[str] = (),
     ordinality: bool = True,
     features: bool = False,
+    trust: Sequence[str] = (),
     progress: bool = False,
 ) -> "pd.DataFrame":
     """Test a finished run under some conditions; conditions that were tested before are read from disk.
@@ -54,6 +56,7 @@ def evaluate_run(
             run's own data (`data.root=...`).
         ordinality: Whether to measure the order of the features, which takes longer than the rest on small data.
         features: Whether to save the features too.
+        trust: What the configuration of the run may name besides what every run may; see `open_run`.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -64,7 +67,9 @@ def evaluate_run(
         UserError: For anything the user can fix.
     """
     ranges, options = dict(targets or {}), tuple(data_options)
-    request = Request(Path(run), corruptions, severities, corruption_side, part, ranges, options, ordinality, features)
+    request = Request(
+        Path(run), corruptions, severities, corruption_side, part, ranges, options, ordinality, features, tuple(trust)
+    )
     return evaluate_request(request, progress)[0]
 
 
@@ -81,6 +86,7 @@ class Request:
     data_options: tuple[str, ...]
     ordinality: bool
     features: bool
+    trust: tuple[str, ...] = ()
 
 
 def evaluate_request(request: Request, progress: bool) -> "tuple[pd.DataFrame, EvaluationStore]":
@@ -94,7 +100,8 @@ def evaluate_request(request: Request, progress: bool) -> "tuple[pd.DataFrame, E
     conditions = list_conditions(several(request.corruptions, NAMES, "corruption"), severities)
     if request.part not in PARTS:
         raise UserError(f"part={request.part}: must be one of {', '.join(PARTS)}")
-    run = open_run(request.path)
+    run = open_run(request.path, request.trust)
+    run.check_inside(run.path / "evaluations")
     other_data = any(option.startswith("data=") for option in request.data_options)
     datamodule, dataset = run.other_data(request.data_options) if other_data else (None, str(run.config["dataset"]))
     ranges = _read_ranges(request.targets, run.target)
@@ -132,6 +139,7 @@ def _evaluate_conditions(
     from rich.progress import track
 
     from rnc_lightning.finished_runs.evaluation_conditions import apply_condition
+    from rnc_lightning.finished_runs.predictor import check_finite
     from rnc_lightning.runs.fitting.trainers import quiet_lightning
     from rnc_lightning.runs.testing import compute_metrics, evaluate_regressor, write_predictions
 
@@ -142,6 +150,7 @@ def _evaluate_conditions(
     for condition in track(conditions, "conditions", disable=not progress):
         data = apply_condition(condition, datamodule, store.key["part"], request.side)
         metrics, predictions = evaluate_regressor(regressor, data, tester, request.ordinality)
+        check_finite(predictions.prediction, _sample_names(predictions, data), str(run.checkpoint))
         write_predictions(predictions, data, run.target, store.folder(condition), request.features)
         samples: dict[str, Any] = {"all": {"count": len(predictions.target), **metrics}}
         if ranges:
@@ -169,6 +178,12 @@ def _describe_evaluation(datamodule: "RegressionDataModule", dataset: str) -> di
     }
 
 
+def _sample_names(predictions: "Predictions", datamodule: "RegressionDataModule") -> list[str]:
+    split = datamodule.splits["test"]
+    names = split.names if split.groups is None else split.groups.names
+    return [names[i] for i in predictions.index.tolist()]
+
+
 def _changes_result(option: str) -> bool:
     key = option.partition("=")[0].lstrip("+~")
     return key not in VOLATILE and key not in ("data.eval_batch_size", "paths.data_dir")
@@ -181,7 +196,7 @@ def _folder_name(
     parts += [f"{name}={target.ends[0]:.15g}..{target.ends[1]:.15g}" for name, target in ranges.items()]
     if others := sorted(option for option in options if not option.startswith("data=")):
         parts.append(hashlib.sha256("\n".join(others).encode()).hexdigest()[:8])
-    return re.sub(r"[^\w.=,+\-]", "_", ",".join(parts))
+    return re.sub(r"[^\w.=,+\-]|^\.+", "_", ",".join(parts))
 
 
 def _read_ranges(values: Mapping[str, Any], target: TargetSpec) -> dict[str, TargetRange]:

@@ -52,6 +52,8 @@ class EvaluationStore:
             return None
         if result is None or result.get("key") != self._key(condition):
             return None
+        if not all(isinstance(result.get(key), dict) for key in ("test", "samples")):
+            return None
         lacks_features = features and not folder.features_file.is_file()
         lacks_ordinality = ordinality and "spearman" not in result["test"]
         return None if lacks_features or lacks_ordinality else result

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ def export_run(
     onnx: bool = False,
     tolerance: float = 1e-4,
     overwrite: bool = False,
+    trust: Sequence[str] = (),
 ) -> Path:
     """Write encoder, model card and configuration, and return their folder.
 
@@ -44,6 +45,7 @@ def export_run(
         onnx: Whether to write `regressor.onnx` too (encoder and head), and check it.
         tolerance: Largest accepted difference of its predictions from PyTorch's, as a fraction of the largest one.
         overwrite: Whether an earlier export may be replaced.
+        trust: What the configuration of the run may name besides what every run may; see `open_run`.
 
     Raises:
         UserError: For anything the user can fix; nothing is left behind then.
@@ -54,7 +56,9 @@ def export_run(
         from rnc_lightning.finished_runs.onnx_export import check_installed
 
         check_installed()
-    finished = open_run(Path(run))
+    finished = open_run(Path(run), trust)
+    if out is None:
+        finished.check_inside(folder)
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         unfinished.mkdir(parents=True)
@@ -71,13 +75,14 @@ def _write(run: FinishedRun, folder: Path, tolerance: float | None) -> None:
     """Write all files, the model card last."""
     from safetensors.torch import save_file
 
-    from rnc_lightning.encoders.handoff import read_card, save_encoder
+    from rnc_lightning.encoders.handoff import save_encoder
     from rnc_lightning.finished_runs.input_description import prepared_input
     from rnc_lightning.finished_runs.model_card import model_card
 
     regressor = run.regressor().cpu()
     prepared = prepared_input(run)
-    origin = read_card(RunDirectory(run.path).encoder)
+    _check_predictions(run, regressor, prepared)
+    origin = _origin(run)
     save_encoder(regressor.exported_encoder, folder / "encoder.safetensors", origin)
     backbone = _timm_arguments(run.config["encoder"])
     if backbone is not None:
@@ -93,6 +98,26 @@ def _write(run: FinishedRun, folder: Path, tolerance: float | None) -> None:
     facts["files"] = files
     write_text(folder / "config.json", json.dumps(facts, indent=1))
     write_text(folder / "README.md", model_card(run, prepared, data, regressor.num_features, backbone, differences))
+
+
+def _origin(run: FinishedRun) -> dict[str, Any]:
+    from rnc_lightning.encoders.handoff import read_card
+
+    try:
+        return read_card(RunDirectory(run.path).encoder)
+    except ValueError as error:
+        raise UserError(f"{error}; the command of the run writes it again") from error
+
+
+def _check_predictions(run: FinishedRun, regressor: "Regress", prepared: "PreparedInput") -> None:
+    """Refuse a model whose predictions from random inputs are not finite."""
+    import torch
+
+    from rnc_lightning.finished_runs.predictor import check_finite
+
+    inputs = torch.randn(2, *prepared.shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        check_finite(regressor(inputs), ["random inputs"] * 2, str(run.checkpoint))
 
 
 def _export_onnx(

@@ -1,18 +1,20 @@
 """A finished run, loaded from its directory: configuration, data, target, regressor with its weights."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnc_lightning.command_line.compose import check_keys, compose_config, resolve_config, with_option
-from rnc_lightning.command_line.identity import VOLATILE
+from rnc_lightning.command_line.compose import check_keys, compose_config, resolve_config
+from rnc_lightning.command_line.trust import check_targets
+from rnc_lightning.finished_runs.config_for_tests import check_kind, config_for_tests, errors_of, with_data_options
 from rnc_lightning.finished_runs.inherited_options import inherited_options, transform_of_run
+from rnc_lightning.numerics.finite import find_non_finite
 from rnc_lightning.numerics.seeding import preserve_generators
-from rnc_lightning.runs.directory import RunDirectory
+from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.parts import Parts
+from rnc_lightning.runs.stored_values import STATUSES, check_config, check_finished, shown
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import sha256
 from rnc_lightning.targets import TargetSpec
@@ -22,16 +24,6 @@ if TYPE_CHECKING:
 
     from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
     from rnc_lightning.stages import Regress
-
-# One process on one device, no progress bar, all batches, however the run was trained.
-_SINGLE_DEVICE = {
-    "devices": 1,
-    "num_nodes": 1,
-    "strategy": "auto",
-    "sync_batchnorm": False,
-    "limit_test_batches": 1.0,
-    "enable_progress_bar": False,
-}
 
 
 @dataclass(frozen=True)
@@ -68,8 +60,16 @@ class FinishedRun:
 
     def unread_data(self) -> "RegressionDataModule":
         """The data module of the run before any file is read; it knows how inputs become batches."""
-        datamodule = Parts(self._single_device_config()).unread_data()
+        datamodule = self._unread_data(self._config_for_tests())
         datamodule.preparation = self.result["preparation"]
+        return datamodule
+
+    def _unread_data(self, config: Mapping[str, Any]) -> "RegressionDataModule":
+        from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+
+        with errors_of(self.path):
+            datamodule = Parts(config).unread_data()
+            check_kind(datamodule, "data", RegressionDataModule)
         return datamodule
 
     def data_at(self, options: Sequence[str]) -> "RegressionDataModule":
@@ -78,7 +78,9 @@ class FinishedRun:
         Raises:
             UserError: For an option that would change the data, and if the data are missing or have changed.
         """
-        datamodule = Parts(_with_data_options(self._single_device_config(), options)).data()
+        config = with_data_options(self._config_for_tests(), options)
+        self._unread_data(config)
+        datamodule = Parts(config).data()
         expected = self.result["data_fingerprint"]
         if datamodule.fingerprint != expected:
             raise UserError(
@@ -132,7 +134,10 @@ class FinishedRun:
     @cached_property
     def target(self) -> TargetSpec:
         """The target as fitted to the training labels."""
-        return TargetSpec(self.result["target"], self.config["target"]["distance"])
+        try:
+            return TargetSpec(self.result["target"], self.config["target"]["distance"])
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{self.path / RESULT}: target: {error}") from error
 
     def regressor(self) -> "Regress":
         """Encoder and head with the chosen weights, in evaluation mode.
@@ -146,50 +151,60 @@ class FinishedRun:
 
         if not is_sound(self.checkpoint):
             raise UserError(f"{self.checkpoint} is missing or damaged; the command of the run trains that stage again")
-        with preserve_generators():
-            module = Parts(self._single_device_config()).stage(self.stage, self.target)
-        assert isinstance(module, Regress)
+        with preserve_generators(), errors_of(self.path):
+            module = Parts(self._config_for_tests()).stage(self.stage, self.target)
+            assert isinstance(module, Regress), f"stages.{self.stage} is no regressor"
         try:
             load_weights(module, self.checkpoint)
-        except RuntimeError as error:
+        except (RuntimeError, KeyError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{self.checkpoint} does not fit the model of {self.path}/config.yaml: {reason}") from error
+        if (name := find_non_finite(module)) is not None:
+            raise UserError(
+                f"{self.checkpoint} has weights that are not finite numbers, the first in {name}: train the run again"
+            )
         return module.eval()
 
     def tester(self) -> "Trainer":
         """A Trainer for one process, on the device and in the precision of the run where this machine has them."""
-        return Parts(self._single_device_config()).trainer()(
-            logger=False, enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0
-        )
+        from lightning import Trainer
+
+        with errors_of(self.path):
+            trainer = Parts(self._config_for_tests()).trainer()(
+                logger=False, enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0
+            )
+            check_kind(trainer, "trainer", Trainer)
+        return trainer
+
+    def _config_for_tests(self) -> dict[str, Any]:
+        return config_for_tests(self.config, self.stage)
 
     def identity(self) -> dict[str, Any]:
         """The values that identify the run in tables."""
         keys = ("experiment", "overrides", "dataset", "method", "scheme", "head", "seed", "with", "setting")
         return {key: self.result[key] for key in keys}
 
-    def _single_device_config(self) -> dict[str, Any]:
-        """The configuration for one process, without what only training needed: compilation, pretrained weights."""
-        import torch
+    def check_inside(self, folder: Path) -> None:
+        """Refuse to write into a folder of the run that leads elsewhere by a link.
 
-        config = copy.deepcopy(dict(self.config))
-        trainer, module, encoder = config["trainer"], config["stages"][self.stage]["module"], config["encoder"]
-        gpu = torch.cuda.is_available()
-        accelerator = trainer.get("accelerator", "auto")
-        trainer.update({**_SINGLE_DEVICE, "accelerator": accelerator if gpu or accelerator == "cpu" else "auto"})
-        if not gpu and trainer.get("precision") == "16-mixed":
-            trainer["precision"] = "32-true"
-        if "compile" in module:
-            module["compile"] = None
-        if "weights" in encoder:
-            encoder["weights"] = None  # the checkpoint has all of them
-        return config
+        Raises:
+            UserError: With where it leads.
+        """
+        if not (there := folder.resolve()).is_relative_to(self.path.resolve()):
+            raise UserError(f"{folder} leads out of the run, to {there}: remove the link")
 
 
-def open_run(path: Path) -> FinishedRun:
-    """Load a finished run.
+def open_run(path: Path, trust: Sequence[str] = ()) -> FinishedRun:
+    """Load a finished run, which may be anybody's.
+
+    Args:
+        path: Directory of the run.
+        trust: Packages, modules or objects, as dotted names, that its configuration may name besides those of
+            `command_line.trust`.
 
     Raises:
-        UserError: If there is no run in the directory, or one that did not finish.
+        UserError: If there is no run in the directory, or one that did not finish; if a file of it was altered; if its
+            configuration names what is not allowed.
     """
     from rnc_lightning.runs.fitting.fit import StageSummary
 
@@ -201,36 +216,28 @@ def open_run(path: Path) -> FinishedRun:
     result = directory.finished()
     if result is None:
         status = (directory.result() or {}).get("status", "unfinished")
+        status = status if status in STATUSES else shown(status)
         raise UserError(f"run={path} is {status}: start its training command again to finish it")
     config = directory.config()
-    try:
-        check_keys(config)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path / 'config.yaml'} was altered or is incomplete: {' '.join(str(error).split())}"
-        ) from error
+    for name, check, content in (("config.yaml", check_config, config), (RESULT, check_finished, result)):
+        try:
+            check(content)
+        except ValueError as error:
+            raise UserError(f"{path / name} was altered or is incomplete: {error}") from error
+    check_keys(config)
+    check_targets(config, trust, path / "config.yaml")
     stage = list(config["stages"])[-1]
-    summary = StageSummary.read(directory.stage(stage))
+    try:
+        summary = StageSummary.read(directory.stage(stage))
+    except ValueError as error:
+        raise UserError(
+            f"{directory.stage(stage).path / 'stage.json'} was altered or is incomplete: {error}"
+        ) from error
     if summary is None:
         raise UserError(
             f"{directory.stage(stage).path} has no stage.json; the command of the run trains that stage again"
         )
     return FinishedRun(path, config, result, stage, directory.stage(stage).path / summary.checkpoint)
-
-
-def _with_data_options(config: dict[str, Any], options: Sequence[str]) -> dict[str, Any]:
-    """The configuration with options about where the data are and how they are read; other options are refused."""
-    for option in options:
-        key, _, value = option.partition("=")
-        key = key.lstrip("+")
-        if key not in VOLATILE and key != "data.eval_batch_size":
-            allowed = ", ".join(name for name in VOLATILE if name.startswith("data."))
-            raise UserError(
-                f"{key}: would change the data of the run, for which only {allowed} can be set; "
-                "to evaluate on other data, name the data set: data=NAME"
-            )
-        config = with_option(config, key, value)
-    return config
 
 
 def describe_target(target: TargetSpec) -> str:

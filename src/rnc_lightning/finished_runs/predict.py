@@ -10,6 +10,7 @@ from rnc_lightning.finished_runs.finished_run import open_run
 from rnc_lightning.numerics.digits import significant_digits
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_text
+from rnc_lightning.system.spreadsheet import without_formulas
 from rnc_lightning.targets import TargetDimension, TargetSpec
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def predict_run(
     batch_size: int | None = None,
     num_workers: int | None = None,
     overwrite: bool = False,
+    escape_formulas: bool = False,
+    trust: Sequence[str] = (),
     progress: bool = False,
 ) -> "pd.DataFrame":
     """Predict, write a table and return it: the columns of the inputs, then one for each target.
@@ -48,6 +51,8 @@ def predict_run(
         batch_size: Number of inputs in a batch; None: as in the run's test.
         num_workers: Number of processes that prepare batches; None: as in the run.
         overwrite: Whether an existing table may be replaced.
+        escape_formulas: Whether texts that a spreadsheet program would run as formulas are written with a leading `'`.
+        trust: What the configuration of the run may name besides what every run may; see `open_run`.
         progress: Whether to show a progress bar.
 
     Raises:
@@ -55,13 +60,13 @@ def predict_run(
     """
     out = Path(out)
     _check_arguments(out, on_bad, batch_size, num_workers, overwrite)
-    finished = open_run(Path(run))
+    finished = open_run(Path(run), trust)
 
     from rich.progress import Progress
 
     from rnc_lightning.datasets.reading.problems import Problems
     from rnc_lightning.datasets.unlabelled import UserInputs
-    from rnc_lightning.finished_runs.predictor import predict_unlabelled
+    from rnc_lightning.finished_runs.predictor import check_finite, predict_unlabelled
     from rnc_lightning.runs.fitting.trainers import quiet_lightning
 
     quiet_lightning()
@@ -75,10 +80,12 @@ def predict_run(
     with Progress(disable=not progress, transient=True) as bar:
         values = predict_unlabelled(finished, unlabelled, bar, batch_size, num_workers)
     table = unlabelled.columns.reset_index(drop=True)
+    check_finite(values, [str(name) for name in table[table.columns[0]]], str(finished.checkpoint))
     headings = prediction_headings(finished.target, list(table.columns))
     for heading, column_values in zip(headings, values.unbind(dim=1), strict=True):
         table[heading] = column_values.double().numpy()
-    write_text(out, with_rounded_predictions(table, headings, finished.target).to_csv(index=False))
+    written = with_rounded_predictions(table, headings, finished.target)
+    write_text(out, (without_formulas(written) if escape_formulas else written).to_csv(index=False))
     return table
 
 

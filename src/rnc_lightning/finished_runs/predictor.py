@@ -1,5 +1,7 @@
 """Predictions of a finished run from inputs without labels."""
 
+from collections.abc import Sequence
+
 import torch
 from rich.progress import Progress
 from torch import Tensor
@@ -53,3 +55,23 @@ def predict_unlabelled(
     if (count := sum(map(len, predictions))) != rows:
         raise UserError(f"{datamodule.title}.unlabelled gave {rows} rows but inputs for {count}; the two must be equal")
     return torch.cat(predictions)
+
+
+def check_finite(predictions: Tensor, names: Sequence[str], what: str) -> None:
+    """Refuse predictions (N, D) that are NaN or infinite.
+
+    Args:
+        predictions: The predictions.
+        names: N names of the inputs.
+        what: What predicted them, for the message.
+
+    Raises:
+        UserError: With their number and the first names.
+    """
+    bad = torch.nonzero(~torch.isfinite(predictions).all(dim=1))[:, 0].tolist()
+    if bad:
+        first = ", ".join(names[i] for i in bad[:3])
+        raise UserError(
+            f"{what}: {len(bad)} of {len(predictions)} predictions are not finite numbers, for example of {first}: "
+            "these inputs are far from those of training, or the weights are damaged; nothing was written"
+        )

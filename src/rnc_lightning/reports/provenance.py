@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from rnc_lightning.reports.read_runs import STATUSES, Problem, Run
+from rnc_lightning.reports.read_runs import Problem, Run
+from rnc_lightning.runs.stored_values import STATUSES
 
 
 def facts(runs: Sequence[Run], problems: Sequence[Problem]) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """Read `result.json` files: each becomes a run, or a problem with its reason."""
 
-import json
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rnc_lightning.runs.directory import PARTS, RESULT
+from rnc_lightning.runs.stored_values import check_identity, mapping, numbers, plain_names, text, texts
+from rnc_lightning.system.plain_files import read_json
 
-STATUSES = ("finished", "failed", "unfinished")
-_IDENTITY = ("experiment", "overrides", "dataset", "method", "scheme", "head", "seed", "with", "setting", "status")
 _ADDING = {"weighting", "calibration", "regularizer", "regularizers"}  # overrides that select what `with` lists
 _IN_ROW_NAME = {"seed", "head", "scheme", "method", "data"}  # overrides that the row's name shows
 
@@ -95,73 +93,38 @@ def _result_files(root: Path) -> Iterator[Path]:
 
 
 def _read(path: Path, name: str) -> Run:
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 text ({error.reason})") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not valid JSON ({error})") from None
-    if not isinstance(result, dict):
-        raise ValueError("not a JSON object")
-    if missing := [key for key in _IDENTITY if key not in result]:
-        raise ValueError(f"missing: {', '.join(missing)}")
-    seed, status = result["seed"], result["status"]
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ValueError(f"seed must be a whole number, got {seed!r}")
-    if status not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {status!r}")
-    if status == "finished" and not _mapping(result, "test"):
-        raise ValueError("finished, but without test metrics")
+    result = read_json(path)
+    check_identity(result)
     return Run(
         path=name,
         directory=path.parent,
         modified=path.stat().st_mtime,
         experiment=_text(result, "experiment"),
-        overrides=tuple(_clean(f"{key}={value}") for key, value in _mapping(result, "overrides").items()),
+        overrides=tuple(_clean(f"{key}={value}") for key, value in mapping(result, "overrides").items()),
         dataset=_text(result, "dataset"),
         method=_text(result, "method"),
         scheme=_text(result, "scheme"),
         head=_text(result, "head"),
-        seed=seed,
-        status=status,
+        seed=result["seed"],
+        status=result["status"],
         setting=_text(result, "setting"),
-        extras=_extras(result),
+        extras=plain_names(result, "with"),
         reason=_text(result, "reason", ""),
         code=_text(result, "code", "") or None,
         git_revision=_text(result, "git_revision", "") or None,
         fingerprint=_text(result, "data_fingerprint", "") or None,
-        units=_texts(result, "units") if result.get("units") else (),
-        names=tuple(map(_clean, _mapping(result, "target"))),
+        units=tuple(map(_clean, texts(result, "units"))) if result.get("units") else (),
+        names=tuple(map(_clean, mapping(result, "target"))),
         test=_numbers(result, "test"),
         constant=_numbers(result, "constant"),
-        worse=_texts(result, "worse_than_constant") if result.get("worse_than_constant") else (),
+        worse=tuple(map(_clean, texts(result, "worse_than_constant"))) if result.get("worse_than_constant") else (),
         encoders=_encoders(result),
-        machine=_machine(_mapping(result, "machine")),
+        machine=_machine(mapping(result, "machine")),
     )
 
 
 def _text(result: Mapping[str, Any], key: str, default: str | None = None) -> str:
-    value = result.get(key)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str):
-        raise ValueError(f"{key} must be text, got {value!r}")
-    return _clean(value)
-
-
-def _extras(result: Mapping[str, Any]) -> tuple[str, ...]:
-    """Read the names of what was added to the regressor; they become part of file names."""
-    names = _texts(result, "with")
-    if invalid := [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)]:
-        raise ValueError(f"with must contain names of letters, digits and _.- only, got {invalid[0]!r}")
-    return names
-
-
-def _texts(result: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    values = result[key]
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{key} must be a list of text, got {values!r}")
-    return tuple(map(_clean, values))
+    return _clean(text(result, key, default))
 
 
 def _clean(text: str) -> str:
@@ -169,34 +132,13 @@ def _clean(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", "?", text.encode("utf-8", "replace").decode("utf-8"))
 
 
-def _mapping(result: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = result.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ValueError(f"{key} must be an object, got {value!r}")
-    return value
-
-
 def _numbers(result: Mapping[str, Any], key: str) -> dict[str, float | None]:
-    return {_clean(name): _number(f"{key}.{name}", value) for name, value in _mapping(result, key).items()}
-
-
-def _number(name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-    try:
-        number = float(value)
-    except OverflowError:
-        raise ValueError(f"{name} is too large") from None
-    return number if math.isfinite(number) else None
+    return {_clean(name): value for name, value in numbers(result, key).items()}
 
 
 def _encoders(result: Mapping[str, Any]) -> dict[str, bool]:
     """Hash of each encoder that a stage trained or reused -> whether it was reused."""
-    stages = _mapping(result, "stages")
+    stages = mapping(result, "stages")
     entries = [stage for stage in stages.values() if isinstance(stage, dict) and isinstance(stage.get("encoder"), str)]
     return {stage["encoder"]: stage.get("reused") is True for stage in entries}
 

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable
 
 from rnc_lightning.reports.table import Cell, MetricTable, Report
+from rnc_lightning.system.spreadsheet import escaped
 
 COLUMNS = (
     "dataset", "metric", "row", "label", "method", "head", "scheme", "variant", "status", "mean", "sd", "n", "seeds",
@@ -14,18 +15,25 @@ COLUMNS = (
 COMPETING_COLUMNS = ("tables", "with", "published_agedb")  # only if competing methods were run
 
 
-def tidy_csv(report: Report) -> str:
-    """Return every cell once, then the files with problems (their path is in the column `row`)."""
+def tidy_csv(report: Report, escape_formulas: bool = False) -> str:
+    """Return every cell once, then the files with problems (their path is in the column `row`).
+
+    Args:
+        report: The report.
+        escape_formulas: Whether `'` is put before texts that a spreadsheet program would run.
+    """
     text = io.StringIO()
     columns = (*COLUMNS, *COMPETING_COLUMNS) if report.has_competing else COLUMNS
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
+    rows: list[dict[str, object]] = []
     for lines in _group_lines(report.tables):
         kinds = dict.fromkeys(kind for kind, _ in lines)
         values = dict(item for _, line in lines for item in line.items() if item[1] is not None)
-        writer.writerow({**values, "tables": ", ".join(kinds)})
-    for problem in report.problems:
-        writer.writerow({"row": problem.path, "status": "problem", "reason": problem.reason})
+        rows.append({**values, "tables": ", ".join(kinds)})
+    rows += [{"row": one.path, "status": "problem", "reason": one.reason} for one in report.problems]
+    for row in rows:
+        writer.writerow({key: escaped(value) if escape_formulas else value for key, value in row.items()})
     return text.getvalue()
 
 

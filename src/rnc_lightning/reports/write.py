@@ -18,12 +18,13 @@ from rnc_lightning.system.files import write_text
 _PIPE_WIDTH = 100  # columns if the output is not a terminal
 
 
-def report_runs(runs_dir: Path, out: Path | None = None) -> Report:
+def report_runs(runs_dir: Path, out: Path | None = None, escape_formulas: bool = False) -> Report:
     """Read every run below a folder, print the tables and write them in every format.
 
     Args:
         runs_dir: The folder with the runs.
         out: Folder to write the files to; `runs_dir/report` by default.
+        escape_formulas: Whether `'` is put before texts in report.csv that a spreadsheet program would run.
 
     Raises:
         UserError: If there is no such folder, or no run in it.
@@ -37,13 +38,15 @@ def report_runs(runs_dir: Path, out: Path | None = None) -> Report:
             f"python -m rnc_lightning.train +experiment=digits_rnc paths.output_dir={runs_dir}"
         )
     report = build_report(runs, problems)
-    written = write_report(report, out or runs_dir / "report")  # first, since a closed pipe can stop the printing
+    written = write_report(
+        report, out or runs_dir / "report", escape_formulas
+    )  # first, since a closed pipe can stop the printing
     print_report(report, Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH))
     print(written)
     return report
 
 
-def write_report(report: Report, out: Path) -> str:
+def write_report(report: Report, out: Path, escape_formulas: bool = False) -> str:
     """Write `report.md`, `.csv`, `.tex`, `.png` and `.html` into a folder.
 
     Returns:
@@ -57,7 +60,7 @@ def write_report(report: Report, out: Path) -> str:
     try:
         picture = draw_report(report.tables, out / "report.png")
         write_text(out / "report.md", markdown(report, picture))
-        write_text(out / "report.csv", tidy_csv(report))
+        write_text(out / "report.csv", tidy_csv(report, escape_formulas))
         write_text(out / "report.tex", latex(report))
         write_text(out / "report.html", page(report, picture))
     except OSError as error:

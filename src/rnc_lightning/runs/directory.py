@@ -24,13 +24,16 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import yaml
 
 from rnc_lightning.command_line.identity import config_differences
 from rnc_lightning.runs.other_epochs import other_epochs
-from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.archives import check_npz
+from rnc_lightning.system.errors import UserError, first_line
 from rnc_lightning.system.files import write_atomically, write_text
+from rnc_lightning.system.plain_files import read_json, read_yaml
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +67,7 @@ class TestFolder:
         try:
             return _read_json(path)
         except ValueError as error:
-            raise UserError(f"{path} is not valid JSON ({error}): delete it and repeat the command") from None
+            raise UserError(f"{path}: {error}; delete it and repeat the command") from None
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`."""
@@ -81,11 +84,19 @@ class TestFolder:
         write_text(self.predictions_file, table.to_csv(index=False))
 
     def features(self) -> "tuple[np.ndarray, np.ndarray]":
-        """The test features (N, F) and targets (N, D) of `features.npz`."""
+        """The test features (N, F) and targets (N, D) of `features.npz`.
+
+        Raises:
+            UserError: If the file was altered or cut short.
+        """
         import numpy as np
 
-        with np.load(self.features_file) as arrays:
-            return arrays["features"], arrays["targets"]
+        try:
+            check_npz(self.features_file)
+            with np.load(self.features_file, allow_pickle=False) as arrays:
+                return arrays["features"], arrays["targets"]
+        except (ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise UserError(f"{self.features_file} was altered or cut short: {first_line(error)}") from error
 
     def write_features(self, features: "np.ndarray", targets: "np.ndarray") -> None:
         """Write `features.npz`: features (N, F) and targets (N, D)."""
@@ -184,12 +195,9 @@ class RunDirectory(TestFolder):
             UserError: If the file was altered or cut short.
         """
         try:
-            config = yaml.safe_load(self._config.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{self._config} was altered or cut short: {' '.join(str(error).split())}") from error
-        if not isinstance(config, dict):
-            raise UserError(f"{self._config} was altered or cut short: it holds no configuration")
-        return config
+            return read_yaml(self._config)
+        except (ValueError, OSError) as error:
+            raise UserError(f"{self._config} was altered or cut short: {error}") from error
 
     def check(self, config: Mapping[str, Any]) -> None:
         """Refuse a directory that holds a run with another configuration.
@@ -235,4 +243,4 @@ class RunDirectory(TestFolder):
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return read_json(path) if path.is_file() else None

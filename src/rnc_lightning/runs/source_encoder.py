@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnc_lightning.runs.directory import RunDirectory
+from rnc_lightning.runs.directory import RESULT, RunDirectory
+from rnc_lightning.runs.stored_values import check_identity
 from rnc_lightning.system.errors import UserError
 
 
@@ -17,6 +18,8 @@ def encoder_file(encoder_from: str) -> Path:
 
 def source_of(encoder_from: str | None) -> dict[str, Any] | None:
     """What `result.json` says about the encoder that the run started from; None if it did not start from one.
+
+    The other run may be anybody's: only its weights, `encoder.json` and `result.json` are read, not its `config.yaml`.
 
     Raises:
         UserError: If there is no finished encoder.
@@ -32,6 +35,10 @@ def source_of(encoder_from: str | None) -> dict[str, Any] | None:
         raise UserError(f"encoder_from={encoder_from}: {error}; give the directory of a finished run") from None
     facts = {"file": str(file), "run": card.get("run"), "sha256": card["sha256"]}
     if (about := RunDirectory(file.parent).result()) is not None:
+        try:
+            check_identity(about)
+        except ValueError as error:
+            raise UserError(f"encoder_from={encoder_from}: {file.parent / RESULT}: {error}") from error
         facts |= {key: about[key] for key in ("dataset", "method", "scheme", "seed", "setting")}
     return facts
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from rich.progress import track
 
 from rnc_lightning.command_line.options import several
+from rnc_lightning.command_line.trust import targets_in
 from rnc_lightning.plots.levels import METHOD_COLOURS, Panel, draw_levels
 from rnc_lightning.plots.style import house_style, new_figure, save_figure
 from rnc_lightning.reports.claims import Claim, estimated_claim
@@ -105,6 +106,7 @@ class Robustness:
             severities=self.severities,
             corruption_side=self.side,
             ordinality=False,
+            trust=targets_in(run.request.config),
         )
         clean = float(table.loc[table.severity == 0, "mae"].iloc[0])
         table = table[["corruption", "severity", "mae"]].assign(method=run.method, seed=run.seed)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from rnc_lightning.runs.stored_values import number, text, texts, whole_number
 from rnc_lightning.system.files import write_text
+from rnc_lightning.system.plain_files import read_json
 
 RUNNING, FINISHED, READ, FAILED, STOPPED = "running", "finished", "finished before", "failed", "stopped"
 
@@ -40,10 +42,24 @@ class JobRecord:
 
 
 def read_records(folder: Path) -> list[JobRecord]:
-    """The records of all jobs that a sweep has started, in their order."""
-    contents = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "jobs").glob("[0-9]*.json")]
-    records = [JobRecord(**{**content, "overrides": tuple(content["overrides"])}) for content in contents]
+    """The records of all jobs that a sweep has started, in their order; a damaged one is that of a failed job."""
+    records = [_read(path) for path in (folder / "jobs").glob("[0-9]*.json") if path.stem.isdecimal()]
     return sorted(records, key=lambda record: record.number)
+
+
+def _read(path: Path) -> JobRecord:
+    number_of_job = int(path.stem)
+    try:
+        content = read_json(path)
+        whole_number(content, "number")
+        for key in ("status", "reason", "log", "run"):
+            text(content, key)
+        for key in ("value", "seconds"):
+            number(key, content.get(key))
+        known = {field.name: content[field.name] for field in fields(JobRecord) if field.name in content}
+        return JobRecord(**{**known, "number": number_of_job, "overrides": texts(content, "overrides")})
+    except (ValueError, OSError) as error:
+        return JobRecord(number_of_job, (), FAILED, reason=f"its record cannot be read: {error}", log=str(path))
 
 
 def delete_records(folder: Path) -> None:

@@ -1,3 +1,8 @@
+import bz2
+import gzip
+import lzma
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +192,29 @@ def test_of_a_wide_table_only_what_is_wanted_is_kept(tmp_path: Path) -> None:
     assert table.numbers("c59").tolist() == [0.0, 59.0, 118.0]
     with pytest.raises(UserError, match="has no column zz; its columns are c0, c1"):
         read_table(tmp_path / "t.csv", ["zz"])
+
+
+def test_a_table_may_have_a_header_longer_than_a_cell_of_python_s_reader(tmp_path: Path) -> None:
+    names = [f"feature_with_a_long_name_{i}" for i in range(6000)]
+    rows = [",".join(names), ",".join(map(str, range(6000)))]
+    (tmp_path / "wide.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert len(rows[0]) > 131_072
+    assert read_table(tmp_path / "wide.csv", [names[5999]]).numbers(names[5999]).tolist() == [5999.0]
+    (tmp_path / "long.csv").write_text("x" * 200_000 + "\n1\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"long\.csv is not a CSV table: its first row has no separator in 200,001"):
+        read_table(tmp_path / "long.csv", ["x"])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_compressed_table_is_never_unpacked(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    for name in ("t.csv", "t.csv.gz"):
+        (tmp_path / name).write_bytes(pack(b"a,b\n1,2\n"))
+        with pytest.raises(UserError, match=rf"{name} is compressed: unpack it first"):
+            read_table(tmp_path / name, ["a"])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.csv")
+    for path in (tmp_path / "t.csv", Path("/dev/zero"), tmp_path):
+        with pytest.raises(UserError, match="is not a regular file"):
+            read_table(path, ["a"])

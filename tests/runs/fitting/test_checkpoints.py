@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,10 @@ def test_a_pickle_that_is_a_program_is_refused_and_not_executed(zipped: bool, tm
     assert not mark.exists()
     torch.load(path, weights_only=False)  # it would have been, otherwise
     assert mark.exists()
+
+
+def test_parts_that_are_larger_than_the_file_are_no_checkpoint(stage: Path) -> None:
+    with zipfile.ZipFile(stage / LAST) as good, zipfile.ZipFile(stage / "packed", "w", zipfile.ZIP_DEFLATED) as packed:
+        for part in good.infolist():
+            packed.writestr(part.filename, good.read(part) + bytes(1_000_000))
+    assert not is_sound(stage / "packed")

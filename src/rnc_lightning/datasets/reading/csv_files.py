@@ -20,6 +20,8 @@ _MARKS = {  # byte order marks; the longer ones first
     b"\xfe\xff": "utf-16",
 }
 _HEAD = 4096  # bytes
+_MOST_HEADER = 50_000_000  # characters of the header, of a million columns
+_COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, zip, bzip2, xz, zstd
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
@@ -52,16 +54,14 @@ def csv_layout(path: Path, wanted: Collection[str]) -> CsvLayout:
     """
     encoding = _encoding(path)
     with path.open(encoding=encoding, errors="replace", newline="") as file:
-        header = file.readline()
+        header = file.readline(_MOST_HEADER)
         said = _SEPARATOR_LINE.fullmatch(header.rstrip("\r\n"))
         if said is not None:
-            header = file.readline()
+            header = file.readline(_MOST_HEADER)
     choices = _SEPARATORS if said is None else (said[1],)
-    try:
-        rows = {separator: next(csv.reader([header], delimiter=separator), []) for separator in choices}
-    except csv.Error as error:
-        raise UserError(f"{path} is not a CSV table: its header has {error}") from error
-    cells = {separator: [cell.strip() for cell in row] for separator, row in rows.items()}
+    cells = {separator: _header_cells(header, separator) for separator in choices}
+    if not any(cells.values()) and header.strip():
+        raise UserError(f"{path} is not a CSV table: its first row has no separator in {len(header):,} characters")
     separator = max(cells, key=lambda s: (len(set(wanted) & set(cells[s])), len(cells[s])))
     check_unique_columns(path, cells[separator], wanted)
     return CsvLayout(cells[separator], separator, encoding, 2 if said is None else 3)
@@ -81,6 +81,7 @@ def read_csv_frame(path: Path, wanted: set[str]) -> tuple[pd.DataFrame, CsvLayou
                 path,
                 sep=layout.separator,
                 encoding=layout.encoding,
+                compression=None,  # otherwise the name alone would have it unpacked, to any size
                 skiprows=layout.first_row - 2,
                 dtype="string",
                 usecols=(lambda name: name.strip() in wanted) if len(layout.names) > _WIDE else None,
@@ -111,9 +112,19 @@ def check_unique_columns(path: Path, names: Sequence[str], wanted: Collection[st
         raise UserError(f"{path} has the column {', '.join(twice)} twice: rename one")
 
 
+def _header_cells(header: str, separator: str) -> list[str]:
+    """The cells of a header; none for a separator with which one of them is longer than Python's CSV reader allows."""
+    try:
+        return [cell.strip() for cell in next(csv.reader([header], delimiter=separator), [])]
+    except csv.Error:
+        return []
+
+
 def _encoding(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(_HEAD)
+    if head.startswith(_COMPRESSED):
+        raise UserError(f"{path} is compressed: unpack it first")
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding

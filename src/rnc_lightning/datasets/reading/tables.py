@@ -121,7 +121,7 @@ def read_table(
         UserError: If the file is missing, is not a table, or lacks a column.
     """
     if not is_file(path):
-        raise UserError(f"there is no {path}. {missing}".strip())
+        raise UserError(f"{absence(path)}. {missing}".strip())
     wanted = {*columns, *optional}
     semicolons = False
     if is_parquet(path):
@@ -218,6 +218,11 @@ def is_parquet(path: Path) -> bool:
 def is_file(path: Path) -> bool:
     """Whether the file exists; False, not an error, for a name that no file can have."""
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+
+
+def absence(path: Path, what: str | None = None) -> str:
+    """Why a path is no file: there is nothing, or something else, such as a pipe, which could be waited for forever."""
+    return f"{path} is not a regular file" if os.path.exists(path) else f"there is no {what or path}"  # noqa: PTH110 - as above
 
 
 def leaves_folder(relative: str) -> bool:

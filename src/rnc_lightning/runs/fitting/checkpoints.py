@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,16 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a checkpoint exists, is complete and unchanged (by its checksums, without loading it)."""
+    """Whether a checkpoint exists, is complete and unchanged (by its checksums, without loading it).
+
+    PyTorch does not compress what it saves, so a file whose parts are larger than itself would not be one of its own.
+    """
     try:
         with zipfile.ZipFile(path) as parts:
+            if sum(part.file_size for part in parts.infolist()) > path.stat().st_size:
+                return False
             return parts.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError):
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError):
         return False
 
 

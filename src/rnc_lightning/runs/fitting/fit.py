@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from rnc_lightning.runs.fitting.callbacks import EpochHistory, EpochSeed, NonFin
 from rnc_lightning.runs.fitting.checkpoints import BEFORE, read_checkpoint, resume_point
 from rnc_lightning.runs.fitting.features_once import FeaturesOnce
 from rnc_lightning.runs.fitting.label_statistics import LabelStatistics
+from rnc_lightning.runs.stored_values import check_summary
 from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.regress import Regress
 from rnc_lightning.system.errors import UserError, first_line
@@ -78,9 +79,16 @@ class StageSummary:
 
     @classmethod
     def read(cls, directory: StageDirectory) -> "StageSummary | None":
-        """The summary in a stage's directory, or None if the stage is not finished."""
+        """The summary in a stage's directory, or None if the stage is not finished.
+
+        Raises:
+            ValueError: If the file was altered, with the key.
+        """
         summary = directory.summary()
-        return None if summary is None else cls(**summary)
+        if summary is None:
+            return None
+        check_summary(summary)
+        return cls(**{field.name: summary[field.name] for field in fields(cls)})
 
 
 def fit_stage(
