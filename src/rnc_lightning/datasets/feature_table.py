@@ -88,11 +88,6 @@ class ArrayDataModule(UserTableDataModule):
         tensor = torch.tensor((values - centre) / scale, dtype=torch.float32)
         return rows.splits(lambda chosen: tensor[chosen])
 
-    def content_digest(self) -> bytes:
-        """The inputs."""
-        inputs = [split.inputs for split in self.splits.values()]
-        return b"".join(tensor.numpy().tobytes() for tensor in inputs if isinstance(tensor, Tensor))
-
     def example_input(self) -> Tensor | None:
         """A row of zeros."""
         return None if self.preparation is None else torch.zeros(len(self.preparation["inputs"]))
