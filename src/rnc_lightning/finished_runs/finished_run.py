@@ -78,11 +78,12 @@ class FinishedRun:
             UserError: For an option that would change the data, and if the data are missing or have changed.
         """
         datamodule = Parts(_with_data_options(self._single_device_config(), options)).data()
-        expected = self.result["data_fingerprint"]
-        if datamodule.fingerprint != expected:
+        if datamodule.fingerprint != self.result["data_fingerprint"]:
+            from rnc_lightning.datasets.reading.data_identity import describe_changes
+
+            changes = describe_changes(RunDirectory(self.path).recorded_data()[1], datamodule.identity)
             raise UserError(
-                f"{self.path} was trained on other data (fingerprint {expected}, now {datamodule.fingerprint}). "
-                "Restore them, set their location (data.root=...), or evaluate on another data set (data=NAME ...)"
+                f"{self.path} was trained on other data (changed: {changes}). Restore them, set their location (data.root=...), or evaluate on another data set (data=NAME ...)"
             )
         return datamodule
 

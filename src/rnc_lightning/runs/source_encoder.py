@@ -7,6 +7,7 @@ from typing import Any
 
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.files import sha256
 
 
 def encoder_file(encoder_from: str) -> Path:
@@ -32,8 +33,16 @@ def source_of(encoder_from: str | None) -> dict[str, Any] | None:
         raise UserError(f"encoder_from={encoder_from}: {error}; give the directory of a finished run") from None
     facts = {"file": str(file), "run": card.get("run"), "sha256": card["sha256"]}
     if (about := RunDirectory(file.parent).result()) is not None:
-        facts |= {key: about[key] for key in ("dataset", "method", "scheme", "seed", "setting")}
+        facts |= {key: about.get(key) for key in ("dataset", "method", "scheme", "seed", "setting")}
     return facts
+
+
+def pretrained_weights(encoder: Mapping[str, Any]) -> dict[str, str] | None:
+    """The file of weights that the configuration of an encoder names, with its SHA-256; None if it names none."""
+    file = encoder.get("weights")
+    if not isinstance(file, str) or not Path(file).is_file():
+        return None
+    return {"file": file, "sha256": sha256(Path(file))}
 
 
 def setting_with_source(setting: str, source: Mapping[str, Any] | None) -> str:
