@@ -14,9 +14,9 @@ ComposedConfig = DictConfig  # for type annotations in rooms that do not import 
 
 ROOT_KEYS = {
     "calibration", "calibration_name", "callbacks", "compare_data", "compute", "data", "dataset", "encoder",
-    "encoder_from", "head", "head_name", "input", "logger", "method", "objective", "objective_name", "optimized_metric", "paths", "plots",
-    "print_config", "recipe", "regularizers", "scheme", "seed", "stage_one", "stages", "target", "trainer",
-    "weighting", "weighting_name",
+    "encoder_from", "head", "head_name", "input", "logger", "method", "objective", "objective_name",
+    "optimized_metric", "paths", "plots", "print_config", "recipe", "regularizers", "scheme", "seed", "stage_one",
+    "stages", "target", "trainer", "weighting", "weighting_name",
 }  # fmt: skip
 
 STAGE_KEYS = {

@@ -83,7 +83,8 @@ class FinishedRun:
 
             changes = describe_changes(RunDirectory(self.path).recorded_data()[1], datamodule.identity)
             raise UserError(
-                f"{self.path} was trained on other data (changed: {changes}). Restore them, set their location (data.root=...), or evaluate on another data set (data=NAME ...)"
+                f"{self.path} was trained on other data (changed: {changes}). Restore them, set their location "
+                "(data.root=...), or evaluate on another data set (data=NAME ...)"
             )
         return datamodule
 
