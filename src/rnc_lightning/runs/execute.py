@@ -172,7 +172,7 @@ def _load_finished(module: Stage, stage_directory: StageDirectory) -> bool:
     distributed.wait_for_all()
     damage = distributed.broadcast_from_first(_load(module, stage_directory) if distributed.is_first() else None)
     if damage and distributed.is_first():
-        log.warning("%s; the stage is copied, written or trained again", damage)
+        log.warning("%s; the stage is copied or trained again", damage)
         stage_directory.mark_unfinished()
     return damage is None and (distributed.is_first() or _load(module, stage_directory) is None)
 
