@@ -168,7 +168,7 @@ def test_changed_tables_are_named_before_a_result_is_shown_or_continued(
 
 
 FILES = (
-    "config.yaml", "encoder.safetensors", "encoder.json", "predictions.csv", "features.npz", "result.json",
+    "config.yaml", "encoder.json", "encoder.safetensors", "predictions.csv", "features.npz", "result.json",
     "data_contents.npz", "data_fingerprint.txt", "stages/regress/encoder.safetensors", "stages/regress/encoder.json",
     "stages/regress/stage.json", "stages/regress/metrics.csv", "stages/regress/best.ckpt", "stages/pretrain/stage.json",
     "stages/pretrain/encoder.safetensors", "stages/pretrain/metrics.csv",
@@ -181,8 +181,13 @@ def _checksums() -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("numbers")
-@pytest.mark.parametrize("keep", [0.0, 0.5, None])
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("name", "keep"),
+    [
+        *((name, (0.0, 0.5, None)[i % 3]) for i, name in enumerate(FILES)),
+        ("config.yaml", 0.5), ("result.json", None), ("encoder.safetensors", 0.5), ("stages/regress/encoder.safetensors", 0.0),
+    ],
+)  # fmt: skip
 def test_a_damaged_file_is_as_an_absent_one_and_written_again(name: str, keep: float | None) -> None:
     before, files = json.loads(Path("run/result.json").read_text()), _checksums()
     path = Path("run", name)
@@ -247,7 +252,7 @@ class Strike(Callback):
             deed()
 
 
-@pytest.mark.parametrize("how", ["removed", "moved", "replaced"])
+@pytest.mark.parametrize("how", ["moved", "replaced"])
 def test_a_run_directory_removed_while_running_is_one_line(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _write_numbers()
     monkeypatch.setitem(sys.modules, "test_comparison", sys.modules[__name__])

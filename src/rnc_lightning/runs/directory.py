@@ -253,11 +253,16 @@ class RunDirectory(TestFolder):
             write_atomically(self.path / source.name, partial(shutil.copyfile, source))
 
     def delete_remains(self) -> None:
-        """Delete what a run has written after its directory was removed."""
-        if not self.begun() and not (self.path / RESULT).exists():
-            shutil.rmtree(self.path / "stages", ignore_errors=True)
-            with suppress(OSError):
-                self.path.rmdir()
+        """Delete what a run has written after its directory was removed; files of others are left."""
+        if self.begun() or (self.path / RESULT).exists():
+            return
+        for folder in (self.path / "stages", self.plots):
+            shutil.rmtree(folder, ignore_errors=True)
+        results = (self.encoder, self.encoder.with_suffix(".json"), self.predictions_file, self.features_file)
+        for file in (*results, self._fingerprint, self._contents, self.split, self.subset):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Execute a run after its configuration has been checked: build, fit the stages, test, write the results."""
 
+import errno
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -131,6 +132,8 @@ def _fit_stages(
             if previous_encoder is not None:
                 _load_previous_encoder(module, previous_encoder)
             fit(stage, stage_directory)
+        if distributed.is_first() and not directory.begun():
+            raise FileNotFoundError(errno.ENOENT, "removed while the run was working", str(directory.path))
         previous_encoder = stage_directory.encoder
 
 
