@@ -185,7 +185,8 @@ def _checksums() -> dict[str, str]:
     ("name", "keep"),
     [
         *((name, (0.0, 0.5, None)[i % 3]) for i, name in enumerate(FILES)),
-        ("config.yaml", 0.5), ("result.json", None), ("encoder.safetensors", 0.5), ("stages/regress/encoder.safetensors", 0.0),
+        ("config.yaml", 0.5), ("result.json", None), ("encoder.safetensors", 0.5),
+        ("stages/regress/encoder.safetensors", 0.0),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_as_an_absent_one_and_written_again(name: str, keep: float | None) -> None:

@@ -3,6 +3,7 @@
 Nothing is shown as finished, and nothing is continued, before these agree.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,19 @@ def check_data(directory: RunDirectory, now: "DataIdentity") -> None:
         )
 
 
-def check_finished(request: "RunRequest", directory: RunDirectory, result: Mapping[str, Any]) -> None:
+def check_finished(
+    request: "RunRequest",
+    directory: RunDirectory,
+    result: Mapping[str, Any],
+    known: "dict[str, DataIdentity] | None" = None,
+) -> None:
     """Refuse to show the result of a finished run if its data or the encoder that it started from have changed.
+
+    Args:
+        request: The run.
+        directory: Its directory.
+        result: Its result.
+        known: Keeps what was read, for runs on the same data that are checked one after the other.
 
     Raises:
         UserError: With what has changed, and the choices.
@@ -98,14 +110,17 @@ def check_finished(request: "RunRequest", directory: RunDirectory, result: Mappi
 
     choices = f"{_INSTEAD}; compare_data=false shows the old result"
     check_sources(request, directory, result, choices)
+    known, key = {} if known is None else known, json.dumps(request.config["data"], sort_keys=True, default=str)
     try:
-        now = Parts(request.config).identity_of_data()
+        if key not in known:
+            known[key] = Parts(request.config).identity_of_data()
     except UserError as error:
         raise UserError(
             f"{directory.path} is finished, but its data cannot be compared with those of now: {error}. "
             "compare_data=false shows the result without comparing",
             error.details,
         ) from error
+    now = known[key]
     if now.fingerprint != result.get("data_fingerprint"):
         raise UserError(
             f"{directory.path} is finished, but its data have changed since (changed: {_changes(directory, now)}): to "
