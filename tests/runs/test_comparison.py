@@ -219,6 +219,13 @@ def test_a_damaged_configuration_of_another_run_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("numbers")
+def test_a_damaged_stage_cannot_be_evaluated() -> None:
+    Path("run/stages/regress/stage.json").write_text("")
+    with pytest.raises(UserError, match=r"regress has no sound stage\.json; the command of the run trains"):
+        evaluate_run("run")
+
+
+@pytest.mark.usefixtures("numbers")
 def test_stages_whose_data_are_not_known_are_refused() -> None:
     for name in ("data_fingerprint.txt", "data_contents.npz", "result.json"):
         Path("run", name).write_text("")

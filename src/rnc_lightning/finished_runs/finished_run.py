@@ -205,10 +205,13 @@ def open_run(path: Path) -> FinishedRun:
             f"{path / 'config.yaml'} was altered or is incomplete: {' '.join(str(error).split())}"
         ) from error
     stage = list(config["stages"])[-1]
-    summary = StageSummary.read(directory.stage(stage))
+    try:
+        summary = StageSummary.read(directory.stage(stage))
+    except (ValueError, TypeError):  # damaged
+        summary = None
     if summary is None:
         raise UserError(
-            f"{directory.stage(stage).path} has no stage.json; the command of the run trains that stage again"
+            f"{directory.stage(stage).path} has no sound stage.json; the command of the run trains that stage again"
         )
     return FinishedRun(path, config, result, stage, directory.stage(stage).path / summary.checkpoint)
 

@@ -66,24 +66,25 @@ def check_config(request: "RunRequest", directory: RunDirectory) -> None:
 
 
 def check_data(directory: RunDirectory, now: "DataIdentity") -> None:
-    """Record the data at the first start; refuse other data at a later one.
+    """Record the data until something was trained on them; refuse other data from then on.
 
     Raises:
         UserError: If the data have changed in between, with what has changed.
     """
-    before, _ = directory.recorded_data()
-    if before is None:
-        if directory.has_stages():
+    before, hashes = directory.recorded_data()
+    if directory.has_stages():
+        if before is None:
             raise UserError(
                 f"{directory.path} has lost the record of its data (data_fingerprint.txt), so that its stages may "
                 f"belong to other data: {_INSTEAD}"
             )
+        if before != now.fingerprint:
+            raise UserError(
+                f"{directory.path} was started on other data (changed: {_changes(directory, now)}): restore the data, "
+                f"{_INSTEAD}"
+            )
+    if before != now.fingerprint or hashes.keys() != now.hashes.keys():
         directory.record_data(now.fingerprint, now.hashes)
-    elif before != now.fingerprint:
-        raise UserError(
-            f"{directory.path} was started on other data (changed: {_changes(directory, now)}): restore the data, "
-            f"{_INSTEAD}"
-        )
 
 
 def check_finished(
@@ -152,7 +153,7 @@ def _sound_result(directory: RunDirectory) -> dict[str, Any] | None:
     try:
         return directory.result()
     except UserError as error:
-        log.warning("%s; it is written again", error)
+        log.warning("%s", error)
         return None
 
 

@@ -67,7 +67,7 @@ class TestFolder:
         try:
             return _read_json(path)
         except ValueError as error:
-            raise UserError(f"{path} was damaged ({error})") from None
+            raise UserError(f"{path} was damaged ({error}); the command of the run writes it again") from None
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`."""
@@ -268,7 +268,10 @@ class RunDirectory(TestFolder):
 def _read_json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(content, dict):
         raise ValueError("it does not hold an object")
     return content
