@@ -21,6 +21,7 @@ from datetime import date
 from pathlib import Path
 
 import torch
+from data_faults import DATA_FAULTS
 from disturbed import (
     EPOCHS,
     ONE,
@@ -37,6 +38,7 @@ from disturbed import (
     wait_for_epoch,
     wait_until_gone,
 )
+from file_faults import FILE_FAULTS
 from rich.console import Console
 from rich.progress import track
 from strangers import FAULTS as STRANGERS
@@ -224,6 +226,8 @@ FAULTS: dict[str, tuple[Fault, int | None]] = {
     "the same command while the run is being trained": (two_at_once, 1),
     "a data worker is killed": (dead_worker, 2),
     "a loss that is not finite (refused twice, nothing to recover)": (not_finite, 1),
+    **DATA_FAULTS,
+    **FILE_FAULTS,
     **STRANGERS,
 }
 
@@ -279,8 +283,9 @@ def _table(found: list[Tried], arguments: argparse.Namespace) -> str:
         f"cores, no GPU; {packages}. Rotated digits at tiny size: real handwritten digits, a synthetic target.",
         "",
         "Recovered: the same command, given again, ended with the test metrics, the metrics of both stages and the "
-        "predictions of an uninterrupted run, to the last digit. For what comes from a stranger: the command ended in "
-        "one line that names the file, within a minute, and nothing was executed.",
+        "predictions of an uninterrupted run, to the last digit. For data that changed: the old result, encoder and "
+        "pixels were refused, and another directory gave the numbers of a run without any of them. For what comes from "
+        "a stranger: the command ended in one line that names the file, within a minute, and nothing was executed.",
         "",
         "| fault | tried | recovered | message of the last time |",
         "|---|---|---|---|",

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from rnc_lightning.command_line.identity import run_name
+from rnc_lightning.command_line.identity import run_name, run_path
+from rnc_lightning.system.errors import UserError
 
 CONFIG = {"dataset": "digits", "method": "rnc", "seed": 4}
 
@@ -29,3 +32,19 @@ def test_names_stay_short_and_apart() -> None:
 
 def test_names_that_a_file_system_would_change_stay_apart() -> None:
     assert run_name(CONFIG, ["+tag=a/b"]) != run_name(CONFIG, ["+tag=a_b"])
+
+
+@pytest.mark.parametrize("name", ["../../../x", "a/b", "..", ".hidden", "", "line\nbreak", "x" * 101, "/absolute"])
+def test_names_that_become_folders_stay_in_theirs(name: str) -> None:
+    config = {"dataset": name, "method": "rnc", "seed": 0, "paths": {"run_dir": None, "output_dir": "runs"}}
+    with pytest.raises(UserError, match=r"^dataset: .* is part of the names of folders and files"):
+        run_path(config, [])
+    with pytest.raises(UserError, match=r"^method: "):
+        run_path({**config, "dataset": "x", "method": name}, [])
+
+
+def test_an_experiment_may_be_in_a_folder_but_not_outside() -> None:
+    config = {"dataset": "x", "method": "rnc", "seed": 0, "paths": {"run_dir": None, "output_dir": "runs"}}
+    assert run_path(config, ["+experiment=mine/agedb"]) == Path("runs/mine/agedb/seed=0")
+    with pytest.raises(UserError, match=r"^experiment: "):
+        run_path(config, ["+experiment=../../agedb"])

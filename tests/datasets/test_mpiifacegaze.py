@@ -220,7 +220,7 @@ def test_hdf5_layout_blue_first_upright_and_pitch_first(tmp_path: Path) -> None:
     before = module.fingerprint
     with (tmp_path / "MPIIFaceGaze_normalizad/p02.mat").open("ab") as file:
         file.write(b"more")
-    assert module.fingerprint != before
+    assert _read(tmp_path, layout="hdf5").fingerprint != before
 
 
 def test_hdf5_faces_through_workers(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_damaged_checkpoints_of_a_finished_stage_are_trained_again(
     os.truncate("run/stages/regress/best.ckpt", 1000)
     with caplog.at_level(logging.WARNING):
         assert _same(start("run"), before)
-    assert "best.ckpt was damaged or is missing; the stage is copied or trained again" in caplog.text
+    assert "best.ckpt missing or damaged; the stage is copied or trained again" in caplog.text
 
 
 def test_a_malicious_checkpoint_is_refused_by_a_run(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

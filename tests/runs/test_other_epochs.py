@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from rnc_lightning.command_line.compose import resolve_config
+from rnc_lightning.runs.comparison import check_config
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.other_epochs import other_epochs
+from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError
 
 
@@ -16,7 +17,7 @@ def test_more_epochs_in_the_same_directory_are_refused(
     compose_config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     short, long, other = (
-        resolve_config(compose_config("+experiment=digits_rnc", *words))
+        RunRequest.read(compose_config("+experiment=digits_rnc", *words), words)
         for words in (
             ["recipe.linear_probe.epochs=2"],
             ["recipe.linear_probe.epochs=4"],
@@ -24,16 +25,16 @@ def test_more_epochs_in_the_same_directory_are_refused(
         )
     )
     directory = RunDirectory(tmp_path / "run")
-    directory.begin(short, {})
-    directory.check(short)
+    directory.begin(short.config, {})
+    check_config(short, directory)
     with pytest.raises(
         UserError, match=r"another number of epochs \(regress: 2 -> 4\), .*a cosine over all"
     ) as refused:
-        directory.check(long)
+        check_config(long, directory)
     assert f"+encoder_from={directory.path}" in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
     with pytest.raises(UserError, match=r"another configuration \(.*recipe\.linear_probe\.lr: .* -> 0\.3"):
-        directory.check(other)
+        check_config(other, directory)
 
 
 def test_only_epochs_of_stages_count() -> None:

@@ -7,15 +7,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rnc_lightning.command_line.identity import path_part
 from rnc_lightning.system.errors import UserError, suggest
 
 ComposedConfig = DictConfig  # for type annotations in rooms that do not import OmegaConf
 
 ROOT_KEYS = {
-    "calibration", "calibration_name", "callbacks", "compute", "data", "dataset", "encoder", "encoder_from", "head",
-    "head_name", "input", "logger", "method", "objective", "objective_name", "optimized_metric", "paths", "plots",
-    "print_config", "recipe", "regularizers", "scheme", "seed", "stage_one", "stages", "target", "trainer",
-    "weighting", "weighting_name",
+    "calibration", "calibration_name", "callbacks", "compare_data", "compute", "data", "dataset", "encoder",
+    "encoder_from", "head", "head_name", "input", "logger", "method", "objective", "objective_name",
+    "optimized_metric", "paths", "plots", "print_config", "recipe", "regularizers", "scheme", "seed", "stage_one",
+    "stages", "target", "trainer", "weighting", "weighting_name",
 }  # fmt: skip
 
 STAGE_KEYS = {
@@ -80,6 +81,7 @@ def check_keys(config: Mapping[str, Any]) -> None:
     if not config.get("stages"):
         raise UserError("stages: there are none to run; choose a scheme, such as scheme=linear_probe")
     for name, stage in config["stages"].items():
+        path_part("stages", name)  # the name of its folder
         check_known(stage, STAGE_KEYS, f"stages.{name}.")
     if isinstance(config["seed"], bool) or not isinstance(config["seed"], int) or config["seed"] < 0:
         raise UserError(f"seed: must be a whole number from 0 up, got {config['seed']}")

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rnc_lightning.system.errors import UserError
+
 # Options that may differ when a run is started again, because they change no result.
 VOLATILE = (
     "paths",
     "logger",
     "callbacks",
     "print_config",
+    "compare_data",
     "plots",
     "optimized_metric",
     "trainer.enable_progress_bar",
@@ -32,13 +35,18 @@ def run_identity(config: Mapping[str, Any], overrides: Sequence[str]) -> tuple[s
     """The name of the experiment, and the overrides that distinguish its runs: sorted, with the seed.
 
     Overrides that change no result are not among them.
+
+    Raises:
+        UserError: For a name that cannot be part of a path.
     """
     values = dict(_split_override(override) for override in overrides)
     experiment = values.pop("experiment", None)
     if experiment is None:
-        experiment = f"{config['dataset']}_{config['method']}"
+        experiment = f"{path_part('dataset', config['dataset'])}_{path_part('method', config['method'])}"
         values.pop("data", None)
         values.pop("method", None)
+    else:
+        experiment = "/".join(path_part("experiment", part) for part in experiment.split("/"))
     values["seed"] = str(config["seed"])
     return experiment, {key: values[key] for key in sorted(values) if not _volatile(key)}
 
@@ -54,6 +62,24 @@ def run_name(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     if name != exact or len(name) > 120:
         name = f"{name[:120]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
     return f"{experiment}/{name}"
+
+
+def path_part(key: str, name: Any) -> str:
+    """A name that becomes part of a path, so that it stays in its folder.
+
+    Raises:
+        UserError: If it is empty, has a slash, a control character or more than 100 bytes, or begins with a dot.
+
+    >>> path_part("dataset", "my data")
+    'my data'
+    """
+    text = str(name)
+    if not text or text.startswith(".") or "/" in text or not text.isprintable() or len(text.encode()) > 100:
+        raise UserError(
+            f"{key}: {text!r} is part of the names of folders and files, so it must be printable, without a slash or a "
+            "dot at its beginning, and at most 100 bytes long"
+        )
+    return text
 
 
 def run_path(config: Mapping[str, Any], overrides: Sequence[str]) -> Path:

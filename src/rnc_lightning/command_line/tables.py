@@ -131,7 +131,8 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
         console.print(f"{name}: {epochs}, {stage['seconds']:.1f} s, weights of epoch {stage['chosen_epoch']}")
     for kind, count in result["skipped"].items():
         console.print(Text(f"skipped: {count} x {kind}"))
-    console.print(Text(f"plots: {directory / 'plots'}"), soft_wrap=True)
+    if any((directory / "plots").glob("*.png")):
+        console.print(Text(f"plots: {directory / 'plots'}"), soft_wrap=True)
     console.print(Text(f"run directory: {directory}"), soft_wrap=True)
     for line in explain_worse(result):
         console.print(Text(line, style="bold yellow"), soft_wrap=True)

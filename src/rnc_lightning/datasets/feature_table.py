@@ -97,7 +97,7 @@ class ArrayDataModule(UserTableDataModule):
                 good[i] = False
         elif self.division is not None:
             contents = row_contents(table, [name for name in table.frame.columns if not is_index_name(name)])
-            self.contents = dict(zip(names, contents, strict=True))
+            self.row_contents = dict(zip(names, contents, strict=True))
         rows = check_user_rows(
             table, names, good, self.columns, self.division, problems, what=self.id or "row", contents=contents
         )
@@ -120,11 +120,6 @@ class ArrayDataModule(UserTableDataModule):
             centre, scale = standardisation(values[training])
         self.preparation = {"inputs": list(inputs), **fill, "centre": centre.tolist(), "scale": scale.tolist()}
         return (values - centre) / scale
-
-    def content_digest(self) -> bytes:
-        """The inputs."""
-        inputs = [split.inputs for split in self.splits.values()]
-        return b"".join(tensor.numpy().tobytes() for tensor in inputs if isinstance(tensor, Tensor))
 
     def example_input(self) -> Tensor | None:
         """A row of zeros."""

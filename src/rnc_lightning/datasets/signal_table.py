@@ -1,6 +1,5 @@
 """Your own signals, listed in a table: arrays in .npy or .npz files, or EDF recordings."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -180,9 +179,9 @@ class SignalsDataModule(UserTableDataModule, RecordingsDataModule):
     def _check_values(self, recordings: dict[int, Recording], where: Sequence[str], problems: Problems) -> None:
         """Remove the signals whose values cannot be read or are not finite."""
         rows = list(recordings)
-        checked_values = hashlib.sha256(json.dumps([self.channel_names, self.key]).encode()).hexdigest()[:16]
-        memory = None if self.cache_dir is None else self.cache_dir / "checked" / f"signals-{checked_values}.json"
-        bad = find_unreadable(RecordingFiles([recordings[i] for i in rows]), memory, "signals")
+        checked_as = json.dumps([self.channel_names, self.key]).encode()
+        files = RecordingFiles([recordings[i] for i in rows], checked_as)
+        bad = find_unreadable(files, self.contents, "signals")
         for position, reason in bad.items():
             recording = recordings.pop(i := rows[position])
             problems.add("unreadable file", f"{where[i]}, {recording.path.name}", reason)

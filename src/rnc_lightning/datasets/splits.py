@@ -1,6 +1,5 @@
 """One part of a data set: inputs read on demand, targets in memory."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
@@ -108,15 +107,3 @@ def subset_of(split: Split, chosen: Tensor) -> Split:
         groups = Groups(index, [split.groups.names[i] for i in left.tolist()])
     names = [split.names[i] for i in indices]
     return replace(split, inputs=inputs, targets=split.targets[chosen], names=names, groups=groups)
-
-
-def fingerprint(splits: dict[SplitName, Split], *extra: bytes) -> str:
-    """The first 16 hexadecimal digits of a SHA-256 over names and targets of all parts and `extra`."""
-    digest = hashlib.sha256()
-    for part, split in splits.items():
-        digest.update(part.encode())
-        digest.update("\0".join(split.names).encode())
-        digest.update(split.targets.numpy().tobytes())
-    for piece in extra:
-        digest.update(piece)
-    return digest.hexdigest()[:16]

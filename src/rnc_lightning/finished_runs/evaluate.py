@@ -103,12 +103,15 @@ def evaluate_request(request: Request, progress: bool) -> "tuple[pd.DataFrame, E
     run = open_run(request.path, request.trust)
     run.check_inside(run.path / "evaluations")
     other_data = any(option.startswith("data=") for option in request.data_options)
-    datamodule, dataset = run.other_data(request.data_options) if other_data else (None, str(run.config["dataset"]))
+    if other_data:
+        datamodule, dataset = run.other_data(request.data_options)
+    else:  # read first: an evaluation of data that have changed since is not shown again
+        datamodule, dataset = run.data_at(request.data_options), str(run.config["dataset"])
     ranges = _read_ranges(request.targets, run.target)
     options = [option for option in request.data_options if _changes_result(option)]
     key = {
         "checkpoint": run.checkpoint_sha256,
-        "data_fingerprint": run.result["data_fingerprint"] if datamodule is None else datamodule.fingerprint,
+        "data_fingerprint": datamodule.fingerprint,
         "data_words": options,
         "part": request.part,
         "targets": {name: [target.low, target.high] for name, target in ranges.items()},
@@ -118,7 +121,6 @@ def evaluate_request(request: Request, progress: bool) -> "tuple[pd.DataFrame, E
     store = EvaluationStore(run.path / "evaluations" / folder, key)
     missing = [c for c in conditions if store.read(c, request.features, request.ordinality) is None]
     if missing:
-        datamodule = run.data_at(request.data_options) if datamodule is None else datamodule
         _evaluate_conditions(run, datamodule, dataset, missing, store, ranges, request, progress)
     else:
         log.info("%s: everything was evaluated before", store.path)

@@ -81,11 +81,13 @@ class FinishedRun:
         config = with_data_options(self._config_for_tests(), options)
         self._unread_data(config)
         datamodule = Parts(config).data()
-        expected = self.result["data_fingerprint"]
-        if datamodule.fingerprint != expected:
+        if datamodule.fingerprint != self.result["data_fingerprint"]:
+            from rnc_lightning.datasets.reading.data_identity import describe_changes
+
+            changes = describe_changes(RunDirectory(self.path).recorded_data()[1], datamodule.identity)
             raise UserError(
-                f"{self.path} was trained on other data (fingerprint {expected}, now {datamodule.fingerprint}). "
-                "Restore them, set their location (data.root=...), or evaluate on another data set (data=NAME ...)"
+                f"{self.path} was trained on other data (changed: {changes}). Restore them, set their location "
+                "(data.root=...), or evaluate on another data set (data=NAME ...)"
             )
         return datamodule
 
@@ -235,7 +237,7 @@ def open_run(path: Path, trust: Sequence[str] = ()) -> FinishedRun:
         ) from error
     if summary is None:
         raise UserError(
-            f"{directory.stage(stage).path} has no stage.json; the command of the run trains that stage again"
+            f"{directory.stage(stage).path} has no sound stage.json; the command of the run trains that stage again"
         )
     return FinishedRun(path, config, result, stage, directory.stage(stage).path / summary.checkpoint)
 

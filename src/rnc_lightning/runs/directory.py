@@ -5,6 +5,7 @@ stages/<name>/          last.ckpt, best.ckpt, metrics.csv, encoder.safetensors +
                         diagnostics.csv of stage one, non_finite_loss.json if the loss was not finite
 encoder.safetensors     the final encoder, with its .json
 data_fingerprint.txt    fingerprint of the data that the run was started on
+data_contents.npz       hashes of each sample's name, target and input, to say what has changed
 split.csv, subset.csv   which sample is in which part, if the split was drawn and not published; which samples are used
 predictions.csv         the test set, one row per sample
 features.npz            test features and targets
@@ -12,15 +13,18 @@ plots/                  projections, predictions, loss curves, diagnostics of st
 processes/              logs of the run's processes, if it has several
 evaluations/, export/   written by `evaluate` and `export`
 wandb_id.txt, wandb/, tensorboard/    files of loggers
-result.json             everything that a report needs, with a status
+result.json             everything that a report needs, with a status and checksums of the files above
 error.log               why the run failed, with the traceback; deleted once it has finished
 
 Nothing here imports PyTorch, so that reports can read runs without it.
 """
 
+import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +32,9 @@ from zipfile import BadZipFile
 
 import yaml
 
-from rnc_lightning.command_line.identity import config_differences
-from rnc_lightning.runs.other_epochs import other_epochs
 from rnc_lightning.system.archives import check_npz
 from rnc_lightning.system.errors import UserError, first_line
-from rnc_lightning.system.files import write_atomically, write_text
+from rnc_lightning.system.files import damaged_files, sha256, write_atomically, write_text
 from rnc_lightning.system.plain_files import read_json, read_yaml
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class TestFolder:
         try:
             return _read_json(path)
         except ValueError as error:
-            raise UserError(f"{path}: {error}; delete it and repeat the command") from None
+            raise UserError(f"{path} was damaged ({error}); the command of the run writes it again") from None
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`."""
@@ -153,6 +155,12 @@ class StageDirectory:
         files = (self.history, self.encoder, self.encoder_card, self._summary)
         return [file.name for file in files if not file.is_file()]
 
+    def checksums(self, checkpoint: str) -> dict[str, str]:
+        """SHA-256 of the files that a later start relies on: history, encoder and the chosen checkpoint."""
+        return {
+            file.name: sha256(file) for file in (self.history, self.encoder, self.encoder_card, self.path / checkpoint)
+        }
+
     def copy_to(self, other: "StageDirectory") -> None:
         """Copy the files of a finished stage except checkpoints; the summary, which marks it as finished, last."""
         files = (self.diagnostics, self.history, self.encoder, self.encoder_card, self._summary)
@@ -179,6 +187,7 @@ class RunDirectory(TestFolder):
         self.export = path / "export"
         self._config = path / "config.yaml"
         self._fingerprint = path / "data_fingerprint.txt"
+        self._contents = path / "data_contents.npz"
 
     def stage(self, name: str) -> StageDirectory:
         """The directory of a stage."""
@@ -199,37 +208,46 @@ class RunDirectory(TestFolder):
         except (ValueError, OSError) as error:
             raise UserError(f"{self._config} was altered or cut short: {error}") from error
 
-    def check(self, config: Mapping[str, Any]) -> None:
-        """Refuse a directory that holds a run with another configuration.
-
-        Raises:
-            UserError: With the differing keys.
-        """
-        if self.begun() and (changes := list(config_differences(self.config(), config))):
-            raise UserError(
-                other_epochs(self.path, changes)
-                or f"{self.path} holds a run with another configuration ({'; '.join(changes)}). "
-                "Choose another directory for this run (paths.run_dir=...), or delete that one."
-            )
+    def has_stages(self) -> bool:
+        """Whether something was trained here."""
+        return any((self.path / "stages").glob("*/*"))
 
     def begin(self, config: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
         """Create the directory, write the configuration, and set the status to `unfinished`."""
-        self.write_result({**identity, "status": "unfinished"})
-        write_text(self._config, yaml.safe_dump(dict(config), sort_keys=False))
+        text = yaml.safe_dump(dict(config), sort_keys=False)
+        files = {self._config.name: hashlib.sha256(text.encode()).hexdigest()}
+        self.write_result({**identity, "status": "unfinished", "files": files})
+        write_text(self._config, text)
 
-    def check_data(self, fingerprint: str) -> None:
-        """Write the data's fingerprint at the first start; refuse other data at a later start.
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the files that a finished run must have."""
+        encoder = (self.encoder, self.encoder.with_suffix(".json"))
+        return {file.name: sha256(file) for file in (self._config, *encoder, self.predictions_file, self.features_file)}
 
-        Raises:
-            UserError: If the data have changed in between.
-        """
-        if not self._fingerprint.is_file():
-            write_text(self._fingerprint, fingerprint)
-        elif (before := self._fingerprint.read_text(encoding="utf-8")) != fingerprint:
-            raise UserError(
-                f"{self.path} was started on other data (fingerprint {before}, now {fingerprint}). "
-                "Restore the data, or choose another directory for this run (paths.run_dir=...)."
-            )
+    def damaged_files(self, result: Mapping[str, Any]) -> list[str]:
+        """Names of the files that are missing or not as `result.json` says; a later start writes them again."""
+        return damaged_files(self.path, result.get("files", {}))
+
+    def recorded_data(self) -> "tuple[str | None, dict[str, np.ndarray]]":
+        """Fingerprint of the data that the run was started on and its `DataIdentity.hashes`; None, {} if not known."""
+        import numpy as np
+
+        hashes: dict[str, np.ndarray] = {}
+        with suppress(OSError, ValueError, EOFError, BadZipFile), np.load(self._contents) as arrays:
+            hashes = {name: arrays[name] for name in arrays.files}
+        fingerprint = str(hashes.pop("fingerprint", ""))
+        with suppress(OSError, UnicodeDecodeError):
+            text = self._fingerprint.read_text(encoding="utf-8").strip()
+            fingerprint = text if re.fullmatch("[0-9a-f]{16}", text) else fingerprint
+        return fingerprint or None, hashes
+
+    def record_data(self, fingerprint: str, hashes: "Mapping[str, np.ndarray]") -> None:
+        """Write what `recorded_data` reads."""
+        import numpy as np
+
+        arrays: dict[str, Any] = {**hashes, "fingerprint": np.array(fingerprint)}
+        write_atomically(self._contents, lambda path: np.savez(path, **arrays))
+        write_text(self._fingerprint, fingerprint)
 
     def finished(self) -> dict[str, Any] | None:
         """The result of a finished run, else None."""
@@ -239,7 +257,19 @@ class RunDirectory(TestFolder):
     def copy_encoder(self, stage: StageDirectory) -> None:
         """Copy a stage's encoder to the top of the directory, the JSON last."""
         for source in (stage.encoder, stage.encoder_card):
-            shutil.copyfile(source, self.path / source.name)
+            write_atomically(self.path / source.name, partial(shutil.copyfile, source))
+
+    def delete_remains(self) -> None:
+        """Delete what a run has written after its directory was removed; files of others are left."""
+        if self.begun() or (self.path / RESULT).exists():
+            return
+        for folder in (self.path / "stages", self.plots):
+            shutil.rmtree(folder, ignore_errors=True)
+        results = (self.encoder, self.encoder.with_suffix(".json"), self.predictions_file, self.features_file)
+        for file in (*results, self._fingerprint, self._contents, self.split, self.subset):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Execute a run after its configuration has been checked: build, fit the stages, test, write the results."""
 
+import errno
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -15,9 +16,9 @@ from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.seeding import derive_seed
 from rnc_lightning.runs.built import BuiltRun, build
+from rnc_lightning.runs.comparison import check_data
 from rnc_lightning.runs.devices import named_gpus
 from rnc_lightning.runs.directory import RunDirectory, StageDirectory
-from rnc_lightning.runs.fitting.checkpoints import is_sound
 from rnc_lightning.runs.fitting.fit import StageSummary, fit_stage, load_weights
 from rnc_lightning.runs.parts import Parts
 from rnc_lightning.runs.request import RunRequest
@@ -36,6 +37,7 @@ from rnc_lightning.stages import Regress, Stage
 from rnc_lightning.system.code_version import training_code_version
 from rnc_lightning.system.environment import git_revision, machine, versions
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.files import damaged_files
 from rnc_lightning.system.synthetic_marker import synthetic_note
 from rnc_lightning.tracking import loggers
 from rnc_lightning.tracking.run_files import RunFiles
@@ -58,9 +60,9 @@ def execute(request: RunRequest, parts: Parts, directory: RunDirectory, console:
     identity = {**identity, "dataset": dataset_name(request.config["dataset"], datamodule)}
     shared = _shared_encoders(request, built)
     if distributed.is_first():
+        check_data(directory, datamodule.identity)
         print_summary(request, built, directory, _reused(request, built, directory, shared), console)
         directory.begin(request.config, identity)
-        directory.check_data(datamodule.fingerprint)
         datamodule.write_division(directory.split)
         datamodule.write_subset(directory.subset)
     distributed.wait_for_all()
@@ -131,6 +133,8 @@ def _fit_stages(
             if previous_encoder is not None:
                 _load_previous_encoder(module, previous_encoder)
             fit(stage, stage_directory)
+        if distributed.is_first() and not directory.begun():
+            raise FileNotFoundError(errno.ENOENT, "removed while the run was working", str(directory.path))
         previous_encoder = stage_directory.encoder
 
 
@@ -173,10 +177,7 @@ def _load_finished(module: Stage, stage_directory: StageDirectory) -> bool:
     damage = distributed.broadcast_from_first(_load(module, stage_directory) if distributed.is_first() else None)
     if damage and distributed.is_first():
         log.warning("%s; the stage is copied or trained again", damage)
-        if isinstance(module, Regress):
-            stage_directory.delete()
-        else:
-            stage_directory.mark_unfinished()
+        stage_directory.mark_unfinished()
     return damage is None and (distributed.is_first() or _load(module, stage_directory) is None)
 
 
@@ -188,17 +189,28 @@ def _load(module: Stage, stage_directory: StageDirectory) -> str | None:
         return f"the summary in {stage_directory.path} was damaged ({error})"
     if summary is None:
         return ""
-    if isinstance(module, Regress):
-        checkpoint = stage_directory.path / summary.checkpoint
-        if not is_sound(checkpoint):
-            return f"{checkpoint} was damaged or is missing"
-        load_weights(module, checkpoint)
-        return None
+    if damaged := _damaged_files(module, summary, stage_directory):
+        if summary.checkpoint in damaged:
+            stage_directory.delete()  # it could not go on from a checkpoint of unknown origin
+        return f"{stage_directory.path}: {', '.join(damaged)} missing or damaged"
     try:
-        load_encoder(module.exported_encoder, stage_directory.encoder)
+        if isinstance(module, Regress):
+            load_weights(module, stage_directory.path / summary.checkpoint)
+        else:
+            load_encoder(module.exported_encoder, stage_directory.encoder)
     except ValueError as error:
         return str(error)
     return None
+
+
+def _damaged_files(module: Stage, summary: StageSummary, stage_directory: StageDirectory) -> list[str]:
+    """Files of a finished stage that are needed again and not as they were written; copies have no checkpoint."""
+    needed = {
+        name: checksum
+        for name, checksum in summary.files.items()
+        if name != summary.checkpoint or isinstance(module, Regress)
+    }
+    return damaged_files(stage_directory.path, needed)
 
 
 def _load_previous_encoder(module: Stage, file: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rnc_lightning.datasets.inspection import Inspection
     from rnc_lightning.datasets.loading.datamodule import RegressionDataModule
+    from rnc_lightning.datasets.reading.data_identity import DataIdentity
     from rnc_lightning.runs.fitting.fit import StagePlan
     from rnc_lightning.stages import Stage
     from rnc_lightning.targets import TargetSpec
@@ -75,6 +76,12 @@ class Parts:
         with _errors_at("data"):
             datamodule.setup()
         return datamodule
+
+    def identity_of_data(self) -> "DataIdentity":
+        """What the data set is now, without preparing it for training."""
+        datamodule = self.unread_data()
+        with _errors_at("data"):
+            return datamodule.read_identity()
 
     def unread_data(self) -> "RegressionDataModule":
         """The data set before any of its files are read."""

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from rnc_lightning.command_line.compose import check_keys, resolve_config
 from rnc_lightning.command_line.identity import run_identity, run_name, run_path, setting_hash
-from rnc_lightning.runs.source_encoder import encoder_file, setting_with_source, source_of
+from rnc_lightning.runs.source_encoder import encoder_file, pretrained_weights, setting_with_source, source_of
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class RunRequest:
         experiment, overrides = run_identity(config, self.options)
         added = [config.get("weighting_name"), config.get("calibration_name"), *config["regularizers"]]
         source = source_of(config.get("encoder_from"))
+        weights = pretrained_weights(config["encoder"])
         return {
             "experiment": experiment,
             "overrides": overrides,
@@ -93,4 +94,5 @@ class RunRequest:
             "with": [name for name in added if name and name != "objective"],  # the scheme adds that one
             "setting": setting_with_source(setting_hash(config), source),
             **({} if source is None else {"encoder_from": source}),
+            **({} if weights is None else {"encoder_weights": weights}),
         }

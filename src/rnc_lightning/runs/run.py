@@ -3,6 +3,7 @@
 Nothing slow to import is imported before the configuration has been checked.
 """
 
+import errno
 import logging
 import os
 import tempfile
@@ -15,11 +16,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from rnc_lightning.command_line.messages import format_error
+from rnc_lightning.runs.comparison import check_finished, finished_result
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.request import RunRequest
 from rnc_lightning.system.errors import UserError, explain_machine_failures
-from rnc_lightning.system.files import write_text
+from rnc_lightning.system.files import delete_temporary_files, write_text
 from rnc_lightning.system.locks import lock_folder
 from rnc_lightning.system.signals import Terminated, raise_on_sigterm
 
@@ -54,19 +56,20 @@ def run_request(request: RunRequest, console: Console | None = None) -> dict[str
     node = this_node(request.trainer.get("num_nodes", 1))
     console = console or Console()
     directory = RunDirectory(request.path)
-    directory.check(request.config)
-    result = directory.finished()
-    if result is None:
-        if node.rank > 0:
-            with raise_on_sigterm(), explain_machine_failures():
-                _execute_in_processes(request, count_processes(request.trainer), directory, node)
-            return {}
-        result = _run_stages(request, directory, node, console)
-    else:
-        log.info("%s is already finished: nothing to train", directory.path)
-        if node.rank > 0:
-            return {}
-        _report_to_sweep(request, directory)
+    with explain_machine_failures():
+        result = finished_result(request, directory)
+        if result is None:
+            if node.rank > 0:
+                with raise_on_sigterm():
+                    _execute_in_processes(request, count_processes(request.trainer), directory, node)
+                return {}
+            result = _run_stages(request, directory, node, console)
+        else:
+            if node.rank > 0:
+                return {}
+            check_finished(request, directory, result)
+            log.info("%s is already finished: nothing to train", directory.path)
+            _report_to_sweep(request, directory)
 
     from rnc_lightning.command_line.tables import print_result
 
@@ -134,18 +137,28 @@ def _report_to_sweep(request: RunRequest, directory: RunDirectory) -> None:
 def _run_stages(request: RunRequest, directory: RunDirectory, node: "Node", console: Console) -> dict[str, Any]:
     began = time.perf_counter()
     count = count_processes(request.trainer)
-    with raise_on_sigterm(), explain_machine_failures(), lock_folder(directory.path):
+    with raise_on_sigterm(), explain_machine_failures(), lock_folder(directory.path) as is_locked:
+        delete_temporary_files(directory.path)
         try:
             if count * node.count == 1:
                 result = execute_here(request, console)
             else:
                 result = _execute_in_processes(request, count, directory, node)
-            result = {**result, "status": "finished", "seconds": time.perf_counter() - began}
+            if not is_locked():
+                raise FileNotFoundError(errno.ENOENT, "removed", str(directory.path))
+            files = directory.checksums()
+            result = {**result, "status": "finished", "seconds": time.perf_counter() - began, "files": files}
             directory.write_result(result)
             directory.error_log.unlink(missing_ok=True)
         except Exception as error:
-            _write_failure(directory, request, error)
-            raise
+            if is_locked():
+                _write_failure(directory, request, error)
+                raise
+            directory.delete_remains()
+            raise UserError(
+                f"{directory.path} was removed, moved or replaced while the run was working: the same command starts "
+                "again from the beginning"
+            ) from error
     return result
 
 
@@ -154,7 +167,11 @@ def _write_failure(directory: RunDirectory, request: RunRequest, error: Exceptio
         return
     failed = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     try:
-        directory.write_result({**request.identity, **(directory.result() or {}), **failed})
+        try:
+            before = directory.result()
+        except UserError:  # damaged
+            before = None
+        directory.write_result({**request.identity, **(before or {}), **failed})
         write_text(directory.error_log, format_error(error))
     except (OSError, UserError) as second:  # for example a full disk: the first failure is still the one reported
         log.warning("%s: the failure could not be written to the run directory (%s)", directory.path, second)

@@ -23,8 +23,9 @@ from rnc_lightning.encoders.handoff import load_encoder, read_card
 from rnc_lightning.numerics import distributed
 from rnc_lightning.runs.directory import StageDirectory
 from rnc_lightning.runs.fitting.fit import StageSummary
+from rnc_lightning.runs.source_encoder import pretrained_weights
 from rnc_lightning.system.code_version import code_version
-from rnc_lightning.system.files import write_text
+from rnc_lightning.system.files import damaged_files, delete_temporary_files, write_text
 from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
@@ -43,12 +44,14 @@ def encoder_shape(config: Mapping[str, Any], stage: str, data_fingerprint: str) 
     """
     relevant = without_volatile(config)
     objective = config["stages"][stage]["module"].get("objective") or {}
+    weights = pretrained_weights(relevant["encoder"])
     return {
         "stage": stage,
         **({"target": relevant["target"]} if objective.get("_partial_") else {}),
         "settings": relevant["stages"][stage],
         **{key: relevant[key] for key in ("data", "encoder", "trainer", "seed")},
         "data_fingerprint": data_fingerprint,
+        **({} if weights is None else {"weights_sha256": weights["sha256"]}),
         "code": code_version(part["_target_"] for part in (relevant["encoder"], objective) if "_target_" in part),
     }
 
@@ -99,11 +102,13 @@ class SharedEncoders:
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         lock = wait_for_lock(self._lock, f"is training the encoder {home.path}")
         with lock if first else nullcontext():
+            if first:
+                delete_temporary_files(home.path)
             damage = distributed.broadcast_from_first(_damage(home, encoder) if first else None)
             if damage is not None:
                 if damage and first:
                     log.warning("the shared encoder %s cannot be used and is trained again: %s", home.path, damage)
-                    home.delete()
+                    home.mark_unfinished()  # from its last checkpoint, if that is sound
                 log.info("training the encoder %s, which other runs can reuse", home.path)
                 if first:
                     write_text(home.path / "shape.json", json.dumps(self.shape, indent=1, default=str))
@@ -123,11 +128,15 @@ class SharedEncoders:
 def _damage(home: StageDirectory, encoder: nn.Module) -> str | None:
     """What is wrong with a finished encoder; empty if none is finished; None if it was loaded successfully."""
     try:
-        if home.summary() is None:
+        if not home.finished:
             return ""
         if missing := home.missing_files():
             return f"{', '.join(missing)} missing"
-        StageSummary.read(home)
+        summary = StageSummary.read(home)
+        assert summary is not None
+        needed = {name: checksum for name, checksum in summary.files.items() if name != summary.checkpoint}
+        if damaged := damaged_files(home.path, needed):
+            return f"{', '.join(damaged)} damaged"
         load_encoder(encoder, home.encoder)
     except (ValueError, TypeError) as error:
         return str(error)

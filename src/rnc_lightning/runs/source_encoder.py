@@ -8,6 +8,7 @@ from typing import Any
 from rnc_lightning.runs.directory import RESULT, RunDirectory
 from rnc_lightning.runs.stored_values import check_identity
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.system.files import sha256
 
 
 def encoder_file(encoder_from: str) -> Path:
@@ -41,6 +42,14 @@ def source_of(encoder_from: str | None) -> dict[str, Any] | None:
             raise UserError(f"encoder_from={encoder_from}: {file.parent / RESULT}: {error}") from error
         facts |= {key: about[key] for key in ("dataset", "method", "scheme", "seed", "setting")}
     return facts
+
+
+def pretrained_weights(encoder: Mapping[str, Any]) -> dict[str, str] | None:
+    """The file of weights that the configuration of an encoder names, with its SHA-256; None if it names none."""
+    file = encoder.get("weights")
+    if not isinstance(file, str) or not Path(file).is_file():
+        return None
+    return {"file": file, "sha256": sha256(Path(file))}
 
 
 def setting_with_source(setting: str, source: Mapping[str, Any] | None) -> str:

@@ -10,6 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from rnc_lightning.datasets.reading.data_identity import DataIdentity
+from rnc_lightning.runs.comparison import check_finished
+from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.handover import Handover
 from rnc_lightning.runs.run import count_processes, run_request
 from rnc_lightning.studies.bench import StudyRun
@@ -30,17 +33,17 @@ def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dic
         console: Shows the progress bar.
 
     Returns:
-        Directory of each failed run -> why it failed.
+        Directory of each failed run -> why it failed; also of each finished one whose data have changed since.
 
     Raises:
         UserError: If all runs would write into one W&B run.
     """
     waiting = list({run.path: run for run in runs if not run.finished}.values())
+    failed = _outdated(runs)
     if not waiting:
-        return {}
+        return failed
     if len(waiting) > 1:
         refuse_one_id_for_many((one for run in waiting for one in run.request.config["logger"].values()), os.environ)
-    failed: dict[Path, str] = {}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress, _log_warnings_only():
         bar = progress.add_task("training", total=len(waiting))
@@ -59,6 +62,18 @@ def train_missing(runs: Sequence[StudyRun], slots: int, console: Console) -> dic
         else:
             _train_in_parallel(waiting, slots, record_end)
     return failed
+
+
+def _outdated(runs: Sequence[StudyRun]) -> dict[Path, str]:
+    """The finished runs whose data have changed since, with the reason; each data set is read once."""
+    reasons: dict[Path, str] = {}
+    known: dict[str, DataIdentity] = {}
+    for path, run in {run.path: run for run in runs if run.finished}.items():
+        try:
+            check_finished(run.request, RunDirectory(path), run.result, known)
+        except UserError as error:
+            reasons[path] = str(error)
+    return reasons
 
 
 def _train_here(run: StudyRun) -> str | None:

@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -58,14 +59,22 @@ _STORAGE = {
     errno.ENOSPC: "the disk is full: free some space",
     errno.EDQUOT: "the quota is used up: free some space",
     errno.EROFS: f"the file system is read-only: {_ELSEWHERE}",
-    errno.EACCES: f"writing is not allowed: fix the permissions, or {_ELSEWHERE}",
+    errno.EACCES: f"access is not allowed: fix the permissions, or {_ELSEWHERE}",
+    errno.EPERM: f"access is not allowed: fix the permissions, or {_ELSEWHERE}",
     errno.EIO: "the disk reports an error",
+    errno.ESTALE: "the network file system reports that it is gone",
+    errno.EEXIST: "something that is not a folder or a regular file, or a link to nothing, is in its place: "
+    "delete it or choose another path",
+    errno.ENOTDIR: "a part of this path is not a folder: delete what is in its place or choose another path",
+    errno.EISDIR: "it is a folder, but a file is needed: delete it or choose another path",
+    errno.ELOOP: "its links go in a circle: delete them or choose another path",
+    errno.ENAMETOOLONG: "a name in this path is too long: choose a shorter one (paths.run_dir=...)",
 }
 
 
 @contextmanager
 def explain_machine_failures() -> Iterator[None]:
-    """Turn failures of the machine (a full disk, a data worker that died) into errors that say what to do.
+    """Turn failures of the machine (a full disk, a path that is a file, a dead data worker) into errors that help.
 
     Raises:
         UserError: In their place; all other errors are raised unchanged.
@@ -75,7 +84,7 @@ def explain_machine_failures() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _STORAGE:
             raise
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         raise UserError(
             f"{where}{_STORAGE[error.errno]}. All files written before are complete; then repeat the same command to "
             "continue"

@@ -4,7 +4,7 @@ The operating system releases a lock when its process ends, however it ends.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -36,10 +36,13 @@ def wait_for_lock(path: Path, work: str) -> Iterator[None]:
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[Callable[[], bool]]:
     """Lock a folder within the block.
 
     The folder is created, and deleted again if nothing was written into it.
+
+    Yields:
+        A function that returns whether the folder is still the one that was locked, not removed, moved or replaced.
 
     Raises:
         RunInUseError: If another process holds the lock.
@@ -51,11 +54,20 @@ def lock_folder(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunInUseError(f"{folder}: another process is working on this run; wait for it, or stop it") from None
+    locked = _file_id(path)
     try:
-        yield
+        yield lambda: _file_id(path) == locked
     finally:
-        if [file.name for file in folder.iterdir()] == [path.name]:
-            path.unlink()
-            with suppress(OSError):
+        with suppress(OSError):
+            if [file.name for file in folder.iterdir()] == [path.name] and _file_id(path) == locked:
+                path.unlink()
                 folder.rmdir()
         lock.release()
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino

@@ -105,6 +105,36 @@ def test_a_changed_file_is_noticed(files: ImageFiles, tmp_path: Path, caplog: py
     assert len(list((tmp_path / "cache").glob("*.pixels"))) == 1  # the former one is gone
 
 
+def test_a_file_repaired_at_the_same_size_and_with_the_old_time_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "0.bmp"
+    files = ImageFiles([path])
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(path)
+    before = path.stat()
+    _assert_same(cached_images(files, tmp_path / "cache"), files)
+    Image.new("RGB", (8, 8), (4, 5, 6)).save(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    _assert_same(cached_images(files, tmp_path / "cache"), files)
+
+
+def test_a_file_that_was_only_touched_is_not_decoded_again(
+    files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached_images(files, tmp_path / "cache")
+    os.utime(files.paths[0], ns=(1, 1))
+    decoded = _count_decodes(monkeypatch)
+    cached_images(files, tmp_path / "cache")
+    assert decoded == []
+
+
+@pytest.mark.parametrize("content", [b"", b"PK half an index"])
+def test_a_damaged_index_is_built_again(files: ImageFiles, tmp_path: Path, content: bytes) -> None:
+    cached_images(files, tmp_path / "cache")
+    (index,) = (tmp_path / "cache").glob("*.npz")
+    index.write_bytes(content)
+    _assert_same(cached_images(files, tmp_path / "cache"), files)
+
+
 def test_a_build_that_failed_goes_on_where_it_was(
     files: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +232,8 @@ def test_a_file_that_changes_while_the_cache_is_built(
     original = ImageFiles.__getitem__
 
     def touched(self: ImageFiles, index: int) -> Image.Image:
-        os.utime(self.paths[0], ns=(1, 1))
+        with self.paths[0].open("ab") as file:
+            file.write(b"more")
         return original(self, index)
 
     monkeypatch.setattr(ImageFiles, "__getitem__", touched)

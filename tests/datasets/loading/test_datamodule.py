@@ -143,10 +143,10 @@ def test_splits_refuse_labels_that_are_not_numbers() -> None:
 
 
 def test_the_fingerprint_knows_pixels_targets_and_names() -> None:
-    module, same, other = _module(), _module(), _module(split_seed=1)
+    module, same, other, changed = _module(), _module(), _module(split_seed=1), _module()
     assert module.fingerprint == same.fingerprint != other.fingerprint
-    same.splits["test"].inputs[0, 0, 0, 0] += 1  # type: ignore[index]
-    assert module.fingerprint != same.fingerprint
+    changed.splits["test"].inputs[0, 0, 0, 0] += 1  # type: ignore[index]
+    assert module.fingerprint != changed.fingerprint
 
 
 def test_another_split_in_the_tests_place_changes_nothing_here() -> None:

@@ -7,6 +7,8 @@ from PIL import Image
 
 from rnc_lightning.datasets.images import files as images
 from rnc_lightning.datasets.images.files import ImageFiles, open_rgb
+from rnc_lightning.datasets.reading import content
+from rnc_lightning.datasets.reading.content import FileContents
 from rnc_lightning.datasets.reading.file_check import find_unreadable
 
 
@@ -54,27 +56,42 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path, monkeypat
         open_rgb(path)
 
 
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files written a moment ago are remembered too."""
+    monkeypatch.setattr(content, "_TICK", 0)
+
+
+@pytest.mark.usefixtures("settled")
 def test_good_files_are_remembered_until_they_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [_image(tmp_path / f"{i}.jpg") for i in range(4)]
     _cut(paths[3])
-    memory = tmp_path / "memory.json"
-    assert set(find_unreadable(ImageFiles(paths), memory)) == {3}
+    memory = tmp_path / "memory"
+
+    def bad() -> set[int]:
+        return set(find_unreadable(ImageFiles(paths), FileContents(memory)))
+
+    assert bad() == {3}
     opened: list[Path] = []
     monkeypatch.setattr(images, "open_rgb", lambda path, _: opened.append(path) or open_rgb(path))
-    assert set(find_unreadable(ImageFiles(paths), memory)) == {3}
+    assert bad() == {3}
     assert opened == [paths[3]]  # a bad file may have been mended
     _cut(paths[0])
-    assert set(find_unreadable(ImageFiles(paths), memory)) == {0, 3}
-    memory.write_text("[broken")
-    assert set(find_unreadable(ImageFiles(paths), memory)) == {0, 3}
-    assert set(json.loads(memory.read_text())) == {str(paths[1]), str(paths[2])}
+    assert bad() == {0, 3}
+    (record,) = memory.iterdir()
+    record.write_text("[broken")
+    assert bad() == {0, 3}
+    checks = {name: entry[5] for name, entry in json.loads(record.read_text())["files"].items()}
+    assert checks == {"0.jpg": [], "1.jpg": ["ImageFiles"], "2.jpg": ["ImageFiles"], "3.jpg": []}
 
 
 def test_a_memory_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert find_unreadable(ImageFiles([_image(tmp_path / "a.jpg")]), tmp_path / "file" / "memory.json") == {}
+    contents = FileContents(tmp_path / "file" / "memory")
+    assert find_unreadable(ImageFiles([_image(tmp_path / "a.jpg")]), contents) == {}
 
 
+@pytest.mark.usefixtures("settled")
 def test_a_file_with_one_bad_sample_of_many_is_not_remembered_as_good(tmp_path: Path) -> None:
     class Samples(ImageFiles):
         def problem(self, index: int) -> str | None:
@@ -82,4 +99,4 @@ def test_a_file_with_one_bad_sample_of_many_is_not_remembered_as_good(tmp_path: 
 
     path = _image(tmp_path / "all.png")
     for _ in range(2):
-        assert find_unreadable(Samples([path] * 3), tmp_path / "memory.json") == {1: "broken"}
+        assert find_unreadable(Samples([path] * 3), FileContents(tmp_path / "memory")) == {1: "broken"}

@@ -5,8 +5,7 @@
 <key>-<state>.npz      the index: start and shape of each image; written last, so it marks a complete cache
 <key>.lock             held by the process that builds
 
-The key is a hash of the paths, the side and how files are read, the state a hash of size and modification time of every
-file.
+The key is a hash of the paths, the side and how files are read, the state a hash of the content of every file.
 """
 
 import errno
@@ -16,6 +15,7 @@ import logging
 import os
 import shutil
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +31,7 @@ from rich.progress import Progress
 
 from rnc_lightning.datasets.images.crop import Pixels
 from rnc_lightning.datasets.images.files import ImageFiles, orientation_of
+from rnc_lightning.datasets.reading.content import FileContents
 from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.system.errors import UserError
 from rnc_lightning.system.files import write_atomically
@@ -81,7 +82,11 @@ class CachedImages:
 
 
 def cached_images(
-    files: ImageFiles, directory: Path, side: int | None = None, workers: int | None = None
+    files: ImageFiles,
+    directory: Path,
+    side: int | None = None,
+    workers: int | None = None,
+    contents: FileContents | None = None,
 ) -> CachedImages:
     """Decode images once; afterwards read their pixels from a memory-mapped file.
 
@@ -92,6 +97,7 @@ def cached_images(
         directory: Folder of the cache; it may contain the caches of several sets of images.
         side: Images with a longer shorter side are scaled down to it; None keeps every pixel.
         workers: Threads that decode; None: one per core.
+        contents: Hashes of the files; None: computed here.
 
     Raises:
         UserError: If an image cannot be read or changes during the build, or there is too little disk space.
@@ -100,7 +106,8 @@ def cached_images(
     for name, value in (("side", side), ("workers", workers)):
         if value is not None:
             check_whole_number(name, value, 1)
-    build = _Build(files, directory, side, _key(files, side), _state(files.paths))
+    contents = contents or FileContents()
+    build = _Build(files, directory, side, contents, _key(files, side), _state(files.paths, contents))
     if (cache := build.load()) is not None:
         return cache
     try:
@@ -133,6 +140,7 @@ class _Build:
     files: ImageFiles
     directory: Path
     side: int | None
+    contents: FileContents
     key: str
     state: str
 
@@ -143,8 +151,11 @@ class _Build:
         """The cache, if it is complete and up to date."""
         if not self.path(".npz").is_file():
             return None
-        with np.load(self.path(".npz")) as index:
-            offsets, shapes = index["offsets"], index["shapes"]
+        try:
+            with np.load(self.path(".npz")) as index:
+                offsets, shapes = index["offsets"], index["shapes"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # damaged: it is built again
+            return None
         pixels = self.path(".pixels")
         if not pixels.is_file() or pixels.stat().st_size != offsets[-1]:
             return None
@@ -185,7 +196,7 @@ class _Build:
             raise UserError(f"the disk of the image cache in {self.directory} is full: {_REMEDY}") from error
         finally:
             pool.shutdown(cancel_futures=True)
-        if _state(self.files.paths) != self.state:
+        if _state(self.files.paths, self.contents) != self.state:
             raise UserError(f"image files changed while their cache in {self.directory} was built: start again")
         write_atomically(self.path(".npz"), lambda path: np.savez(path, offsets=offsets, shapes=shapes))
         self.path(".rows").unlink()
@@ -234,12 +245,9 @@ def _key(files: ImageFiles, side: int | None) -> str:
     return _digest([str(side), files.reading.key, *(str(path.absolute()) for path in files.paths)])
 
 
-def _state(paths: Sequence[Path]) -> str:
-    try:
-        stats = [path.stat() for path in paths]
-    except OSError as error:
-        raise UserError(f"the image {error.filename} cannot be read ({error.strerror})") from error
-    return _digest([f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats])
+def _state(paths: Sequence[Path], contents: FileContents) -> str:
+    known = contents.digests(paths, "images")
+    return _digest([known[path] for path in paths])
 
 
 def _digest(lines: Sequence[str]) -> str:

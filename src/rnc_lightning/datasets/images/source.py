@@ -7,6 +7,7 @@ from pathlib import Path
 from rnc_lightning.datasets.images.cache import cached_images
 from rnc_lightning.datasets.images.decoding import PixelFiles
 from rnc_lightning.datasets.images.files import ImageFiles
+from rnc_lightning.datasets.reading.content import FileContents
 from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.system.errors import UserError
 
@@ -20,7 +21,7 @@ def decode_on_access(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split
 
 
 def decode_into_cache(
-    splits: Mapping[SplitName, Split], directory: Path, side: int | None = None
+    splits: Mapping[SplitName, Split], directory: Path, side: int | None = None, contents: FileContents | None = None
 ) -> dict[SplitName, Split]:
     """The same splits, with all images decoded into one cache. Runs that split the same images differently share it.
 
@@ -28,6 +29,7 @@ def decode_into_cache(
         splits: All inputs are image files.
         directory: Folder of the caches.
         side: Images with a longer shorter side are scaled down to it, which changes the crops; None keeps every pixel.
+        contents: Hashes of the files; None: computed here.
 
     Raises:
         UserError: If inputs are not image files, or there is too little disk space.
@@ -39,7 +41,8 @@ def decode_into_cache(
         files[part] = split.inputs
     paths = sorted({path for inputs in files.values() for path in inputs.paths})
     position = {path: i for i, path in enumerate(paths)}
-    cache = cached_images(ImageFiles(paths, reading=next(iter(files.values())).reading), directory, side)
+    reading = next(iter(files.values())).reading
+    cache = cached_images(ImageFiles(paths, reading=reading), directory, side, contents=contents)
     return {
         part: replace(split, inputs=cache.take([position[path] for path in files[part].paths]))
         for part, split in splits.items()

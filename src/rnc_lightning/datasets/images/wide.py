@@ -156,6 +156,6 @@ def _state(paths: Sequence[Path]) -> str:
         stamp = ""
         with suppress(OSError):
             found = path.stat()
-            stamp = f"{found.st_size} {found.st_mtime_ns}"
+            stamp = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
         digest.update(f"{path.absolute()}\0{stamp}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rnc_lightning.datasets.images.source import decode_into_cache, decode_on_access
+from rnc_lightning.datasets.reading.content import FileContents
+from rnc_lightning.datasets.reading.data_identity import DataIdentity, identify
 from rnc_lightning.datasets.reading.file_check import drop_unreadable
 from rnc_lightning.datasets.reading.paper_facts import Published
 from rnc_lightning.datasets.reading.problems import OnBad, Problems
 from rnc_lightning.datasets.reading.random_split import Division, write_division
 from rnc_lightning.datasets.reading.training_subset import TrainingSubset, write_subset
-from rnc_lightning.datasets.splits import Split, SplitName, fingerprint
+from rnc_lightning.datasets.splits import Split, SplitName
 from rnc_lightning.datasets.unlabelled import Unlabelled, UserInputs
 from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.system.errors import UserError
@@ -27,9 +29,10 @@ class DataSource(ABC):
     Args:
         on_bad: What to do about samples that cannot be used: `error` lists all of them and stops; `skip` skips and
             counts them.
-        check_files: Whether each file is opened once before training, so that broken files are found early. Good
-            files are recorded in `cache_dir` by size and modification time.
-        cache_dir: Folder for results that take long to compute; null keeps none.
+        check_files: Whether each file is decoded once before training, so that broken files are found early. The bytes
+            of every file are hashed in any case, in the same pass: changed data must never pass for the old ones.
+        cache_dir: Folder for results that take long to compute, such as the hashes and which files are good; null
+            keeps none, and everything is read again at each start.
         cache: Whether image files are decoded once into `cache_dir` and then read from there: the same pixels,
             faster, for 3 bytes per pixel.
         cache_side: The cache scales larger images down to this shorter side; null keeps every pixel.
@@ -43,7 +46,7 @@ class DataSource(ABC):
     published: ClassVar[Published | None] = None  # the paper's numbers, if it used this data set
     root: Path | None = None  # folder of the files, if there are files
     division: Division | None = None  # how the splits were drawn, if they are not published
-    contents: Mapping[str, str] | None = None  # what identifies samples whose names are only numbers of rows
+    row_contents: Mapping[str, str] | None = None  # what identifies samples whose names are only numbers of rows
     preparation: dict[str, Any] | None = None  # training statistics applied to every input, such as means
 
     def __init__(
@@ -67,6 +70,7 @@ class DataSource(ABC):
         self.on_bad = on_bad
         self.check_files = check_files
         self.cache_dir = None if cache_dir is None else Path(cache_dir)
+        self.contents = FileContents(None if self.cache_dir is None else self.cache_dir / "contents")
         self.cache = cache
         self.cache_side = cache_side
         self.subset = subset or TrainingSubset()
@@ -74,6 +78,7 @@ class DataSource(ABC):
         self.drawn: dict[SplitName, list[str]] = {}  # names in each part, before files were opened
         self.skipped: dict[str, int] = {}
         self._before_subset: dict[SplitName, Split] = {}  # empty if there is no subset
+        self._identified: tuple[list[Split], DataIdentity] | None = None
 
     @abstractmethod
     def read(self, problems: Problems) -> dict[SplitName, Split]:
@@ -111,14 +116,8 @@ class DataSource(ABC):
         return self.splits["test"].inputs[0] if self.splits else None
 
     def content_digest(self) -> bytes:
-        """What identifies the inputs, in addition to names and targets, for the fingerprint.
-
-        For files it is their sizes: reading all of them would take minutes.
-        """
-        inputs = [split.inputs for split in self.splits.values()]
-        return b"".join(
-            path.stat().st_size.to_bytes(8, "little") for files in inputs for path in getattr(files, "paths", ())
-        )
+        """What identifies the data in addition to names, targets, and the files or values of the inputs."""
+        return b""
 
     def read_once(self) -> None:
         """Read the splits unless they have been read already.
@@ -128,6 +127,27 @@ class DataSource(ABC):
         """
         if self.splits:
             return
+        splits = self._usable_splits()
+        if self.cache and self.cache_dir is not None:
+            self.splits = decode_into_cache(splits, self.cache_dir / "images", self.cache_side, self.contents)
+        else:
+            self.splits = decode_on_access(splits)
+
+    def read_identity(self) -> DataIdentity:
+        """Read tables and the state of the files, but decode nothing into a cache; what the data are now.
+
+        Raises:
+            UserError: As `read_once`.
+        """
+        if not self.splits:
+            self.splits = self._usable_splits()
+            try:
+                return self.identity
+            finally:
+                self.splits = {}
+        return self.identity
+
+    def _usable_splits(self) -> dict[SplitName, Split]:
         splits, problems = self.inspect()
         if self.on_bad == "error":
             problems.raise_if_any(self.title)
@@ -135,11 +155,8 @@ class DataSource(ABC):
             log.warning("%s: skipped: %d x %s", self.title, count, kind)
         if (problem := self.split_problem(splits)) is not None:
             raise UserError(problem)
-        if self.cache and self.cache_dir is not None:
-            self.splits = decode_into_cache(splits, self.cache_dir / "images", self.cache_side)
-        else:
-            self.splits = decode_on_access(splits)
         self.skipped = problems.counts
+        return splits
 
     def inspect(self) -> tuple[dict[SplitName, Split], Problems]:
         """Read the splits and open every file; returns what can be used, and the problems.
@@ -162,7 +179,7 @@ class DataSource(ABC):
         splits = self.prepare(splits)
         if self.check_files:
             splits = {
-                part: drop_unreadable(split, problems, self.cache_dir, f"files of {self.title}")
+                part: drop_unreadable(split, problems, self.contents, f"files of {self.title}")
                 for part, split in splits.items()
             }
         return splits, problems
@@ -206,7 +223,7 @@ class DataSource(ABC):
         Unreadable samples are included, so that the file fits the same table again.
         """
         if self.division is not None:
-            write_division(path, self.drawn, self.contents)
+            write_division(path, self.drawn, self.row_contents)
 
     def write_subset(self, path: Path) -> None:
         """Write the samples used for training and validation as `subset.csv`, if not all are used."""
@@ -219,9 +236,25 @@ class DataSource(ABC):
         return {name: len(_group_names(split)) for name, split in self.splits.items()}
 
     @property
+    def identity(self) -> DataIdentity:
+        """What the data are: names, targets and the content of all inputs, hashed once."""
+        splits = list(self.splits.values())
+        if self._identified is None or [id(one) for one in self._identified[0]] != [id(one) for one in splits]:
+            found = identify(self.splits, self.contents, self.content_digest())
+            unknown = [part for part in self.splits if f"{part}/inputs" not in found.hashes]
+            if unknown and type(self).content_digest is DataSource.content_digest:
+                log.warning(
+                    "%s: changed inputs cannot be noticed, because they are neither in memory nor files (`paths`); "
+                    "define content_digest()",
+                    self.title,
+                )
+            self._identified = splits, found
+        return self._identified[1]
+
+    @property
     def fingerprint(self) -> str:
         """Hash of all names, targets and inputs, to tell whether two runs saw the same data."""
-        return fingerprint(self.splits, self.content_digest())
+        return self.identity.fingerprint
 
 
 def _group_names(split: Split) -> Sequence[str]:

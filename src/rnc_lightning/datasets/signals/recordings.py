@@ -122,7 +122,7 @@ class RecordingsDataModule(RegressionDataModule):
             parts: Usable recordings of each part.
             settings: Everything except band and sampling rate that affects their samples.
         """
-        store = RecordingStore(self.preprocessing, settings, self.cache_dir)
+        store = RecordingStore(self.preprocessing, settings, self.cache_dir, self.contents)
         return {part: self._split(part, recordings, store) for part, recordings in parts.items()}
 
     def windows_of(self, recordings: Sequence[LabelledRecording]) -> Split:
@@ -212,9 +212,10 @@ class RecordingsDataModule(RegressionDataModule):
         inputs[0].store.build(recordings, f"recordings of {self.title}")
 
     def content_digest(self) -> bytes:
-        """Sizes of the files, and the preprocessing."""
+        """The preprocessing, and the sampling rates, which may come from a table."""
         inputs = [_recordings(split) for split in self.splits.values()]
-        return super().content_digest() + b"".join(part.store.key.encode() for part in inputs)
+        rates = [recording.rate for part in inputs for recording in part.recordings]
+        return "".join([part.store.key for part in inputs]).encode() + np.array(rates).tobytes()
 
     def _split(self, part: SplitName, labelled: Sequence[LabelledRecording], store: RecordingStore) -> Split:
         recordings = Recordings([one.recording for one in labelled], store)

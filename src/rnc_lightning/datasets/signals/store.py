@@ -3,21 +3,19 @@
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
+from rnc_lightning.datasets.reading.content import FileContents, in_parallel
 from rnc_lightning.datasets.signals.preprocessing import Preprocessing
 from rnc_lightning.system.errors import UserError
-from rnc_lightning.system.files import write_atomically
+from rnc_lightning.system.files import delete_temporary_files, write_atomically
 from rnc_lightning.system.locks import wait_for_lock
 
 log = logging.getLogger(__name__)
@@ -67,30 +65,37 @@ class Recording:
 class RecordingStore:
     """Preprocessed recordings (C, T) float32: files in a cache, or arrays in memory.
 
-    The folder of a cached file is a hash of all settings, its name a hash of path, size and modification time of the
-    source, so a change of either creates a new file. Files appear only when complete: a stopped build is continued by
-    the next one.
+    The folder of a cached file is a hash of all settings, its name a hash of the path and the content of the source, so
+    a change of either creates a new file. Files appear only when complete: a stopped build is continued by the next
+    one.
 
     Args:
         preprocessing: Band and sampling rate.
         settings: Everything else that affects the samples, as plain values: channels, seconds used.
         cache_dir: Folder of the cache; None keeps everything in memory.
+        contents: Hashes of the sources.
     """
 
-    def __init__(self, preprocessing: Preprocessing, settings: Mapping[str, Any], cache_dir: Path | None) -> None:
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        settings: Mapping[str, Any],
+        cache_dir: Path | None,
+        contents: FileContents | None = None,
+    ) -> None:
+        self.contents = contents or FileContents()
         self.preprocessing = preprocessing
         self.key = _hash(json.dumps({"version": _VERSION, **asdict(preprocessing), **settings}, sort_keys=True))
         self.folder = None if cache_dir is None else cache_dir / "recordings" / self.key
         self._memory: dict[Path, np.ndarray] = {}
-        self._files: dict[Path, Path] = {}  # so that `stat` is called once per source, not at each access
+        self._files: dict[Path, Path] = {}  # so that a source is looked at once, not at each access
 
     def file(self, recording: Recording) -> Path | None:
         """The cached file of a recording, whether it exists or not; None without a cache."""
         if self.folder is None:
             return None
         if recording.path not in self._files:
-            stat = recording.path.stat()
-            state = f"{stat.st_size} {stat.st_mtime_ns} {recording.rate}"
+            state = f"{self.contents.digest(recording.path)} {recording.rate}"
             self._files[recording.path] = self.folder / f"{_source(recording)}-{_hash(state)}.npy"
         return self._files[recording.path]
 
@@ -125,12 +130,23 @@ class RecordingStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"data.cache_dir: {self.folder} cannot be created ({error.strerror})") from error
+        self.contents.digests([recording.path for recording in recordings], what)
         with wait_for_lock(self.folder / ".lock", f"preprocesses {what}"):
-            for unfinished in self.folder.glob(".*.npy"):  # left by a process that was killed
-                unfinished.unlink()
-            missing = [one for one in recordings if (file := self.file(one)) is not None and not file.is_file()]
+            delete_temporary_files(self.folder)
+            missing = [one for one in recordings if not self._is_cached(one)]
             self._check_disk_space(self.folder, missing)
             self._run(missing, self._save, what)
+
+    def _is_cached(self, recording: Recording) -> bool:
+        """Whether the cached file of a recording exists and is complete."""
+        file = self.file(recording)
+        if file is None or not file.is_file():
+            return False
+        try:
+            return len(np.load(file, mmap_mode="r").shape) == 2
+        except (ValueError, OSError, EOFError):
+            log.warning("%s was damaged and is computed again", file)
+            return False
 
     def _compute(self, recording: Recording) -> np.ndarray:
         return self.preprocessing(recording.values(), recording.rate)
@@ -177,13 +193,8 @@ def _run_in_parallel(
     work: Callable[[Recording], None], recordings: Sequence[Recording], what: str
 ) -> Iterator[str | None]:
     """The error message for each recording; None if there was no error."""
-    pool = ThreadPoolExecutor(max(1, min(16, len(os.sched_getaffinity(0)))))  # NumPy and SciPy release the GIL
-    try:
-        quiet = len(recordings) < 20
-        results = pool.map(partial(_try, work), recordings)
-        yield from track(results, f"preprocessing {what}", total=len(recordings), transient=True, disable=quiet)
-    finally:
-        pool.shutdown(cancel_futures=True)  # after an interrupt only the running ones are finished
+    # NumPy and SciPy release Python's lock.
+    yield from in_parallel(partial(_try, work), recordings, f"preprocessing {what}", least=20)
 
 
 def _try(work: Callable[[Recording], None], recording: Recording) -> str | None:

@@ -52,6 +52,11 @@ class Windows:
         """The file of each recording, once."""
         return self.recordings.paths
 
+    @property
+    def path_of(self) -> list[int]:
+        """For each window, the index of its path."""
+        return [recording for recording, _ in self.starts]
+
     def __len__(self) -> int:
         return len(self.starts)
 
@@ -83,11 +88,13 @@ class RecordingFiles:
 
     Args:
         recordings: One per sample.
+        checked_as: What the values depend on in addition to the files, such as the channels.
     """
 
-    def __init__(self, recordings: Sequence[Recording]) -> None:
+    def __init__(self, recordings: Sequence[Recording], checked_as: bytes = b"") -> None:
         self.recordings = list(recordings)
         self.paths: Sequence[Path] = [recording.path for recording in recordings]
+        self.checked_as = checked_as
 
     def __len__(self) -> int:
         return len(self.recordings)
@@ -101,4 +108,4 @@ class RecordingFiles:
 
     def take(self, indices: Sequence[int]) -> CheckedFiles:
         """Some of the recordings, in this order."""
-        return RecordingFiles([self.recordings[i] for i in indices])
+        return RecordingFiles([self.recordings[i] for i in indices], self.checked_as)

@@ -76,6 +76,7 @@ class StageSummary:
     chosen_epoch: int
     checkpoint: str  # file name within the stage's directory
     metrics: dict[str, float]  # of the chosen epoch
+    files: dict[str, str]  # SHA-256 of the stage's files, by name
 
     @classmethod
     def read(cls, directory: StageDirectory) -> "StageSummary | None":
@@ -153,16 +154,21 @@ def fit_stage(
     load_weights(module, chosen)
     epoch = int(read_checkpoint(chosen)["epoch"]) + 1
     row = history.rows[epoch - 1]
+    files: dict[str, str] = {}
+    if distributed.is_first():
+        card = {**origin, "stage": directory.path.name, "epoch": epoch}
+        save_encoder(module.exported_encoder, directory.encoder, card)
+        history.write(directory.history)  # again: it may have been damaged since its last epoch
+        files = directory.checksums(chosen.name)
     summary = StageSummary(
         epochs=plan.epochs,
         seconds=history.seconds,
         chosen_epoch=epoch,
         checkpoint=chosen.name,
         metrics={name: value for name, value in row.items() if name.startswith(("train/", "val/"))},
+        files=files,
     )
     if distributed.is_first():
-        card = {**origin, "stage": directory.path.name, "epoch": epoch}
-        save_encoder(module.exported_encoder, directory.encoder, card)
         directory.write_summary(asdict(summary))
         (directory.path / BEFORE).unlink(missing_ok=True)
     distributed.wait_for_all()
