@@ -233,11 +233,12 @@ def open_run(path: Path, trust: Sequence[str] = ()) -> FinishedRun:
         summary = StageSummary.read(directory.stage(stage))
     except ValueError as error:
         raise UserError(
-            f"{directory.stage(stage).path / 'stage.json'} was altered or is incomplete: {error}"
+            f"{directory.stage(stage).path / 'stage.json'} was altered or is incomplete ({error}); the command of the "
+            "run trains that stage again"
         ) from error
     if summary is None:
         raise UserError(
-            f"{directory.stage(stage).path} has no sound stage.json; the command of the run trains that stage again"
+            f"{directory.stage(stage).path} has no stage.json; the command of the run trains that stage again"
         )
     return FinishedRun(path, config, result, stage, directory.stage(stage).path / summary.checkpoint)
 
