@@ -103,7 +103,7 @@ def test_timm_loads_a_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @needs_onnx
-@pytest.mark.parametrize("kind", ["digits", pytest.param("array", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["digits", "array"])
 def test_onnx_predicts_the_same(digits: Path, tmp_path: Path, kind: str) -> None:
     import onnxruntime
 

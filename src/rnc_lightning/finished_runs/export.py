@@ -133,7 +133,7 @@ def _export_onnx(
         write_onnx,
     )
 
-    model = EncoderWithHead(regressor.encoder, regressor.head).eval()
+    model = EncoderWithHead(regressor.encoder, regressor.head, run.target).eval()
     write_onnx(model, prepared.shape, path)
     generator = torch.Generator().manual_seed(0)
     inputs = {f"{n} random inputs": torch.randn(n, *prepared.shape, generator=generator) for n in (1, 7)}
@@ -144,7 +144,7 @@ def _export_onnx(
         log.warning("the test inputs cannot be read, so ONNX is checked with random inputs only: %s", error)
     differences = {name: largest_difference(model, path, x) for name, x in inputs.items()}
     with torch.no_grad():
-        scale = max(1.0, *(float(model(x[:64]).abs().max()) for x in inputs.values()))
+        scale = max(1.0, *(float(run.target.to_model(model(x[:64])).abs().max()) for x in inputs.values()))
     check_differences(differences, scale, tolerance)
     return differences
 

@@ -26,8 +26,8 @@ def model_card(
         data: The training data; they need not have been read.
         features: Number F of features.
         backbone: Arguments of `timm.create_model`; None for an encoder that is not from timm.
-        differences: Largest differences between ONNX Runtime and PyTorch, in label units, by kind of inputs; None
-            without an ONNX file.
+        differences: By kind of inputs, largest difference between ONNX Runtime and PyTorch (see `largest_difference`);
+            None without an ONNX file.
     """
     result = run.result
     parts = [
@@ -83,10 +83,11 @@ def _own_code(run: FinishedRun) -> str:
 
 def _onnx(run: FinishedRun, differences: Mapping[str, float]) -> str:
     largest = "; ".join(f"on {name} {value:.2g}" for name, value in differences.items())
+    units = "standard deviations of the training labels" if run.target.is_scaled else "these units"
     return (
         "## ONNX\n\n`regressor.onnx` has encoder and head. Input `x`: any number of prepared inputs (float32); output "
-        f"`prediction`: {describe_target(run.target)}. Largest difference of ONNX Runtime from PyTorch, in these "
-        f"units: {largest}."
+        f"`prediction`: {describe_target(run.target)}. Largest difference of ONNX Runtime from PyTorch, in "
+        f"{units}: {largest}."
     )
 
 

@@ -7,33 +7,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rnc_lightning.system.errors import UserError
+from rnc_lightning.targets import TargetSpec
 
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 _BATCH = 64
 
 
 class EncoderWithHead(nn.Module):
-    """Encoder and head in one module, from inputs (B, ...) to predictions (B, D).
+    """Encoder and head in one module, from inputs (B, ...) to predictions (B, D) in label units.
 
     Args:
         encoder: From inputs to features.
         head: With `forward` and `decode`.
+        target: Converts what the head decodes to label units; the predictions are float64 if it scales labels.
     """
 
-    def __init__(self, encoder: nn.Module, head: Any) -> None:
+    def __init__(self, encoder: nn.Module, head: Any, target: TargetSpec) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.target = target
 
     def forward(self, x: Tensor) -> Tensor:
         """Predictions (B, D) for inputs (B, ...)."""
-        prediction: Tensor = self.head.decode(self.head(self.encoder(x)))
-        return prediction
+        return self.target.to_labels(self.head.decode(self.head(self.encoder(x))))
 
 
 def check_installed() -> None:
@@ -97,8 +98,11 @@ def check_differences(differences: Mapping[str, float], scale: float, tolerance:
         )
 
 
-def largest_difference(model: nn.Module, path: Path, x: Tensor) -> float:
-    """Largest absolute difference of ONNX Runtime's predictions from PyTorch's for inputs (N, ...), in label units."""
+def largest_difference(model: EncoderWithHead, path: Path, x: Tensor) -> float:
+    """Largest absolute difference of ONNX Runtime's predictions from PyTorch's for inputs (N, ...).
+
+    It is in label units or, if the target scales labels, in the units that the model sees: standard deviations.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -107,9 +111,10 @@ def largest_difference(model: nn.Module, path: Path, x: Tensor) -> float:
     worst = 0.0
     for part in torch.split(x, _BATCH):
         with torch.no_grad():
-            expected = model(part).numpy()
-        predicted = session.run(None, {"x": part.numpy()})[0]
-        if predicted.shape != expected.shape or not np.isfinite(predicted).all():
+            expected = model(part)
+        predicted = torch.from_numpy(session.run(None, {"x": part.numpy()})[0])
+        if predicted.shape != expected.shape or not predicted.isfinite().all():
             return float("inf")
-        worst = max(worst, float(np.abs(predicted.astype(np.float64) - expected).max()))
+        ours, theirs = (model.target.to_model(prediction).double() for prediction in (expected, predicted))
+        worst = max(worst, float((theirs - ours).abs().max()))
     return worst
