@@ -39,7 +39,7 @@ class Stage(LightningModule):
 
     Raises:
         ValueError: If `gradient_cache` is not a whole number from 1 up, `channels_last` is not a boolean, or the
-            backend does not exist.
+            backend does not exist; or if the encoder has no `num_features`.
     """
 
     takes_local_views = False  # whether it uses `x_local` of a batch
@@ -60,6 +60,10 @@ class Stage(LightningModule):
         super().__init__()
         if gradient_cache is not None:
             check_whole_number("gradient_cache", gradient_cache, least=1)
+        if not hasattr(encoder, "num_features"):
+            raise ValueError(
+                f"an encoder needs num_features, the width of its features; {type(encoder).__name__} has none"
+            )
         if not isinstance(channels_last, bool):
             raise ValueError(f"channels_last must be true or false, got {channels_last}")
         # Modules and factories are not saved as hyperparameters, so that a checkpoint holds tensors and plain values.

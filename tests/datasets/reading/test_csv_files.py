@@ -33,8 +33,8 @@ def test_the_separator_that_is_said_is_taken(tmp_path: Path) -> None:
         (TEXT.encode("latin-1"), r"t\.csv is not UTF-8 \(row 1: 'größe;alte.*' if it is Latin-1\): save it as UTF-8"),
         ("name;a\nMüller;1\n".encode("cp1252"), r"is not UTF-8 \(row 2: 'Müller;1' if it is Latin-1\)"),
         (TEXT.encode("utf-16-le"), "is not text in UTF-8: it has bytes of 0"),
-        (b"PK\x03\x04\x00\x00", "is not text in UTF-8: it has bytes of 0"),  # a spreadsheet under a wrong name
-        (b'"' + b"a" * 140_000 + b'",b\n1,2\n', "field larger than field limit"),
+        (b"PK\x03\x04\x00\x00", "is compressed: unpack it first"),  # a spreadsheet under a wrong name
+        (b'"' + b"a" * 140_000 + b'",b\n1,2\n', "its first row has no separator"),
     ],
 )
 def test_what_is_no_such_text_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:

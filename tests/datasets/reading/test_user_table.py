@@ -315,7 +315,7 @@ def test_paths_are_looked_for_in_the_folder_and_nowhere_else(tmp_path: Path) -> 
     assert names[:4] == ["faces/a.png", "faces/b c.png", "faces/d.png", "faces/a.png"]
     assert good.tolist() == [True] * 4 + [False] * 7
     assert [file.resolve() for file in files[:3]] == [home / f"faces/{n}.png" for n in ("a", "b c", "d")]
-    kinds = ["missing file", *["path outside the folder"] * 3, "path missing", "missing file"]
+    kinds = ["missing file", *["path outside the folder"] * 3, "path missing", "not a file"]
     assert [(p.kind, p.where) for p in problems] == [
         (kind, f"t.csv, row {row}") for kind, row in zip([*kinds, "path outside the folder"], range(6, 13), strict=True)
     ]

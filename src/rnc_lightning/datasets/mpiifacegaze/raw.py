@@ -53,9 +53,14 @@ class CroppedFaces:
         self.margin = margin
 
     @property
+    def besides_files(self) -> bytes:
+        """What the inputs are made of in addition to the files, for the identity of the data."""
+        return self.landmarks.tobytes()
+
+    @property
     def checked_as(self) -> bytes:
         """What a file check depends on in addition to the files."""
-        return self.landmarks.tobytes()
+        return self.besides_files
 
     def __len__(self) -> int:
         return len(self.paths)

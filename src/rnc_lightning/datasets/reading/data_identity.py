@@ -41,7 +41,7 @@ def identify(splits: Mapping[SplitName, Split], contents: FileContents, extra: b
     """Hash names, targets (as float64, whatever their type) and inputs.
 
     Args:
-        splits: The data.
+        splits: The data. Inputs made of more than files say what it is in `besides_files`.
         contents: Hashes of files.
         extra: What else identifies the data, such as the preparation of the inputs.
 
@@ -58,7 +58,7 @@ def identify(splits: Mapping[SplitName, Split], contents: FileContents, extra: b
             digest.update(b"".join(values or ()))
             if values is not None:
                 hashes[f"{part}/{kind}"] = np.array([int.from_bytes(one[:8], "little") for one in values], np.uint64)
-        digest.update(_hash(getattr(split.inputs, "checked_as", b"")))
+        digest.update(_hash(getattr(split.inputs, "besides_files", b"")))
     digest.update(extra)
     return DataIdentity(digest.hexdigest()[:16], {part: split.names for part, split in splits.items()}, hashes)
 
