@@ -107,7 +107,7 @@ def test_configurations_are_walked_through_to_the_end(stranger: Path, where: str
         ("stages.regress.module", "x", "stages.regress.module must be an object, got 'x'"),
         ("encoder", None, "encoder is missing"),
         ("data._target_", "torch.nn.Identity", "config.yaml.*altered or is incomplete.*data"),
-        ("encoder._target_", "torch.nn.Identity", "config.yaml was altered or is incomplete"),
+        ("encoder._target_", "torch.nn.Identity", "Identity has none"),
         ("head", 3, None),
         ("stages.regress.optimizer._target_", "torch.nn.Linear", "optimizer"),
         ("trainer._target_", "torch.nn.Identity", "Identity"),

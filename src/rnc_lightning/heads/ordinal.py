@@ -118,6 +118,7 @@ class OrdinalHead(nn.Module):
         Raises:
             ValueError: If the target is not (B, D).
         """
+        self.target.check(target)
         check_rows(outputs, target)
         bins = self.target.bins(without_missing(target))
         labelled = ~target.isnan()
