@@ -113,8 +113,8 @@ def test_a_compiled_encoder_is_compiled() -> None:
     assert not torch._dynamo.utils.counters["graph_break"]
 
 
-def test_one_sweep_does_not_come_to_the_limit_of_compiled_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 2)
+@torch._dynamo.config.patch(recompile_limit=2)
+def test_one_sweep_does_not_come_to_the_limit_of_compiled_versions() -> None:
     for _ in range(torch._dynamo.config.recompile_limit + 2):
         stage = _regress(compile="eager")
         torch._dynamo.utils.counters.clear()

@@ -37,6 +37,7 @@ def runs(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[StudyRun]:
             "severities": [1, 3],
             "corruption_side": 64,
             "ordinality": False,
+            "trust": (),
         }
         kinds, severities = ["none", "fog", "fog", "snow", "snow"], [0, 1, 3, 1, 3]
         return pd.DataFrame({"corruption": kinds, "severity": severities, "count": 4, "mae": at[path], "r2": 0.5})

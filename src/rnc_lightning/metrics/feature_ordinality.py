@@ -59,7 +59,8 @@ def feature_ordinality(
         check_whole_number("max_anchors", max_anchors, least=1)
     _check_shapes(features, targets)
     z = features.detach().cpu().double()
-    y = targets.detach().cpu().double().reshape(len(z), -1)
+    y = targets.detach().cpu().double()
+    y = y if y.ndim == 2 else y[:, None]
     labelled = ~y.isnan().any(dim=1)
     z, y = z[labelled], y[labelled]
     distance = resolve_target_distance(target_distance)
