@@ -44,7 +44,7 @@ def code_version(targets: Iterable[str]) -> str:
         if "site-packages" in path.parts and package != "rnc_lightning":
             parts[module] = _installed_version(package)
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = _parse(path)
         parts[module] = _dump_without_docstrings(tree)
         waiting += [_module_of(name) for name in _imports(tree) if name.partition(".")[0] == package]
     return _digest(f"{module}\n{text}" for module, text in sorted(parts.items()))
@@ -63,7 +63,7 @@ def hash_rooms(root: Path) -> str:
         root: Folder of the package.
     """
     return _digest(
-        f"{path.relative_to(root).as_posix()}\n{_dump_without_docstrings(ast.parse(path.read_text(encoding='utf-8')))}"
+        f"{path.relative_to(root).as_posix()}\n{_dump_without_docstrings(_parse(path))}"
         for room in sorted(SHAPING)
         for path in sorted((root / room).rglob("*.py"))
     )
@@ -90,6 +90,15 @@ def _file(module: str) -> Path | None:
 def _installed_version(package: str) -> str:
     names = packages_distributions().get(package, [])
     return " ".join(f"{name}=={version(name)}" for name in sorted(set(names)))
+
+
+def _parse(path: Path) -> ast.Module:
+    """The code of a file; Python 3.11 fails by chance if other code is parsed meanwhile (cpython issue 106905)."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        return ast.parse(text)
+    except SystemError:
+        return ast.parse(text)
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
