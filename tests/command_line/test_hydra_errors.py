@@ -21,6 +21,8 @@ from rnc_lightning.command_line.quoting import path_quoted, quoted
         ("+experiment=digits_rcn", "experiment=digits_rcn: unknown option; did you mean +experiment=digits_rnc?"),
         ("+experiment=a/b", "experiment=a/b: unknown option; known here: agedb_dino, "),
         ("data=agebd", "data=agebd: unknown option; did you mean data=agedb? (data: agedb, "),
+        ("trainer.fast_dev_run=true", "trainer.fast_dev_run: use +debug=one_batch"),
+        ("trainer.max_epochs=3", "trainer.max_epochs: the length of a stage is recipe."),
         (
             "logger=[wandb,tensorbord]",
             "logger=tensorbord: unknown option; did you mean logger=tensorboard? (logger: csv, ",

@@ -10,6 +10,7 @@ from yaml import YAMLError
 
 from rnc_lightning.command_line.compose import config_directory
 from rnc_lightning.command_line.quoting import readable_form, unreadable_characters
+from rnc_lightning.command_line.trainer_options import INSTEAD
 from rnc_lightning.system.errors import suggest
 
 ADDED = ("budget", "debug", "experiment", "search")  # groups that no defaults list has: they are chosen with `+`
@@ -86,6 +87,8 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     known = [key for key in _keys(error.parent_node) if key != "hydra"]
     if not parent:
         known += [f"+{group}" for group in ADDED]
+    if parent == "trainer" and (instead := INSTEAD.get(str(error.key))):
+        return f"{full}: {instead}"
     return f"{full}: unknown option; {suggest(str(error.key), known, f'{parent}.' if parent else '')}"
 
 

@@ -3,29 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rnc_lightning.command_line.trainer_options import FILES, INSTEAD
 from rnc_lightning.system.errors import UserError
 
-_EPOCHS = "the length of a stage is recipe.<stage or scheme>.epochs, such as recipe.pretrain.epochs=10"
-_EVERY_EPOCH = "each stage validates after every epoch, and the best epoch is chosen from all of them"
-_FILES = "a run writes its own checkpoints, from which the same command continues"
-
-# What a person who knows Lightning writes, and what does the same here.
-_INSTEAD = {
-    "fast_dev_run": "use +debug=one_batch: one batch of each stage and the test",
-    "max_epochs": _EPOCHS,
-    "min_epochs": _EPOCHS,
-    "max_steps": f"{_EPOCHS}; trainer.limit_train_batches shortens an epoch",
-    "min_steps": _EPOCHS,
-    "max_time": f"{_EPOCHS}; a run may be stopped at any time and continued by the same command",
-    "overfit_batches": "use trainer.limit_train_batches=N, which trains on N batches of every epoch",
-    "callbacks": "use +callbacks.<name>={_target_: ...}",
-    "logger": "use logger=wandb or logger=tensorboard; every stage writes metrics.csv",
-    "default_root_dir": "use paths.run_dir or paths.output_dir",
-    "barebones": _FILES,
-    "use_distributed_sampler": "the data set divides every batch among the processes itself",
-    "val_check_interval": _EVERY_EPOCH,
-    "check_val_every_n_epoch": _EVERY_EPOCH,
-}
 _SAME = {"val_check_interval": 1.0, "check_val_every_n_epoch": 1, "max_steps": -1}  # Lightning's defaults
 _PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
 _LIMITS = ("limit_train_batches", "limit_val_batches", "limit_test_batches")
@@ -40,12 +20,12 @@ def check_settings(trainer: Mapping[str, Any]) -> None:
     Raises:
         UserError: Says what does the same here.
     """
-    for key, instead in _INSTEAD.items():
+    for key, instead in INSTEAD.items():
         value = trainer.get(key)
         if value and value != _SAME.get(key):
             raise UserError(f"trainer.{key}={value}: {instead}")
     if trainer.get("enable_checkpointing") is False:
-        raise UserError(f"trainer.enable_checkpointing=False: {_FILES}")
+        raise UserError(f"trainer.enable_checkpointing=False: {FILES}")
     for key in _LIMITS:
         if (value := trainer.get(key)) is not None and value == 0:
             raise UserError(f"trainer.{key}=0: every stage trains and validates, and a run ends with its test; use 1")
