@@ -104,7 +104,7 @@ def no_file(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
 def no_numbers(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """Weights of the regressor are NaN."""
     run = _copied(runs, place)
-    file = run / "stages/regress/last.ckpt"
+    file = run / "stages/regress/best.ckpt"
     checkpoint = torch.load(file, weights_only=True)
     next(iter(checkpoint["state_dict"].values())).fill_(float("nan"))
     torch.save(checkpoint, file)
@@ -114,7 +114,7 @@ def no_numbers(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]
 def large_checkpoint(runs: Runs, place: Path, draw: random.Random) -> tuple[bool, str]:
     """A checkpoint of 2 MB whose parts unpack to 2 GB."""
     run = _copied(runs, place)
-    with zipfile.ZipFile(run / "stages/regress/last.ckpt", "w", zipfile.ZIP_DEFLATED) as parts:
+    with zipfile.ZipFile(run / "stages/regress/best.ckpt", "w", zipfile.ZIP_DEFLATED) as parts:
         for number in range(20):
             parts.writestr(f"archive/data/{number}", bytes(100_000_000))
     return _predict(runs, run)

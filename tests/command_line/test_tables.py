@@ -40,12 +40,12 @@ def test_every_dimension_has_its_unit_and_significant_digits() -> None:
     assert "WORSE" not in text
 
 
-def test_the_last_line_says_that_a_run_is_worse_than_the_constant_predictor() -> None:
+def test_the_last_lines_say_that_a_run_is_worse_than_the_constant_predictor() -> None:
     test = {"mae": 350125.0, "r2": -10.2}
     found = result(test=test, constant={"mae": 95534.0}, worse_than_constant=["mae", "r2"], units=["Pa", "Pa"])
-    last = printed(found).splitlines()[-1]
-    assert last.startswith("WORSE than always predicting the median training label")
-    assert last.endswith("mae (Pa) 350125 against 95534; r2 -10.20 below 0")
+    *_, absolute, squared = printed(found).splitlines()
+    assert absolute == "WORSE than always predicting the median training label: mae (Pa) 350125 against 95534"
+    assert squared == "In squared error WORSE than always predicting the mean test label: r2 -10.20"
 
 
 def test_an_evaluation_shows_every_dimension() -> None:

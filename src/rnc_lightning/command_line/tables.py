@@ -139,15 +139,20 @@ def print_result(result: Mapping[str, Any], directory: Path, console: Console) -
 
 
 def explain_worse(result: Mapping[str, Any]) -> list[str]:
-    """In which metrics a run is worse than the constant predictor, as a sentence for a person; empty if in none."""
-    test, constant, parts = result["test"], result["constant"], []
+    """In which metrics a run is worse than the constant predictor, as sentences for a person; empty if in none."""
+    test, constant, sentences = result["test"], result["constant"], []
+    of_median, of_mean = [], []
     for name in result.get("worse_than_constant", ()):
         label = metric_label(name, result["units"], list(result["target"]))
-        against = "below 0" if name.partition("/")[0] == "r2" else f"against {format_number(constant[name])}"
-        parts.append(f"{label} {format_number(test[name])} {against}")
-    if not parts:
-        return []
-    return [f"WORSE than always predicting the median training label (r2: the mean test label): {'; '.join(parts)}"]
+        if name.partition("/")[0] == "r2":  # is 0 for the mean of the test labels
+            of_mean.append(f"{label} {format_number(test[name])}")
+        else:
+            of_median.append(f"{label} {format_number(test[name])} against {format_number(constant[name])}")
+    if of_median:
+        sentences.append(f"WORSE than always predicting the median training label: {'; '.join(of_median)}")
+    if of_mean:
+        sentences.append(f"In squared error WORSE than always predicting the mean test label: {'; '.join(of_mean)}")
+    return sentences
 
 
 def _note(about: Mapping[str, Any]) -> str:
