@@ -18,5 +18,7 @@ def run_forked(function: Callable[..., Any], count: int, *arguments: object) -> 
     running = {process.sentinel: process for process in processes}
     while running:
         ended = [running.pop(sentinel) for sentinel in wait(list(running), timeout=SECONDS)]
+        for process in ended:
+            process.join()  # its exit code may come a moment after its end
         if not ended or any(process.exitcode for process in ended):
             sys.exit(f"exit codes of the processes: {[process.exitcode for process in processes]}")  # ends the others
