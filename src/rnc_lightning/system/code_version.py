@@ -44,9 +44,8 @@ def code_version(targets: Iterable[str]) -> str:
         if "site-packages" in path.parts and package != "rnc_lightning":
             parts[module] = _installed_version(package)
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        parts[module] = _dump_without_docstrings(tree)
-        waiting += [_module_of(name) for name in _imports(tree) if name.partition(".")[0] == package]
+        parts[module], imports = _read(path.read_text(encoding="utf-8"))
+        waiting += [_module_of(name) for name in imports if name.partition(".")[0] == package]
     return _digest(f"{module}\n{text}" for module, text in sorted(parts.items()))
 
 
@@ -90,6 +89,14 @@ def _file(module: str) -> Path | None:
 def _installed_version(package: str) -> str:
     names = packages_distributions().get(package, [])
     return " ".join(f"{name}=={version(name)}" for name in sorted(set(names)))
+
+
+@cache  # the runs of a sweep read the same modules
+def _read(code: str) -> tuple[str, tuple[str, ...]]:
+    """The syntax tree of a module as text, and the names that it imports."""
+    tree = ast.parse(code)
+    imports = tuple(_imports(tree))
+    return _dump_without_docstrings(tree), imports
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
