@@ -1,10 +1,12 @@
 """The check for a GPU runs through without one, and without packages that a machine with a GPU may lack."""
 
+import ast
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,7 @@ def test_all_of_it_runs_through_without_a_gpu(tmp_path: Path) -> None:
     assert tests["skipped"] == tests["tests"] > 30
 
 
+@pytest.mark.slow
 def test_a_machine_without_those_packages_can_import_all_that_the_check_does(tmp_path: Path) -> None:
     """Those that only a whole check would start."""
     (tmp_path / "sitecustomize.py").write_text(SITE)
@@ -98,6 +101,40 @@ def test_a_machine_without_those_packages_can_import_all_that_the_check_does(tmp
     )
     paths = os.pathsep.join([str(tmp_path), *(str(ROOT / name) for name in ("src", "checks", "benchmarks"))])
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, check=True)
+
+
+def test_no_module_that_the_check_starts_from_names_those_packages_at_its_top() -> None:
+    """What the slow test of these imports finds in a process of its own, as far as our own code decides it."""
+    roots = [ROOT / "src", ROOT / "checks", ROOT / "benchmarks"]
+    starts = [f"gpu.{path.stem}" for path in (ROOT / "checks/gpu").glob("*.py") if not path.stem.startswith("__")]
+    waiting = [*starts, "rnc_lightning.train", "rnc_lightning.runs.worker", "rnc_lightning.runs.execute"]
+    seen: dict[str, Path] = {}
+    while waiting:
+        name = waiting.pop()
+        files = [root / name.replace(".", "/") for root in roots]
+        file = next((f for path in files for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None)
+        if file is None or name in seen:
+            continue
+        seen[name] = file
+        imports = list(_imports_at_the_top(ast.parse(file.read_text(encoding="utf-8")).body))
+        lacking = [i for i in imports if any(f"{i}.".startswith(f"{package}.") for package in LACKING)]
+        assert not lacking, f"{name} imports {lacking}"
+        waiting += [".".join(parts[:n]) for parts in (i.split(".") for i in imports) for n in range(1, len(parts) + 1)]
+    assert len(seen) > 100
+    assert {"rnc_lightning.runs.fitting.fit", "rnc_lightning.tracking"} <= set(seen)
+
+
+def _imports_at_the_top(body: list[ast.stmt]) -> Iterator[str]:
+    """Names that are imported when a module is; those in functions and for type checkers are not."""
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ClassDef | ast.With):
+            yield from _imports_at_the_top(node.body)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            yield from _imports_at_the_top([*node.body, *node.orelse])
 
 
 def test_a_section_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:

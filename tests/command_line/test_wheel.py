@@ -29,7 +29,7 @@ def _train(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
 
 
-def test_it_runs_from_any_directory_on_its_own_configuration(installed: Path, tmp_path: Path) -> None:
+def test_it_has_all_files_and_its_own_configuration(installed: Path) -> None:
     where = subprocess.run(
         [sys.executable, "-c", "import rnc_lightning.command_line.compose as c; print(c.config_directory())"],
         env={**os.environ, "PYTHONPATH": str(installed)},
@@ -40,6 +40,20 @@ def test_it_runs_from_any_directory_on_its_own_configuration(installed: Path, tm
     assert where.stdout.strip() == str(installed / "rnc_lightning/conf")
     assert (installed / "hydra_plugins/rnc_lightning/per_gpu_launcher.py").is_file()
     assert not (installed / "hydra_plugins/__init__.py").exists()  # other plugins share the name
+    assert _files(REPOSITORY / "src") <= _files(installed)
+    assert _files(REPOSITORY / "conf") == _files(installed / "rnc_lightning/conf")
+
+
+def _files(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.mark.slow
+def test_it_runs_from_any_directory(installed: Path, tmp_path: Path) -> None:
     words = ["+experiment=digits_l1", "+debug=one_batch", "data.size=16", "data.eval_angles=1", "print_config=false"]
     called = _train(installed, *words)
     assert called.returncode == 0, called.stderr

@@ -1,7 +1,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -92,15 +91,16 @@ def test_made_data_are_called_so_and_not_compared(tmp_path: Path) -> None:
     assert "differs from the paper's data" not in shown
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnc_lightning.data import main
+
     synthetic_agedb.write(tmp_path / "data")
     next((tmp_path / "data/AgeDB").glob("4_*")).unlink()
-    words = ["verify", "agedb", "paths.data_dir=data", "json=found.json"]
-    called = subprocess.run(
-        [sys.executable, "-m", "rnc_lightning.data", *words], capture_output=True, text=True, check=False
-    )
-    assert called.returncode == 1, called.stderr
-    assert "missing file: agedb.csv, row 6" in called.stdout
+    monkeypatch.setattr(sys, "argv", ["data", "verify", "agedb", "paths.data_dir=data", "json=found.json"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert "missing file: agedb.csv, row 6" in capsys.readouterr().out
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["counts"] == {"train": 16, "val": 4, "test": 3}
     assert len(found["problems"]) == 1

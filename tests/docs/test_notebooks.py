@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -35,10 +36,20 @@ def test_what_is_stored_was_run_in_order_and_tells_nothing_of_the_machine(path: 
     assert len(text) < LARGEST
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.slow) for path in NOTEBOOKS],
-)
+@pytest.mark.parametrize("name", QUICK)
+def test_its_cells_run_here(name: str) -> None:
+    """As plain code in this process, without the start of a kernel."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    cells = _code(json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")))
+    names: dict[str, object] = {}
+    with plt.rc_context({"backend": "agg"}), torch.random.fork_rng():
+        for cell in cells:
+            exec("".join(cell["source"]), names)
+    plt.close("all")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=_names(NOTEBOOKS))
 def test_runs_anew(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nbclient", reason="needs the extra `dev`")
     from execute import executed

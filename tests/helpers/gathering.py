@@ -2,7 +2,8 @@
 
 One joins by being listed in `OBJECTIVES` or `HEADS`.
 
-Arguments when run as a program: rank, number of processes, rendezvous file, file for the result.
+Arguments when run as a program: a folder for the results, and the numbers of processes to try. The processes are
+forked from the program, so that the imports are done once.
 """
 
 import sys
@@ -16,6 +17,8 @@ from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+
+from forked import run_forked
 
 from rnc_lightning.heads import BalancedMSEHead, ExpectationHead, OrdinalHead, PointHead
 from rnc_lightning.numerics import distributed
@@ -196,10 +199,10 @@ def step(objective: nn.Module, module: nn.Module, x: Tensor, y: Tensor, dtype: t
     return loss.detach().double(), gradient
 
 
-def main(rank: int, world: int, rendezvous: str, result: str) -> None:
+def main(rank: int, world: int, folder: str) -> None:
     """Every objective, division and precision."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=world)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous.{world}", rank=rank, world_size=world)
     x, y = samples()
     found = {}
     # Made once: a step leaves no trace in them, and processes take long to agree on a new one.
@@ -225,10 +228,11 @@ def main(rank: int, world: int, rendezvous: str, result: str) -> None:
             "synced": (*synced, normed[1].running_mean),
             "calibration": calibration(x[mine], y[mine], batch=2),
         },
-        f"{result}.{rank}",
+        f"{folder}/found.{world}.{rank}",
     )
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    for count in map(int, sys.argv[2:]):
+        run_forked(main, count, sys.argv[1])

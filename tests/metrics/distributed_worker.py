@@ -1,6 +1,6 @@
-"""One of several processes that share the samples; started by test_distributed.py.
+"""Two processes that share the samples, forked so that the imports are done once; run by test_distributed.py.
 
-Arguments: rank, number of processes, rendezvous file, file of samples, file for the result.
+Arguments: rendezvous file, file of samples, file for the results, to which each process adds its rank.
 """
 
 import json
@@ -9,6 +9,10 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+from forked import run_forked
 
 from rnc_lightning.metrics import FeatureOrdinality, regression_metrics
 
@@ -32,4 +36,4 @@ def main(rank: int, world: int, rendezvous: str, samples: str, result: str) -> N
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    run_forked(main, 2, *sys.argv[1:])

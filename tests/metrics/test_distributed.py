@@ -25,12 +25,7 @@ def test_uneven_processes_give_the_value_of_the_whole(tmp_path):
     torch.save(data, tmp_path / "samples.pt")
     worker = Path(__file__).with_name("distributed_worker.py")
     paths = [str(tmp_path / name) for name in ("rendezvous", "samples.pt", "result")]
-    processes = [subprocess.Popen([sys.executable, str(worker), str(rank), "2", *paths]) for rank in range(2)]
-    try:
-        assert [process.wait(timeout=120) for process in processes] == [0, 0]
-    finally:
-        for process in processes:
-            process.kill()
+    subprocess.run([sys.executable, str(worker), *paths], check=True)
 
     metrics, ordinality = regression_metrics(2, angular_unit="radian"), FeatureOrdinality()
     metrics.update(data["predictions"], data["targets"])

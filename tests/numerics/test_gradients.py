@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import gathering
@@ -12,19 +13,18 @@ WORLDS = (2, 4)
 TOLERANCES = {"float64": 1e-10, "float32": 1e-4, "bfloat16": 3e-2}  # relative to the largest entry
 
 
-@pytest.fixture(scope="module", params=WORLDS)
-def processes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each process found."""
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what each process found."""
     folder = tmp_path_factory.mktemp("processes")
-    command = [sys.executable, gathering.__file__]
-    last = [str(request.param), str(folder / "rendezvous"), str(folder / "found")]
-    running = [subprocess.Popen([*command, str(rank), *last]) for rank in range(request.param)]
-    try:
-        assert [process.wait(timeout=300) for process in running] == [0] * request.param
-    finally:
-        for process in running:
-            process.kill()
-    return [torch.load(folder / f"found.{rank}") for rank in range(request.param)]
+    subprocess.run([sys.executable, gathering.__file__, str(folder), *map(str, WORLDS)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def processes(request: pytest.FixtureRequest, results: Path) -> list[dict[str, Any]]:
+    """What each process found."""
+    return [torch.load(results / f"found.{request.param}.{rank}") for rank in range(request.param)]
 
 
 @pytest.mark.parametrize("precision", gathering.PRECISIONS)

@@ -6,6 +6,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import torch
 from lightning import Callback
 from omegaconf import DictConfig
 
+from rnc_lightning.command_line.compose import compose_config as compose_options
 from rnc_lightning.runs.directory import RunDirectory
 from rnc_lightning.runs.fitting.checkpoints import LAST
 from rnc_lightning.runs.run import run
@@ -27,6 +29,7 @@ from rnc_lightning.system.locks import lock_folder
 from rnc_lightning.system.signals import Terminated
 
 WORDS = ["+experiment=digits_rnc", "recipe.pretrain.epochs=3", "recipe.linear_probe.epochs=3", "paths.encoder_dir=null"]
+STRIKES = "+callbacks.strikes._target_=test_faults.Strikes"
 Start = Callable[..., dict[str, Any]]
 
 
@@ -47,12 +50,25 @@ def start(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> 
     """Gives the same command in a place of its own, and returns the run's result."""
 
     def go(place: str, *words: str) -> dict[str, Any]:
-        strikes = "+callbacks.strikes._target_=test_faults.Strikes"
-        run(compose_config(*WORDS, *tiny_digits, *words, strikes, f"paths.run_dir={place}"))
-        found: dict[str, Any] = json.loads(Path(place, "result.json").read_text())
-        return found
+        run(compose_config(*WORDS, *tiny_digits, *words, STRIKES, f"paths.run_dir={place}"))
+        return _result(place)
 
     return go
+
+
+def _result(place: str | Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(place, "result.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_digits: list[str]) -> Path:
+    """The same command's run directory where nothing strikes."""
+    place = tmp_path_factory.mktemp("faults") / "undisturbed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "test_faults", sys.modules[__name__])
+        run(compose_options([*WORDS, *tiny_digits, STRIKES, f"paths.run_dir={place}"]))
+    return place
 
 
 def _strike(monkeypatch: pytest.MonkeyPatch, stage: str, deed: Callable[[], None]) -> None:
@@ -68,10 +84,8 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize(("stage", "workers"), [("Pretrain", 0), ("Pretrain", 2), ("Regress", 1)])
 def test_sigterm_ends_the_run_at_once_and_the_same_command_goes_on(
-    stage: str, workers: int, start: Start, monkeypatch: pytest.MonkeyPatch
+    stage: str, workers: int, start: Start, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _strike(monkeypatch, stage, lambda: None)
-    undisturbed = start("undisturbed")
     handler = signal.getsignal(signal.SIGTERM)
     _strike(monkeypatch, stage, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Terminated) as stopped:
@@ -81,28 +95,28 @@ def test_sigterm_ends_the_run_at_once_and_the_same_command_goes_on(
     assert RunDirectory(Path("stopped")).result()["status"] == "unfinished"  # type: ignore[index]
     assert len(list(Path("stopped/stages", stage.lower()).glob("*.ckpt"))) >= 1
     # Workers fetch ahead: what they fetch first after a resume must be the right epoch's already.
-    assert _same(start("stopped", f"data.num_workers={workers}"), undisturbed)
+    assert _same(start("stopped", f"data.num_workers={workers}"), _result(undisturbed))
 
 
 def test_a_data_worker_that_dies_is_one_line_and_the_same_command_goes_on(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _strike(monkeypatch, "Pretrain", lambda: os.kill(active_children()[0].pid, signal.SIGKILL))  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"a data worker died \(DataLoader worker .*\).* \(data\.num_workers=\.\.\.\)"):
         start("run", "data.num_workers=1")
     assert json.loads(Path("run/result.json").read_text())["status"] == "failed"
-    assert _same(start("run", "data.num_workers=1"), start("undisturbed"))
+    assert _same(start("run", "data.num_workers=1"), _result(undisturbed))
 
 
 def test_damaged_checkpoints_of_a_finished_stage_are_trained_again(
-    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    start: Start, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _strike(monkeypatch, "Regress", lambda: None)
-    before = start("run")
+    shutil.copytree(undisturbed, "run")
     Path("run/result.json").unlink()
     os.truncate("run/stages/regress/best.ckpt", 1000)
     with caplog.at_level(logging.WARNING):
-        assert _same(start("run"), before)
+        assert _same(start("run"), _result(undisturbed))
     assert "best.ckpt missing or damaged; the stage is copied or trained again" in caplog.text
 
 
@@ -149,11 +163,9 @@ def small_disk(tmp_path: Path) -> Any:
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room(
-    start: Start, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, undisturbed: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _strike(monkeypatch, "Pretrain", lambda: None)
-    undisturbed = start("undisturbed")
-    size = sum(path.stat().st_size for path in Path("undisturbed/stages/pretrain").glob("*.ckpt"))
+    size = sum(path.stat().st_size for path in (undisturbed / "stages/pretrain").glob("*.ckpt"))
 
     def fill() -> None:
         free = os.statvfs(small_disk)
@@ -170,7 +182,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_once_there_is_room
         start(str(small_disk / "run"))
     assert (small_disk / "run/stages/pretrain" / LAST).is_file()
     (small_disk / "filler").unlink()
-    assert _same(start(str(small_disk / "run")), undisturbed)
+    assert _same(start(str(small_disk / "run")), _result(undisturbed))
 
 
 def test_a_read_only_disk_is_one_line(start: Start, small_disk: Path) -> None:

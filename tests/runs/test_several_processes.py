@@ -76,6 +76,7 @@ def test_several_processes_end_with_the_numbers_of_one(scheme: str, counts: list
     assert not [line for line in left.splitlines() if f"{os.getpid()} " in line and "rnc_lightning.runs.worker" in line]
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_divided_is_one_line(start: Start) -> None:
     with pytest.raises(UserError, match=r"batch_size: 13 samples cannot be divided evenly among 2 .*: use 12 or 14"):
         start("run", "trainer=ddp_cpu", "data.batch_size=13")

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from omegaconf import DictConfig
 from safetensors.torch import load_file, save_file
 
+from rnc_lightning.command_line.compose import compose_config as compose_options
 from rnc_lightning.command_line.compose import resolve_config
 from rnc_lightning.runs.run import run
 from rnc_lightning.runs.shared_encoder import encoder_shape, shape_hash
@@ -30,11 +32,11 @@ def start(compose_config: Callable[..., DictConfig], tiny_digits: list[str]) -> 
 
 
 @pytest.fixture
-def start_shown(
+def start_diagnosed(
     compose_config: Callable[..., DictConfig], tiny_digits_shown: list[str]
 ) -> Callable[..., dict[str, Any]]:
-    """The same with plots and diagnostics."""
-    return _starter(compose_config, tiny_digits_shown)
+    """The same with diagnostics."""
+    return _starter(compose_config, [*tiny_digits_shown, "plots=false"])
 
 
 def _starter(compose_config: Callable[..., DictConfig], sizes: list[str]) -> Callable[..., dict[str, Any]]:
@@ -47,6 +49,24 @@ def _starter(compose_config: Callable[..., DictConfig], sizes: list[str]) -> Cal
     return go
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_digits: list[str]) -> Path:
+    """A folder with a run `a` and the encoder that it trained, for tests to copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        _starter(lambda *words: compose_options(words), tiny_digits)("a", "head=l1")
+    return folder
+
+
+@pytest.fixture
+def trained_here(trained: Path, tmp_path: Path) -> dict[str, Any]:
+    """The same in the test's own folder; the run's result."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    found: dict[str, Any] = json.loads((tmp_path / "a/result.json").read_text())
+    return found
+
+
 def _encoders(root: Path = Path("runs/encoders")) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir())
 
@@ -55,8 +75,10 @@ def _weights(place: str) -> dict[str, torch.Tensor]:
     return load_file(Path(place) / "stages/pretrain/encoder.safetensors")
 
 
-def test_heads_and_schemes_share_one_encoder_a_seed(start: Callable[..., dict[str, Any]]) -> None:
-    first = start("a", "head=l1")
+def test_heads_and_schemes_share_one_encoder_a_seed(
+    start: Callable[..., dict[str, Any]], trained_here: dict[str, Any]
+) -> None:
+    first = trained_here
     others = [
         start("b", "head=dex"),
         start("c", "head=corn", "scheme=fine_tune"),
@@ -70,8 +92,8 @@ def test_heads_and_schemes_share_one_encoder_a_seed(start: Callable[..., dict[st
     assert any(not torch.equal(tensor, _weights("e")[name]) for name, tensor in _weights("a").items())
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_sharing_changes_no_number(start: Callable[..., dict[str, Any]]) -> None:
-    start("first", "head=mse")
     shared = start("shared", "head=dldl_v2")
     alone = start("alone", "head=dldl_v2", "paths.encoder_dir=null")
     assert shared["stages"]["pretrain"]["reused"]
@@ -80,14 +102,14 @@ def test_sharing_changes_no_number(start: Callable[..., dict[str, Any]]) -> None
 
 
 def test_diagnostics_come_with_the_encoder_where_they_were_made(
-    start: Callable[..., dict[str, Any]], start_shown: Callable[..., dict[str, Any]]
+    start: Callable[..., dict[str, Any]], start_diagnosed: Callable[..., dict[str, Any]]
 ) -> None:
     made = "stages/pretrain/diagnostics.csv"
-    start_shown("first", "head=l1")
+    start_diagnosed("first", "head=l1")
     assert start("second", "head=mse")["stages"]["pretrain"]["reused"]
     assert Path("second", made).read_text() == Path("first", made).read_text()
     start("without", "seed=1", "head=l1")
-    assert start_shown("none", "seed=1", "head=mse")["stages"]["pretrain"]["reused"]
+    assert start_diagnosed("none", "seed=1", "head=mse")["stages"]["pretrain"]["reused"]
     assert not Path("none", made).exists()
 
 
@@ -164,41 +186,44 @@ def _remove_the_history(encoder: Path) -> None:
     (encoder.parent / "metrics.csv").unlink()
 
 
-@pytest.mark.parametrize(
-    "damage", [_truncate, _alter, _remove, _spoil_the_json, _spoil_the_summary, _remove_the_history]
-)
+DAMAGES = (_truncate, _alter, _remove, _spoil_the_json, _spoil_the_summary, _remove_the_history)
+
+
+@pytest.mark.usefixtures("trained_here")
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # what was trained has been copied
 def test_a_damaged_encoder_is_trained_again_with_a_warning(
-    start: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+    start: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    start("a", "head=l1")
-    damage(_encoders()[0] / "encoder.safetensors")
-    again = start("b", "head=mse")
-    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert any("cannot be used and is trained again" in message for message in warnings)
-    assert not again["stages"]["pretrain"]["reused"]
-    assert all(torch.equal(tensor, _weights("a")[name]) for name, tensor in _weights("b").items())
-    assert start("c", "head=huber")["stages"]["pretrain"]["reused"]
+    for damage in DAMAGES:
+        what = damage.__name__
+        damage(_encoders()[0] / "encoder.safetensors")
+        caplog.clear()
+        again = start(what, "head=mse")
+        warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+        assert any("cannot be used and is trained again" in message for message in warnings), what
+        assert not again["stages"]["pretrain"]["reused"], what
+        assert all(torch.equal(tensor, _weights("a")[name]) for name, tensor in _weights(what).items()), what
+    assert start("last", "head=huber")["stages"]["pretrain"]["reused"]
 
 
-@pytest.mark.parametrize("damage", [_truncate, _alter, _spoil_the_json])
 def test_a_runs_own_damaged_copy_is_fetched_again(
-    start: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+    start: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture, trained_here: dict[str, Any]
 ) -> None:
-    whole = start("a", "head=l1")
-    damage(Path("a/stages/pretrain/encoder.safetensors"))
-    Path("a/result.json").unlink()
-    again = start("a", "head=l1")
-    assert "copied or trained again" in caplog.text
-    assert again["test"] == whole["test"]
+    for damage in (_truncate, _alter, _spoil_the_json):
+        damage(Path("a/stages/pretrain/encoder.safetensors"))
+        Path("a/result.json").unlink()
+        caplog.clear()
+        again = start("a", "head=l1")
+        assert "copied or trained again" in caplog.text, damage.__name__
+        assert again["test"] == trained_here["test"], damage.__name__
 
 
-def test_a_finished_run_needs_the_shared_folder_no_more(start: Callable[..., dict[str, Any]]) -> None:
-    import shutil
-
-    whole = start("a", "head=l1")
+def test_a_finished_run_needs_the_shared_folder_no_more(
+    start: Callable[..., dict[str, Any]], trained_here: dict[str, Any]
+) -> None:
     shutil.rmtree("runs/encoders")
     Path("a/result.json").unlink()
-    assert start("a", "head=l1")["test"] == whole["test"]
+    assert start("a", "head=l1")["test"] == trained_here["test"]
     assert not Path("runs/encoders").exists()
 
 

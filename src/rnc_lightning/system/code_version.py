@@ -44,9 +44,8 @@ def code_version(targets: Iterable[str]) -> str:
         if "site-packages" in path.parts and package != "rnc_lightning":
             parts[module] = _installed_version(package)
             continue
-        tree = _parse(path)
-        parts[module] = _dump_without_docstrings(tree)
-        waiting += [_module_of(name) for name in _imports(tree) if name.partition(".")[0] == package]
+        parts[module], imports = _read(path.read_text(encoding="utf-8"))
+        waiting += [_module_of(name) for name in imports if name.partition(".")[0] == package]
     return _digest(f"{module}\n{text}" for module, text in sorted(parts.items()))
 
 
@@ -63,7 +62,7 @@ def hash_rooms(root: Path) -> str:
         root: Folder of the package.
     """
     return _digest(
-        f"{path.relative_to(root).as_posix()}\n{_dump_without_docstrings(_parse(path))}"
+        f"{path.relative_to(root).as_posix()}\n{_read(path.read_text(encoding='utf-8'))[0]}"
         for room in sorted(SHAPING)
         for path in sorted((root / room).rglob("*.py"))
     )
@@ -92,13 +91,20 @@ def _installed_version(package: str) -> str:
     return " ".join(f"{name}=={version(name)}" for name in sorted(set(names)))
 
 
-def _parse(path: Path) -> ast.Module:
-    """The code of a file; Python 3.11 fails by chance if other code is parsed meanwhile (cpython issue 106905)."""
-    text = path.read_text(encoding="utf-8")
+@cache  # the runs of a sweep read the same modules
+def _read(code: str) -> tuple[str, tuple[str, ...]]:
+    """The syntax tree of a module as text, and the names that it imports."""
+    tree = _parse(code)
+    imports = tuple(_imports(tree))
+    return _dump_without_docstrings(tree), imports
+
+
+def _parse(code: str) -> ast.Module:
+    """The syntax tree; Python 3.11 fails by chance if other code is parsed meanwhile (cpython issue 106905)."""
     try:
-        return ast.parse(text)
+        return ast.parse(code)
     except SystemError:
-        return ast.parse(text)
+        return ast.parse(code)
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:

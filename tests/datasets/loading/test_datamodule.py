@@ -11,6 +11,7 @@ from rnc_lightning.datasets.loading.sampling import SeededBatches, SeededSampler
 from rnc_lightning.datasets.loading.views_dataset import ViewsDataset
 from rnc_lightning.datasets.splits import Split
 from rnc_lightning.numerics.seeding import derive_seed, seeded
+from rnc_lightning.system.errors import UserError
 
 
 def _module(**changes: Any) -> DigitsDataModule:
@@ -100,6 +101,12 @@ def test_seeds_tell_kinds_and_borders_apart() -> None:
     seeds = [derive_seed(*parts) for parts in ((1, 23), (12, 3), ("1", 23), (1, "23"), (1, 2, 3), (123,))]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnc_lightning.numerics.distributed.world_size", lambda: 2)
+    with pytest.raises(UserError, match=r"batch_size: 13 samples cannot be divided evenly among 2 .*: use 12 or 14"):
+        _module(batch_size=13).train_dataloader()
 
 
 @pytest.mark.parametrize("size", [16, 17, 21, 23])
