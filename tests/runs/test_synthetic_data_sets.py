@@ -3,15 +3,15 @@
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 
-from rnc_lightning.command_line.compose import config_directory
+from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.data import main as data_command
 from rnc_lightning.runs.run import run
 
@@ -37,24 +37,42 @@ SHORT = [
 Start = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(synthetic_files: Callable[[str], Path]) -> Start:
     """Runs `<data set>_rnc` on the synthetic data, and returns its result."""
 
-    def go(name: str, *words: str, place: str = "run") -> dict[str, Any]:
+    def go(name: str, *words: str, place: str | Path = "run") -> dict[str, Any]:
         words = (f"+experiment={name}_rnc", *WORDS[name], *SHORT, f"paths.data_dir={synthetic_files(name)}", *words)
-        with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            cfg = compose("train", [*words, f"paths.run_dir={place}"])
-        run(cfg, words)
-        found: dict[str, Any] = json.loads(Path(place, "result.json").read_text())
-        return found
+        run(compose_config([*words, f"paths.run_dir={place}"]), words)
+        return _result(Path(place))
 
     return go
 
 
+@pytest.fixture(scope="module")
+def plain(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The directory of a data set's run without further options, which is made once."""
+
+    @cache
+    def make(name: str) -> Path:
+        place = tmp_path_factory.mktemp(name)
+        start(name, f"paths.encoder_dir={place}/encoders", place=place / "run")
+        return place / "run"
+
+    return make
+
+
+def _result(place: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((place / "result.json").read_text())
+    return found
+
+
 @pytest.mark.parametrize("name", WORDS)
 def test_from_files_to_metrics(
-    name: str, start: Start, synthetic_files: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    plain: Callable[[str], Path],
+    synthetic_files: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     short = ["data.window=1"] if name == "tuab" else []
     words = ["verify", name, f"paths.data_dir={synthetic_files(name)}", *short, "json=found.json"]
@@ -69,7 +87,8 @@ def test_from_files_to_metrics(
     assert [problem.split(":")[0] for problem in found["problems"]] == bad
     assert code == len(bad)
 
-    result = start(name)
+    place = plain(name)
+    result = _result(place)
     assert result["status"] == "finished"
     assert (result["dataset"], result["synthetic_data"]) == (f"{name}_synthetic", True)
     if name != "imdb_wiki":
@@ -78,15 +97,15 @@ def test_from_files_to_metrics(
     assert all(np.isfinite(value) for value in result["test"].values() if value is not None)
     assert result["test"]["mae"] > 0
     assert ("angular" in result["test"]) == (name == "mpiifacegaze")
-    table = pd.read_csv("run/predictions.csv")
+    table = pd.read_csv(place / "predictions.csv")
     assert len(table) == result["counts"]["test"]
-    assert Path("run/split.csv").is_file() == (name in ("tuab", "skyfinder"))
-    assert Path("run/subset.csv").is_file() == (name == "imdb_wiki")
+    assert (place / "split.csv").is_file() == (name in ("tuab", "skyfinder"))
+    assert (place / "subset.csv").is_file() == (name == "imdb_wiki")
 
 
-def test_the_gaze_s_error_is_the_angle_between_the_directions(start: Start) -> None:
-    result = start("mpiifacegaze")
-    table = pd.read_csv("run/predictions.csv")
+def test_the_gaze_s_error_is_the_angle_between_the_directions(plain: Callable[[str], Path]) -> None:
+    place = plain("mpiifacegaze")
+    result, table = _result(place), pd.read_csv(place / "predictions.csv")
 
     def direction(kind: str) -> np.ndarray:
         pitch, yaw = (np.deg2rad(table[f"{name}_{kind}"].to_numpy()) for name in ("pitch", "yaw"))
@@ -104,8 +123,8 @@ def test_a_drawn_split_is_used_again(start: Start) -> None:
     assert first["test"] == again["test"]
 
 
-def test_a_cache_and_the_files_give_the_same_numbers(start: Start) -> None:
-    files = start("agedb")
+def test_a_cache_and_the_files_give_the_same_numbers(start: Start, plain: Callable[[str], Path]) -> None:
+    files = _result(plain("agedb"))
     cached = start("agedb", "data.cache=true", "paths.cache_dir=cache", "paths.encoder_dir=null", place="cached")
     assert list(Path("cache/images").glob("*.pixels"))
     assert cached["data_fingerprint"] == files["data_fingerprint"]
@@ -114,9 +133,9 @@ def test_a_cache_and_the_files_give_the_same_numbers(start: Start) -> None:
     assert smaller["test"] != files["test"]
 
 
-def test_colours_changed_in_batches_train_alike(start: Start) -> None:
+def test_colours_changed_in_batches_train_alike(start: Start, plain: Callable[[str], Path]) -> None:
     """On a CPU, where it is asked for; close to the other path, whose colours round differently."""
-    apart = start("agedb")
+    apart = _result(plain("agedb"))
     batched = start("agedb", "data.colour_on_device=true", place="batched")
     assert batched["test"] != apart["test"]
     assert batched["test"]["mae"] == pytest.approx(apart["test"]["mae"], rel=0.2)
