@@ -64,10 +64,10 @@ def test_inputs_in_files(tmp_path: Path) -> None:
 
 def test_landmarks_belong_to_the_inputs() -> None:
     class Cropped(list[int]):
-        checked_as = b""
+        besides_files = b""
 
     one, other = Cropped(range(5)), Cropped(range(5))
-    other.checked_as = b"moved"
+    other.besides_files = b"moved"
     assert _identify(inputs=one).fingerprint != _identify(inputs=other).fingerprint
 
 
