@@ -87,7 +87,7 @@ def test_children_and_their_children_end_with_the_parent(tmp_path: Path, number:
             time.sleep(0.1)
         assert len(_find_running(command)) == 4
         started.send_signal(number)
-        started.wait(timeout=30)
+        started.wait(timeout=90)
         assert _all_ended(command)
     finally:
         started.kill()
