@@ -88,7 +88,11 @@ def ranks(parent: int) -> dict[str, int]:
     """The processes of a run that has several, by rank."""
     found = {}
     for pid in children(parent):
-        place = dict(pair.partition("=")[::2] for pair in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+        try:
+            pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        except OSError:  # it has ended since
+            continue
+        place = dict(pair.partition("=")[::2] for pair in pairs)
         if "RANK" in place:
             found[f"rank {place['RANK']}"] = pid
     return found
