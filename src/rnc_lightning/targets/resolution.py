@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 _CLOSE = 1e-2  # largest deviation from a multiple, in multiples
-_ABOVE_ROUNDING = 100  # a resolution below so many rounding errors cannot be told from noise
+_ABOVE_ROUNDING = 100  # a resolution below so many rounding errors cannot be distinguished from noise
 
 
 def label_resolution(labels: Tensor) -> float | None:
