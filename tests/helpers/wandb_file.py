@@ -12,6 +12,9 @@ from wandb.proto.wandb_internal_pb2 import Record
 BLOCK = 32768
 HEADER = 7  # of the file: ":W&B", magic, version; of a piece: checksum (4), length (2), kind (1)
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+IDENTITY: dict[str, Any] = {  # the least that a run has
+    "experiment": "e", "seed": 0, "dataset": "d", "setting": "s", "synthetic_data": False, "synthetic_parts": [],
+}  # fmt: skip
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import wandb
 from omegaconf import DictConfig
-from wandb_file import written_runs
+from wandb_file import IDENTITY, written_runs
 from wandb_server import PlayedServer
 
 from rnc_lightning.runs.run import run
@@ -99,15 +99,7 @@ def test_without_a_server_it_goes_on_offline(
 def test_after_the_service_was_killed_the_next_run_has_a_new_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    identity = {
-        "experiment": "e",
-        "seed": 0,
-        "dataset": "d",
-        "setting": "s",
-        "synthetic_data": False,
-        "synthetic_parts": [],
-    }
-    rest: dict[str, Any] = {"name": "e/seed=0", "config": {"stages": {}}, "identity": identity, "project": "p",
+    rest: dict[str, Any] = {"name": "e/seed=0", "config": {"stages": {}}, "identity": IDENTITY, "project": "p",
                             "entity": None, "tags": [], "init_timeout": 5, "finish_timeout": 5}  # fmt: skip
     first = wandb_run.open_run(tmp_path / "first", **rest)
     assert first is not None

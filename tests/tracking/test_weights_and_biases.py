@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import wandb
 from omegaconf import DictConfig
-from wandb_file import WrittenRun, written_runs
+from wandb_file import IDENTITY, WrittenRun, written_runs
 
 from rnc_lightning.command_line.compose import compose_config
 from rnc_lightning.runs.run import run
@@ -212,14 +212,6 @@ def test_synthetic_data_are_named_and_tagged(tmp_path: Path) -> None:
 def test_the_environment_says_what_the_configuration_leaves_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identity = {
-        "experiment": "e",
-        "seed": 0,
-        "dataset": "d",
-        "setting": "s",
-        "synthetic_data": False,
-        "synthetic_parts": [],
-    }
     settings: dict[str, Any] = {"entity": None, "tags": ["digits"], "init_timeout": 1, "finish_timeout": 1}
     (tmp_path / "elsewhere").mkdir()
     for name, value in (
@@ -229,7 +221,7 @@ def test_the_environment_says_what_the_configuration_leaves_open(
         monkeypatch.setenv(f"WANDB_{name}", value)
     (tmp_path / "run").mkdir()
     wandb_run.open_run(
-        tmp_path / "run", name="e/seed=0", config={"stages": {}}, identity=identity, project=None, **settings
+        tmp_path / "run", name="e/seed=0", config={"stages": {}}, identity=IDENTITY, project=None, **settings
     )
     wandb_run.finish(0)
     (found,) = written_runs(tmp_path / "elsewhere")

@@ -19,6 +19,7 @@ from rnc_lightning.numerics import distributed
 from rnc_lightning.numerics.checks import check_positive_number
 from rnc_lightning.numerics.precision import at_least_float32
 from rnc_lightning.targets import TargetSpec
+from rnc_lightning.targets.missing import has_all_labels
 
 
 def balanced_mse(outputs: Tensor, target: Tensor, labels: Tensor, sigma: Tensor) -> Tensor:
@@ -84,7 +85,7 @@ class BalancedMSEHead(LinearHead):
         check_shape(outputs, target)
         outputs = at_least_float32(outputs)
         if target.shape[1] > 1:
-            complete = ~target.isnan().any(dim=1)
+            complete = has_all_labels(target)
             outputs, target = outputs[complete], target[complete]
             weight = None if weight is None else weight[complete]
         target = target.to(outputs.dtype)

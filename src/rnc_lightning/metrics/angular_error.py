@@ -10,6 +10,7 @@ from rnc_lightning.metrics.wide_sums import WideSums
 from rnc_lightning.numerics.checks import check_choice
 from rnc_lightning.numerics.precision import in_widest_dtype
 from rnc_lightning.targets.distances import gaze_vectors
+from rnc_lightning.targets.missing import has_all_labels
 
 AngleUnit = Literal["radian", "degree"]
 
@@ -52,7 +53,7 @@ def angular_error(
     scale = 1.0 if unit == "radian" else math.pi / 180
     u, v = (gaze_vectors(in_widest_dtype(angles) * scale) for angles in (predictions, targets))
     degrees = torch.rad2deg(torch.atan2(torch.linalg.cross(u, v).norm(dim=1), (u * v).sum(dim=1)))
-    return degrees[_has_label(targets)].mean() if reduction == "mean" else degrees
+    return degrees[has_all_labels(targets)].mean() if reduction == "mean" else degrees
 
 
 class AngularError(WideSums):
@@ -86,14 +87,10 @@ class AngularError(WideSums):
 
     def update(self, predictions: Tensor, targets: Tensor) -> None:
         """Add a batch of (B, 2) predictions and targets, pitch and yaw; samples without both labels are ignored."""
-        degrees = angular_error(predictions, targets, self.unit, reduction="none")[_has_label(targets)]
+        degrees = angular_error(predictions, targets, self.unit, reduction="none")[has_all_labels(targets)]
         self.sum_degrees = self.sum_degrees + degrees.sum()
         self.total = self.total + len(degrees)
 
     def compute(self) -> Tensor:
         """Mean angle in degrees over all samples: a float64 scalar, NaN without samples."""
         return self.sum_degrees / self.total
-
-
-def _has_label(targets: Tensor) -> Tensor:
-    return ~targets.isnan().any(dim=1)

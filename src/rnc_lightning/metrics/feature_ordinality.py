@@ -16,6 +16,7 @@ from torchmetrics.utilities import dim_zero_cat
 from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.numerics.precision import at_least_float32, widest_dtype
 from rnc_lightning.targets.distances import TargetDistance, resolve_target_distance
+from rnc_lightning.targets.missing import has_all_labels
 
 _CHUNK = 256  # anchors at a time; limits memory to a few arrays of 256 x n
 
@@ -61,7 +62,7 @@ def feature_ordinality(
     z = features.detach().cpu().double()
     y = targets.detach().cpu().double()
     y = y if y.ndim == 2 else y[:, None]
-    labelled = ~y.isnan().any(dim=1)
+    labelled = has_all_labels(y)
     z, y = z[labelled], y[labelled]
     distance = resolve_target_distance(target_distance)
     anchors = _choose_anchors(len(z), max_anchors)

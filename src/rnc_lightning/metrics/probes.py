@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rnc_lightning.metrics.angular_error import angular_error
 from rnc_lightning.numerics.checks import check_whole_number
+from rnc_lightning.targets.missing import has_all_labels
 
 PENALTIES = tuple(10.0**power for power in range(-6, 3))  # times the number of training samples
 
@@ -115,7 +116,7 @@ def _array(x: Tensor) -> np.ndarray:
 
 def _labelled(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The samples that have all their labels."""
-    known = ~targets.isnan().any(dim=1)
+    known = has_all_labels(targets)
     return features[known], targets[known]
 
 

@@ -56,9 +56,7 @@ def compute_metrics(
     )
     metrics = regression_metrics(len(target), target.angular_unit, target.names)
     metrics.update(prediction, truth)
-    labelled = ~truth.isnan().any(dim=1)
-    ranked = features[labelled], target.ranking_labels(truth)[labelled]
-    order = feature_ordinality(*ranked, target.distance) if ordinality else {}
+    order = feature_ordinality(features, target.ranking_labels(truth), target.distance) if ordinality else {}
     return finite_or_none(in_order({**metrics.compute(), **order}))
 
 

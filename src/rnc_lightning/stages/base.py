@@ -16,6 +16,7 @@ from rnc_lightning.numerics.checks import check_whole_number
 from rnc_lightning.stages.compiling import compile_in_place, explain_compile_failures
 from rnc_lightning.stages.gradient_cache import encode_in_chunks
 from rnc_lightning.targets import TargetSpec
+from rnc_lightning.targets.missing import has_all_labels
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 ScheduleFactory = Callable[..., LRScheduler]
@@ -90,7 +91,7 @@ class Stage(LightningModule):
         labels = self.target.distance_labels(y)
         if not self.target.partial:
             return features, labels
-        complete = ~labels.isnan().any(dim=1)
+        complete = has_all_labels(labels)
         return features[complete], labels[complete]
 
     @staticmethod

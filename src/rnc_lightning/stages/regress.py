@@ -16,6 +16,7 @@ from rnc_lightning.stages.base import Stage
 from rnc_lightning.stages.factories import build_for
 from rnc_lightning.system.errors import prefix_errors
 from rnc_lightning.targets.groups import Groups, group_means
+from rnc_lightning.targets.missing import has_all_labels
 
 HeadFactory = Callable[..., nn.Module]
 
@@ -176,7 +177,7 @@ class Regress(Stage):
         if getattr(term, "needs_weights", False) and self.weighting is not None:
             inputs.append(self.weighting(self.target.to_model(y)))
         if self.target.partial:
-            inputs = [rows[~y.isnan().any(dim=1)] for rows in inputs]
+            inputs = [rows[has_all_labels(y)] for rows in inputs]
         return [*self.rows_for_distances(features, y), *inputs]
 
     def _decode(self, outputs: Tensor) -> Tensor:
@@ -248,8 +249,7 @@ class Regress(Stage):
 
     def _update_test(self, y: Tensor, prediction: Tensor, features: Tensor) -> None:
         self.test_metrics.update(prediction, y)
-        labelled = ~y.isnan().any(dim=1)
-        self.test_ordinality.update(features[labelled], self.target.ranking_labels(y)[labelled])
+        self.test_ordinality.update(features, self.target.ranking_labels(y))
 
     def predictions(self) -> Predictions:
         """Predictions of the last test; for grouped samples, one row and the index of each group."""

@@ -156,8 +156,6 @@ def compute_diagnostics(
         target: Description of the targets.
         neighbours: See `neighbours_error`.
     """
-    train, train_targets = _labelled(train, train_targets)
-    val, val_targets = _labelled(val, val_targets)
     samples, unit = (train, train_targets, val, val_targets), target.angular_unit
     error = "mae" if unit is None else "angular"
     ordinality = feature_ordinality(val, target.ranking_labels(val_targets), target.distance, max_anchors=_ANCHORS)
@@ -168,12 +166,6 @@ def compute_diagnostics(
         "effective_rank": effective_rank(val),
         "view_alignment": view_alignment(views),
     }
-
-
-def _labelled(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The samples that have all their labels."""
-    complete = ~targets.isnan().any(dim=1)
-    return features[complete], targets[complete]
 
 
 def evenly_spaced(n: int, most: int) -> list[int]:
